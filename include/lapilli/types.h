@@ -1,0 +1,64 @@
+/* Plain data shared by the public API and the inside: status codes, log levels, weight types. */
+#ifndef LAPILLI_TYPES_H
+#define LAPILLI_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One row per status: code, text. The detail of a failure ("blk.3.attn_q.weight: want [768, 768],
+ * file has [768, 2304]") is kept in the context; see lp_context_message(). */
+#define LP_STATUSES(X)                                                                             \
+    X(OK, "ok")                                                                                    \
+    X(E_ARG, "invalid argument")                                                                   \
+    X(E_MEMORY, "out of memory")                                                                   \
+    X(E_IO, "input/output error")                                                                  \
+    X(E_FORMAT, "malformed input")                                                                 \
+    X(E_MISSING, "not found")                                                                      \
+    X(E_SHAPE, "shape or type mismatch")                                                           \
+    X(E_UNSUPPORTED, "not supported")                                                              \
+    X(E_LIMIT, "limit exceeded")                                                                   \
+    X(E_DEVICE, "device error")                                                                    \
+    X(E_DEVICE_LOST, "device lost")                                                                \
+    X(E_CANCELLED, "cancelled")
+
+typedef enum lp_status {
+#define X(code, text) LP_##code,
+    LP_STATUSES(X)
+#undef X
+        LP_N_STATUSES
+} lp_status;
+
+typedef enum lp_log_level { LP_LOG_ERROR, LP_LOG_WARN, LP_LOG_INFO, LP_LOG_DEBUG } lp_log_level;
+
+/* Receives one line without a newline. Never called from another thread than the caller's. */
+typedef void (*lp_log_fn)(void *user, lp_log_level level, const char *line);
+
+/* Reports progress of long work (loading weights); a non-zero return cancels it with
+ * LP_E_CANCELLED. */
+typedef int (*lp_progress_fn)(void *user, uint64_t done, uint64_t total);
+
+/* Weight and activation types: id, name, type id in GGUF files (-1: never in a file), elements per
+ * block, bytes per block. The rest of a type's row is in src/tensor/dtype.c. */
+#define LP_DTYPES(X)                                                                               \
+    X(F32, "F32", 0, 1, 4)                                                                         \
+    X(F16, "F16", 1, 1, 2)                                                                         \
+    X(BF16, "BF16", 30, 1, 2)                                                                      \
+    X(Q8_0, "Q8_0", 8, 32, 34)                                                                     \
+    X(Q4_0, "Q4_0", 2, 32, 18)                                                                     \
+    X(I32, "I32", 26, 1, 4)
+
+typedef enum lp_dtype {
+#define X(id, name, gguf, block, bytes) LP_##id,
+    LP_DTYPES(X)
+#undef X
+        LP_N_DTYPES
+} lp_dtype;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

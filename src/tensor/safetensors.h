@@ -1,0 +1,16 @@
+/* safetensors files and sharded folders. https://huggingface.co/docs/safetensors */
+#ifndef LP_TENSOR_SAFETENSORS_H
+#define LP_TENSOR_SAFETENSORS_H
+
+#include "tensor/weights.h"
+
+/* Adds the tensors of one file. Header, offsets, overlaps and sizes are checked against the file.
+ * F64, I64 and other types without a row in LP_DTYPES: LP_E_UNSUPPORTED naming tensor and type. */
+lp_status lp_safetensors_open(lp_context *ctx, const char *path, lp_weights *weights);
+
+/* Adds the tensors of a folder: model.safetensors, or the shards named in
+ * model.safetensors.index.json. Shard names must stay inside the folder; every tensor of the index
+ * must be found in the shard that the index names. */
+lp_status lp_safetensors_open_folder(lp_context *ctx, const char *folder, lp_weights *weights);
+
+#endif
