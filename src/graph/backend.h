@@ -1,0 +1,46 @@
+/* What a session needs of an executor: the CPU's and Vulkan's are used through this alone. */
+#ifndef LP_GRAPH_BACKEND_H
+#define LP_GRAPH_BACKEND_H
+
+#include "graph/plan.h"
+
+typedef struct lp_backend lp_backend;
+typedef struct lp_program lp_program; /* a graph made ready to run on one backend */
+
+typedef struct lp_backend_table {
+    void (*destroy)(lp_backend *backend);
+
+    /* Creates all slots and uploads weights and tables; freezes the store. Pages of the files that
+     * were copied are given back (lp_file_forget). */
+    lp_status (*load)(lp_backend *backend, lp_store *store, lp_progress_fn progress, void *user);
+
+    /* Plans and records. The graph must outlive the program. */
+    lp_status (*program_create)(lp_backend *backend, const lp_graph *graph, lp_plan_options options,
+                                lp_program **program);
+    void (*program_destroy)(lp_program *program); /* accepts NULL; must not be in flight */
+
+    /* Runs the program `count` times, in order, after everything submitted before. *ticket grows
+     * with every submit. The CPU's returns when it is done. */
+    lp_status (*submit)(lp_program *program, unsigned count, uint64_t *ticket);
+    lp_status (*wait)(lp_backend *backend, uint64_t ticket);
+
+    /* Between runs (nothing in flight); HOST slots may be read at any time. */
+    lp_status (*slot_read)(lp_backend *backend, uint32_t slot, uint64_t offset, void *to,
+                           uint64_t bytes);
+    lp_status (*slot_write)(lp_backend *backend, uint32_t slot, uint64_t offset, const void *from,
+                            uint64_t bytes);
+    /* Activation as contiguous f32 [elements]; only inputs, outputs, or all with keep_all. */
+    lp_status (*tensor_read)(lp_program *program, lp_tensor_id tensor, float *to);
+    lp_status (*tensor_write)(lp_program *program, lp_tensor_id tensor, const float *from);
+
+    /* Bytes taken: weights, states, activations (largest program), staging. */
+    void (*memory)(const lp_backend *backend, uint64_t bytes[4]);
+} lp_backend_table;
+
+struct lp_backend {
+    const lp_backend_table *table;
+    lp_context *ctx;
+    const char *name; /* "llvmpipe (LLVM 19.1.7, 256 bits)", "cpu", "reference" */
+};
+
+#endif

@@ -1,0 +1,82 @@
+/* Builds graphs. Every call checks shapes and types on the spot and names the layer in the error.
+ * After the first failure further calls do nothing and return LP_NONE; the caller checks once, in
+ * lp_builder_finish(). */
+#ifndef LP_GRAPH_BUILDER_H
+#define LP_GRAPH_BUILDER_H
+
+#include "graph/graph.h"
+#include "tensor/weights.h"
+
+typedef struct lp_builder {
+    lp_context *ctx;
+    lp_graph *graph;
+    lp_store *store;
+    const lp_weights *weights;
+    lp_status status;
+} lp_builder;
+
+lp_status lp_builder_start(lp_builder *b, lp_context *ctx, lp_store *store,
+                           const lp_weights *weights, int32_t n_tokens);
+/* The graph, fused (fuse.h) unless `no_fusion`, or the first failure, in which case nothing is left
+ * to destroy. */
+lp_status lp_builder_finish(lp_builder *b, bool no_fusion, lp_graph **graph);
+
+/* Weight by name. Its shape must be `shape`; a missing weight is LP_E_MISSING. */
+lp_tensor_id lp_weight_tensor(lp_builder *b, lp_shape shape, const char *format, ...)
+    LP_PRINTF(3, 4);
+/* The same, but a missing weight gives LP_NONE without failing. */
+lp_tensor_id lp_weight_optional(lp_builder *b, lp_shape shape, const char *format, ...)
+    LP_PRINTF(3, 4);
+/* State that persists between runs. */
+lp_tensor_id lp_state_tensor(lp_builder *b, lp_slot_kind kind, lp_dtype dtype, lp_shape shape,
+                             const char *format, ...) LP_PRINTF(5, 6);
+/* cos/sin table for lp_rope, [256 + ceil(n_ctx / 256), n / 2, 2] f32: row a < 256 holds the angles
+ * of position a, row 256 + b those of position 256 b; `magnitude` scales the latter (YaRN's
+ * attention factor, else 1). frequencies: [n / 2] radians per position, copied into the store. */
+lp_tensor_id lp_rope_table(lp_builder *b, const char *name, const double *frequencies, int32_t n,
+                           int32_t n_ctx);
+
+/* Names the nodes that follow: prefix ("blk.3.") is put before their names. */
+void lp_builder_prefix(lp_builder *b, const char *format, ...) LP_PRINTF(2, 3);
+
+lp_tensor_id lp_embed(lp_builder *b, const char *name, lp_tensor_id table, lp_tensor_id cursor,
+                      lp_tensor_id history, float scale);
+lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float eps, lp_tensor_id x,
+                     lp_tensor_id gain, lp_tensor_id bias);
+lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,
+                       lp_tensor_id bias);
+lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, lp_tensor_id x,
+                     lp_tensor_id cursor, lp_tensor_id table);
+void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,
+                 lp_tensor_id cache);
+
+typedef struct lp_attention_options {
+    float scale;
+    int32_t kv_max, window;
+} lp_attention_options;
+lp_tensor_id lp_attention(lp_builder *b, const char *name, lp_tensor_id q, lp_tensor_id keys,
+                          lp_tensor_id values, lp_tensor_id cursor, lp_attention_options options);
+lp_tensor_id lp_add(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
+lp_tensor_id lp_mul(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
+lp_tensor_id lp_act(lp_builder *b, const char *name, lp_act_kind kind, lp_tensor_id x);
+void lp_sample(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id sampler,
+               lp_tensor_id history, lp_tensor_id cursor, int32_t advance);
+void lp_advance(lp_builder *b, const char *name, lp_tensor_id cursor, int32_t advance);
+
+/* Views: no work, no copy. Columns [first, first + n) of x [T, K]; rows [first, first + n);
+ * x [T, H * D] seen as [T, H, D]; x [T, H, D] seen as [T, H * D]. */
+lp_tensor_id lp_view_columns(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n);
+lp_tensor_id lp_view_rows(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n);
+lp_tensor_id lp_view_heads(lp_builder *b, lp_tensor_id x, int64_t n_heads);
+lp_tensor_id lp_view_flat(lp_builder *b, lp_tensor_id x);
+
+/* Gives a tensor its own name and keeps it for the host. */
+void lp_output(lp_builder *b, lp_tensor_id x, const char *name);
+
+/* For tests and other floors: a node of any op. The sources, outputs and parameters of `node` are
+ * taken as they are; outputs that are LP_NONE and are no in-place slots are inferred. */
+lp_status lp_builder_node(lp_builder *b, lp_node *node);
+/* An activation that the host fills before the run (tests). */
+lp_tensor_id lp_input(lp_builder *b, const char *name, lp_shape shape);
+
+#endif

@@ -1,0 +1,148 @@
+/* The graph: a model written once, as plain data. Nodes are coarse operations in execution order;
+ * every executor walks the same list. Tensors are activations (in one arena, planned by lifetime),
+ * or slots of the store. Views (a column range of a wider activation) share their base's memory.
+ *
+ * Shape letters used everywhere: T tokens of this batch, N output features, K input features,
+ * H heads, G K/V heads, D head size (Dk of keys, Dv of values), C context, V vocabulary. */
+#ifndef LP_GRAPH_GRAPH_H
+#define LP_GRAPH_GRAPH_H
+
+#include "graph/store.h"
+
+typedef uint32_t lp_tensor_id;
+#define LP_NONE    UINT32_MAX /* an optional source or output that is not there */
+#define LP_MAX_SRC 6
+#define LP_MAX_DST 3
+
+typedef enum lp_op {
+#define OP(id, name, purpose) LP_OP_##id,
+#include "graph/ops.def"
+#undef OP
+    LP_N_OPS
+} lp_op;
+
+typedef struct lp_tensor {
+    const char *name;
+    lp_dtype dtype; /* activations are F32 */
+    lp_shape shape;
+    uint32_t slot;     /* index in the store, or LP_NONE for activations */
+    lp_tensor_id base; /* itself, or the tensor that this one is a view of */
+    uint64_t offset;   /* elements from the start of the base */
+    uint64_t stride;   /* elements between indices of dim[0]; inner dimensions are contiguous */
+    bool output;       /* the host reads it after the run: kept until the end */
+} lp_tensor;
+
+typedef enum lp_act_kind {
+    LP_ACT_NONE,
+    LP_ACT_RELU,
+    LP_ACT_GELU_ERF,  /* x/2 (1 + erf(x/sqrt 2)): Hendrycks & Gimpel 2016 */
+    LP_ACT_GELU_TANH, /* the same paper's tanh approximation */
+    LP_ACT_GELU_QUICK,/* x sigmoid(1.702 x) */
+    LP_ACT_SILU       /* x sigmoid(x) */
+} lp_act_kind;
+
+typedef enum lp_norm_kind { LP_NORM_LAYER, LP_NORM_RMS } lp_norm_kind;
+
+/* Which elements of a head are rotated together. */
+typedef enum lp_rope_pairing {
+    LP_ROPE_ADJACENT, /* (2k, 2k+1): the paper, GGUF llama */
+    LP_ROPE_HALVES    /* (k, k + n/2): GPT-NeoX, Hugging Face llama */
+} lp_rope_pairing;
+
+/* Cursor state, I32[8], slot "cursor": where the session stands. */
+enum {
+    LP_CURSOR_POSITION, /* position of the batch's first token = tokens in the cache */
+    LP_CURSOR_DRAWS,    /* tokens drawn so far: the random counter */
+    LP_CURSOR_WORDS = 8
+};
+
+/* Sampler state, 16 words of 32 bits, slot "sampler" (dtype I32; floats by their bits). */
+enum {
+    LP_SAMPLER_TEMPERATURE, /* f32; 0: greedy (lowest id among equals) */
+    LP_SAMPLER_TOP_K,       /* i32; 0: off */
+    LP_SAMPLER_TOP_P,       /* f32; 1: off */
+    LP_SAMPLER_MIN_P,       /* f32; 0: off */
+    LP_SAMPLER_PENALTY,     /* f32; 1: off; logits > 0 divided, others multiplied */
+    LP_SAMPLER_WINDOW,      /* i32; how many latest tokens the penalty looks at */
+    LP_SAMPLER_SEED_LO,
+    LP_SAMPLER_SEED_HI,
+    LP_SAMPLER_WORDS = 16
+};
+
+/* Sources and outputs by position. "?" may be LP_NONE.
+ *
+ * EMBED     src: 0 table [V, N] weight, 1 cursor, 2 history? [C + 1] i32   dst: 0 [T, N]
+ *           row of token t: history[position + t], or position + t without a history
+ * NORM      src: 0 x [T, N], 1 gain [N]?, 2 bias [N]?, 3 residual [T, N]?
+ *           dst: 0 [T, N], 1 x + residual [T, N]? (only with a residual)
+ * LINEAR    src: 0 x [T, K], 1 w [N, K], 2 bias [N]?, 3 gate w [N, K]?, 4 residual [T, N]?,
+ *                5 gate bias [N]?      dst: 0 [T, N]
+ *           y = act(x w^T + bias), times (x gate^T + gate bias), plus residual
+ * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2]   dst: 0 [T, H, D]
+ * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] f16 or f32 (slot, in place)
+ * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor
+ *           dst: 0 [T, H, Dv]
+ *           key j is seen by token t iff j <= position + t + mask_shift, and, with a window,
+ *           j > position + t - window
+ * ADD, MUL  src: 0 a, 1 b of one shape   dst: 0
+ * ACT       src: 0 x   dst: 0
+ * SAMPLE    src: 0 logits [1, V], 1 sampler   dst: 0 history, 1 cursor (in place), 2 scratch [1, V]
+ *           history[position + advance] = token; position += advance; draws += 1
+ * ADVANCE   dst: 0 cursor (in place)   position += advance */
+typedef struct lp_node {
+    lp_op op;
+    const char *name; /* checkpoint path: "blk.3.attn_q" */
+    lp_tensor_id src[LP_MAX_SRC], dst[LP_MAX_DST];
+    union {
+        struct {
+            lp_norm_kind kind;
+            float eps;
+        } norm;
+        struct {
+            lp_act_kind act;
+        } linear;
+        struct {
+            lp_rope_pairing pairing;
+            int32_t n_rotated;         /* leading elements of each head that are rotated, even */
+            const double *frequencies; /* [n_rotated / 2] radians per position, the store's arena */
+        } rope;
+        struct {
+            float scale;        /* of q k^T */
+            int32_t kv_max;     /* position + T never exceeds it in this graph; <= C */
+            int32_t window;     /* sliding window, 0: none */
+            int32_t mask_shift; /* 0; tests of the tests set it to +-1 */
+        } attention;
+        struct {
+            lp_act_kind act;
+        } act;
+        struct {
+            float scale; /* of the row; 1 for most models */
+        } embed;
+        struct {
+            int32_t advance;
+        } cursor; /* SAMPLE and ADVANCE */
+    } p;
+} lp_node;
+
+typedef struct lp_graph {
+    lp_arena arena;
+    lp_store *store; /* borrowed */
+    lp_tensor *tensors;
+    uint32_t n_tensors, tensor_capacity;
+    lp_node *nodes;
+    uint32_t n_nodes, node_capacity;
+    int32_t n_tokens; /* T */
+} lp_graph;
+
+/* Graphs come from the builder (builder.h); the model's function owns the result. */
+void lp_graph_destroy(lp_graph *graph);
+
+const char *lp_op_name(lp_op op);
+/* Elements from the first to one past the last of a tensor, strides included. */
+uint64_t lp_tensor_extent(const lp_tensor *tensor);
+/* Tensor by name, or LP_NONE. */
+lp_tensor_id lp_graph_find(const lp_graph *graph, const char *name);
+/* One line per node with shapes, for people: malloc'ed text, NULL when out of memory. */
+char *lp_graph_print(const lp_graph *graph);
+
+#endif

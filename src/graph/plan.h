@@ -1,0 +1,133 @@
+/* The plan: a graph turned into plain records, before anything runs. It can be printed, tested and
+ * costed without a device. Addresses are relocations (buffer, offset), patched when recorded. */
+#ifndef LP_GRAPH_PLAN_H
+#define LP_GRAPH_PLAN_H
+
+#include "graph/graph.h"
+#include "graph/kernel.h"
+
+#define LP_MAX_PUSH   128 /* bytes */
+#define LP_MAX_SPEC   10
+#define LP_MAX_RANGES 12
+
+/* Buffers of a plan: 0 is the arena of activations and scratch, 1 + i is slot i of the store. */
+#define LP_BUFFER_ARENA   0u
+#define LP_BUFFER_SLOT(i) (1u + (i))
+
+typedef struct lp_range {
+    uint32_t buffer;
+    uint64_t offset, bytes;
+} lp_range;
+
+typedef struct lp_relocation {
+    uint16_t push_offset; /* where in `push` the 64-bit address goes (low word first) */
+    uint32_t buffer;
+    uint64_t offset;
+} lp_relocation;
+
+typedef struct lp_dispatch {
+    const lp_kernel *kernel;
+    uint32_t node; /* index in the graph */
+    uint32_t groups[3];
+    uint32_t spec[LP_MAX_SPEC]; /* specialization constants 0 … n_spec - 1 (bool as 0/1, floats by
+                                   their bits); constant 0 is always the workgroup size x */
+    uint32_t n_spec;
+    uint8_t push[LP_MAX_PUSH];
+    uint32_t n_push; /* bytes */
+    lp_relocation relocations[LP_MAX_RANGES];
+    uint32_t n_relocations;
+    lp_range reads[LP_MAX_RANGES], writes[LP_MAX_RANGES];
+    uint32_t n_reads, n_writes;
+    double flops, bytes; /* estimates, for cutting submits */
+    bool barrier;        /* wait for everything before (set by lp_plan_barriers) */
+} lp_dispatch;
+
+typedef struct lp_plan {
+    lp_dispatch *dispatches;
+    uint32_t n_dispatches, capacity;
+    uint64_t arena_bytes;
+    uint64_t *tensor_offset;  /* per tensor: bytes in the arena, UINT64_MAX for slots; resolved for
+                                 views */
+    uint64_t *scratch_offset; /* per node: scratch in the arena, UINT64_MAX if none */
+    bool failed;              /* out of memory while emitting; checked at the end */
+} lp_plan;
+
+typedef struct lp_plan_options {
+    bool keep_all;      /* no two activations share memory, so that all can be read afterwards */
+    bool full_barriers; /* a barrier before every dispatch */
+    uint64_t guard_bytes; /* unused bytes after every activation and scratch (tests) */
+} lp_plan_options;
+
+/* What an op's plan function sees. */
+typedef struct lp_planner {
+    lp_context *ctx;
+    const lp_graph *graph;
+    const lp_caps *caps;
+    lp_plan *plan;
+    uint32_t node;
+} lp_planner;
+
+/* Memory planner, then every node's plan function, then barriers. */
+lp_status lp_plan_create(lp_context *ctx, const lp_graph *graph, const lp_caps *caps,
+                         lp_plan_options options, lp_plan **plan);
+void lp_plan_destroy(lp_plan *plan);
+/* One line per dispatch, for people: malloc'ed, NULL when out of memory. */
+char *lp_plan_print(const lp_graph *graph, const lp_plan *plan);
+
+/* For plan functions: appends a dispatch of the planner's node. `push` is the kernel's parameter
+ * struct (shaders/params.h) with its addresses left zero. Never NULL: on failure the plan is marked
+ * and a throw-away record is returned. */
+lp_dispatch *lp_plan_dispatch(lp_planner *pl, const lp_kernel *kernel, uint32_t gx, uint32_t gy,
+                              uint32_t gz, const void *push, size_t push_bytes);
+void lp_dispatch_spec(lp_dispatch *d, uint32_t id, uint32_t value);
+
+typedef enum lp_access { LP_READ = 1, LP_WRITE = 2, LP_READ_WRITE = 3 } lp_access;
+
+/* Address of a tensor at push offset `at`, and the byte range that the dispatch touches: the whole
+ * tensor (for weights both planes). LP_NONE leaves the address zero. */
+void lp_dispatch_tensor(lp_planner *pl, lp_dispatch *d, size_t at, lp_tensor_id tensor,
+                        lp_access access);
+/* The same for `bytes` of the node's scratch, from `offset`. */
+void lp_dispatch_scratch(lp_planner *pl, lp_dispatch *d, size_t at, uint64_t offset, uint64_t bytes,
+                         lp_access access);
+/* Kernel of the catalogue, or LP_E_UNSUPPORTED naming node, family and variant. */
+lp_status lp_plan_kernel(lp_planner *pl, const char *family, const char *variant,
+                         const lp_kernel **kernel);
+
+/* Sets `barrier` where a dispatch touches bytes that an earlier one since the last barrier wrote, or
+ * writes bytes that one read. A replayed plan begins with a barrier by construction. */
+void lp_plan_barriers(lp_plan *plan, bool full);
+
+/* ---- The op table: rows of ops.def, functions in src/ops/ ---------------------------------- */
+
+/* A tensor in host memory, as the CPU executor sees it. */
+typedef struct lp_view {
+    void *data; /* NULL: not there */
+    lp_dtype dtype;
+    lp_shape shape;
+    uint64_t stride; /* elements between indices of dim[0] */
+} lp_view;
+
+typedef struct lp_cpu_call {
+    lp_context *ctx;
+    const lp_graph *graph;
+    const lp_node *node;
+    lp_view src[LP_MAX_SRC], dst[LP_MAX_DST];
+    bool fast; /* false: the judge, double accumulation; true: the `cpu` device */
+} lp_cpu_call;
+
+typedef struct lp_op_info {
+    const char *name;
+    /* Checks sources and parameters; fills shapes[i] of the outputs that are activations (n = 0: no
+     * such output). Errors name node->name. */
+    lp_status (*infer)(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                       lp_shape shapes[LP_MAX_DST]);
+    lp_status (*cpu)(const lp_cpu_call *call);
+    /* Bytes of device scratch while the node runs; NULL: none. */
+    uint64_t (*scratch)(const lp_graph *graph, const lp_node *node, const lp_caps *caps);
+    lp_status (*plan)(lp_planner *pl, const lp_node *node);
+} lp_op_info;
+
+extern const lp_op_info lp_op_table[LP_N_OPS];
+
+#endif

@@ -1,0 +1,41 @@
+/* The Vulkan executor. Nothing of Vulkan is visible here. */
+#ifndef LP_VULKAN_BACKEND_H
+#define LP_VULKAN_BACKEND_H
+
+#include "graph/backend.h"
+
+typedef enum lp_gpu_type {
+    LP_GPU_DISCRETE, LP_GPU_INTEGRATED, LP_GPU_VIRTUAL, LP_GPU_CPU, LP_GPU_OTHER
+} lp_gpu_type;
+
+/* What `lapilli devices` shows of a device. */
+typedef struct lp_gpu {
+    char name[256], driver[256]; /* driver: name, version and build */
+    lp_gpu_type type;
+    char unusable[256]; /* "" or why it cannot be used */
+    bool uma, fp16, bf16, storage16, storage8, int64, int_dot, coopmat, coopmat2;
+    uint32_t vendor_id, device_id, api_version, driver_version;
+    uint64_t memory_bytes, max_allocation_bytes;
+    uint8_t uuid[16], driver_uuid[16];
+    lp_caps caps;
+} lp_gpu;
+
+/* The loader and its devices. LP_E_MISSING if there is no Vulkan loader or no driver; the message
+ * says which. */
+typedef struct lp_vulkan lp_vulkan;
+lp_status lp_vulkan_create(lp_context *ctx, bool validation, lp_vulkan **vulkan);
+void lp_vulkan_destroy(lp_vulkan *vulkan);
+uint32_t lp_vulkan_count(const lp_vulkan *vulkan);
+const lp_gpu *lp_vulkan_gpu(const lp_vulkan *vulkan, uint32_t index);
+/* Messages of the validation layers so far (0 when they are off). */
+uint32_t lp_vulkan_validation_errors(const lp_vulkan *vulkan);
+
+typedef struct lp_vulkan_options {
+    const char *cache_folder; /* for the pipeline cache; NULL: none */
+    double submit_seconds;    /* estimated length at which submits are cut; 0: 0.25 */
+} lp_vulkan_options;
+/* `vulkan` must outlive the backend. */
+lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t index,
+                                   lp_vulkan_options options, lp_backend **backend);
+
+#endif
