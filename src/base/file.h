@@ -23,7 +23,26 @@ int lp_path_is_folder(const char *path);
 /* "folder/name", malloc'ed; NULL when out of memory. */
 char *lp_path_join(const char *folder, const char *name);
 
-/* Writes `bytes` to `path` by way of a temporary file beside it: whole or not at all. */
+/* A file being written: to a temporary file beside `path`, which takes its name on commit. Whoever
+ * reads `path` sees the old file or the whole new one, never a part. */
+typedef struct lp_writer {
+    lp_context *ctx;
+    char *path, *temporary;
+    void *stream;     /* FILE */
+    uint64_t written; /* bytes so far */
+} lp_writer;
+
+/* LP_E_ARG if `path` exists and is no regular file, LP_E_IO with the system's reason. */
+lp_status lp_writer_open(lp_context *ctx, const char *path, lp_writer *writer);
+lp_status lp_writer_write(lp_writer *writer, const void *data, size_t bytes);
+/* Zeros up to the next multiple of `alignment`. */
+lp_status lp_writer_align(lp_writer *writer, size_t alignment);
+/* Renames the temporary file. The writer is closed afterwards, also on failure. */
+lp_status lp_writer_commit(lp_writer *writer);
+/* Removes the temporary file; does nothing on a closed or zeroed writer. */
+void lp_writer_abandon(lp_writer *writer);
+
+/* Writes `bytes` to `path`: whole or not at all. */
 lp_status lp_file_write(lp_context *ctx, const char *path, const void *data, size_t bytes);
 
 #endif

@@ -1,5 +1,9 @@
 /* A table of named tensors read from files. Data is borrowed from the mapped files, which the table
- * keeps alive; GGUF and safetensors readers both end here, so nothing above knows the format. */
+ * keeps alive; GGUF and safetensors readers both end here, so nothing above knows the format.
+ *
+ * Checkpoints often carry tensors that nothing uses (masks, frequency tables) in types that we do
+ * not read. They are listed, with dtype LP_N_DTYPES, the type's name and no data, so that only
+ * *using* one fails: see lp_weight_usable(). */
 #ifndef LP_TENSOR_WEIGHTS_H
 #define LP_TENSOR_WEIGHTS_H
 
@@ -9,10 +13,12 @@
 
 typedef struct lp_weight {
     const char *name; /* as in the file, or renamed by lp_weights_rename() */
-    lp_dtype dtype;
+    lp_dtype dtype;   /* LP_N_DTYPES: a type that we do not read */
     lp_shape shape;
-    const void *data; /* contiguous rows */
-    uint64_t bytes;
+    const void *data; /* contiguous rows; NULL if the type is unknown or there are no elements */
+    uint64_t bytes;   /* 0 if the type is unknown and the file does not tell */
+    const char *type; /* the type's name in the file: "Q4_K", "BOOL"; NULL on adding: dtype's name */
+    const char *file; /* path of the file it lies in; NULL: none. Borrowed, see own_file */
 } lp_weight;
 
 typedef struct lp_weights lp_weights;
@@ -20,9 +26,10 @@ typedef struct lp_weights lp_weights;
 lp_weights *lp_weights_create(void);
 void lp_weights_destroy(lp_weights *weights);
 
-/* Adds a tensor; the name is copied. LP_E_FORMAT if the name exists already. */
+/* Adds a tensor; name and type are copied. LP_E_FORMAT if the name exists already. */
 lp_status lp_weights_add(lp_context *ctx, lp_weights *weights, const lp_weight *weight);
-/* The table closes the file when it is destroyed. */
+/* The table takes the file over and closes it when it is destroyed; *file is zeroed. On failure the
+ * file stays the caller's. */
 lp_status lp_weights_own_file(lp_context *ctx, lp_weights *weights, lp_file *file);
 /* The table frees `data` (from malloc) when it is destroyed. */
 lp_status lp_weights_own_memory(lp_context *ctx, lp_weights *weights, void *data);
@@ -34,6 +41,9 @@ lp_weight *lp_weights_at(lp_weights *weights, size_t index);
 const lp_weight *lp_weights_find(const lp_weights *weights, const char *name);
 /* Gives tensor `index` another name. LP_E_FORMAT if the name exists already. */
 lp_status lp_weights_rename(lp_context *ctx, lp_weights *weights, size_t index, const char *name);
+/* LP_E_UNSUPPORTED, naming tensor and type, if the weight's type is one that we do not read. To be
+ * asked before any use of `dtype` or `data`. */
+lp_status lp_weight_usable(lp_context *ctx, const lp_weight *weight);
 /* Sum of bytes. */
 uint64_t lp_weights_bytes(const lp_weights *weights);
 

@@ -1,0 +1,214 @@
+/* The table of types. The conversions here are the reference: plain, exact, one block at a time.
+ * Block formats: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (ids) and
+ * https://huggingface.co/docs/hub/gguf#quantization-types (formulas).
+ *
+ * Q8_0 (32 elements, 34 bytes): f16 scale d, then int8 q[32]; x = d * q.
+ *   planes: q[0..31] as they are; four consecutive elements per word, byte 0 first.
+ * Q4_0 (32 elements, 18 bytes): f16 scale d, then 16 bytes; x = d * (nibble - 8). Byte j holds
+ *   element j in its low nibble and element j + 16 in its high nibble.
+ *   planes: the 16 bytes as they are: word w of a block (w = 0..3) holds elements 4w..4w+3 in
+ *   `word & 0x0f0f0f0f` and elements 16+4w..16+4w+3 in `word >> 4 & 0x0f0f0f0f`, byte 0 first, so
+ *   that each mask gives four consecutive elements, as int8 dot products want them.
+ * Plane 1 of both: d, f16, in block order.
+ * The other types have plane 0 only: their values, unchanged. */
+#include "tensor/dtype.h"
+
+#include <math.h>
+#include <string.h>
+#include "base/half.h"
+
+static void f32_to_f32(const void *from, float *to, size_t n)
+{
+    memcpy(to, from, n * 4);
+}
+
+static void f32_from_f32(const float *from, void *to, size_t n)
+{
+    memcpy(to, from, n * 4);
+}
+
+/* Files give no alignment beyond their own, so halves are read by memcpy. */
+static uint16_t load_u16(const uint8_t *from)
+{
+    uint16_t h;
+    memcpy(&h, from, 2);
+    return h;
+}
+
+static void f16_to_f32(const void *from, float *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = lp_f16_to_f32(load_u16((const uint8_t *)from + 2 * i));
+}
+
+static void f16_from_f32(const float *from, void *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h = lp_f32_to_f16(from[i]);
+        memcpy((uint8_t *)to + 2 * i, &h, 2);
+    }
+}
+
+static void bf16_to_f32(const void *from, float *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = lp_bf16_to_f32(load_u16((const uint8_t *)from + 2 * i));
+}
+
+static void bf16_from_f32(const float *from, void *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h = lp_f32_to_bf16(from[i]);
+        memcpy((uint8_t *)to + 2 * i, &h, 2);
+    }
+}
+
+static void q8_0_to_f32(const void *from, float *to, size_t n)
+{
+    const uint8_t *block = from;
+    for (size_t i = 0; i < n; i += 32, block += 34) {
+        float d = lp_f16_to_f32(load_u16(block));
+        for (int j = 0; j < 32; j++)
+            to[i + j] = d * (float)(int8_t)block[2 + j];
+    }
+}
+
+/* The scale maps the largest magnitude to 127; halves are rounded away from zero. */
+static void q8_0_from_f32(const float *from, void *to, size_t n)
+{
+    uint8_t *block = to;
+    for (size_t i = 0; i < n; i += 32, block += 34) {
+        float largest = 0;
+        for (int j = 0; j < 32; j++)
+            largest = fmaxf(largest, fabsf(from[i + j]));
+        float d = largest / 127, inverse = d > 0 ? 1 / d : 0;
+        uint16_t h = lp_f32_to_f16(d);
+        memcpy(block, &h, 2);
+        for (int j = 0; j < 32; j++) {
+            float q = roundf(from[i + j] * inverse); /* infinite for inf, nan for nan */
+            block[2 + j] = (uint8_t)(int8_t)(q >= -127 && q <= 127 ? q : 0);
+        }
+    }
+}
+
+static void q4_0_to_f32(const void *from, float *to, size_t n)
+{
+    const uint8_t *block = from;
+    for (size_t i = 0; i < n; i += 32, block += 18) {
+        float d = lp_f16_to_f32(load_u16(block));
+        for (int j = 0; j < 16; j++) {
+            to[i + j] = d * (float)((block[2 + j] & 15) - 8);
+            to[i + j + 16] = d * (float)((block[2 + j] >> 4) - 8);
+        }
+    }
+}
+
+/* The element of the largest magnitude becomes -8, so its sign decides the sign of the scale. */
+static void q4_0_from_f32(const float *from, void *to, size_t n)
+{
+    uint8_t *block = to;
+    for (size_t i = 0; i < n; i += 32, block += 18) {
+        float extreme = 0;
+        for (int j = 0; j < 32; j++)
+            if (fabsf(from[i + j]) > fabsf(extreme))
+                extreme = from[i + j];
+        float d = extreme / -8, inverse = d != 0 ? 1 / d : 0;
+        uint16_t h = lp_f32_to_f16(d);
+        memcpy(block, &h, 2);
+        for (int j = 0; j < 16; j++) {
+            float low = from[i + j] * inverse + 8.5f, high = from[i + j + 16] * inverse + 8.5f;
+            uint8_t a = low >= 0 ? (uint8_t)fminf(low, 15) : 0; /* nan: 0 */
+            uint8_t b = high >= 0 ? (uint8_t)fminf(high, 15) : 0;
+            block[2 + j] = (uint8_t)(a | b << 4);
+        }
+    }
+}
+
+static void plain4_to_planes(const void *from, uint8_t *quants, uint8_t *scales, size_t n)
+{
+    (void)scales;
+    memcpy(quants, from, n * 4);
+}
+
+static void plain2_to_planes(const void *from, uint8_t *quants, uint8_t *scales, size_t n)
+{
+    (void)scales;
+    memcpy(quants, from, n * 2);
+}
+
+static void q8_0_to_planes(const void *from, uint8_t *quants, uint8_t *scales, size_t n)
+{
+    const uint8_t *block = from;
+    for (size_t i = 0; i < n / 32; i++, block += 34) {
+        memcpy(scales + 2 * i, block, 2);
+        memcpy(quants + 32 * i, block + 2, 32);
+    }
+}
+
+static void q4_0_to_planes(const void *from, uint8_t *quants, uint8_t *scales, size_t n)
+{
+    const uint8_t *block = from;
+    for (size_t i = 0; i < n / 32; i++, block += 18) {
+        memcpy(scales + 2 * i, block, 2);
+        memcpy(quants + 16 * i, block + 2, 16);
+    }
+}
+
+/* The columns of LP_DTYPES by id, so that no number is written twice. A type without a row below
+ * fails test_dtype. */
+enum {
+#define X(id, text, gguf, elements, size)                                                          \
+    id##_GGUF = (gguf), id##_BLOCK = (elements), id##_BYTES = (size),
+    LP_DTYPES(X)
+#undef X
+};
+
+#define ROW(id, text)                                                                              \
+    .name = #id, .kernel = text, .gguf_type = id##_GGUF, .block = id##_BLOCK, .bytes = id##_BYTES
+
+const lp_dtype_info lp_dtype_table[LP_N_DTYPES] = {
+    [LP_F32] = {ROW(F32, "f32"), f32_to_f32, f32_from_f32, 4, 0, plain4_to_planes},
+    [LP_F16] = {ROW(F16, "f16"), f16_to_f32, f16_from_f32, 2, 0, plain2_to_planes},
+    [LP_BF16] = {ROW(BF16, "bf16"), bf16_to_f32, bf16_from_f32, 2, 0, plain2_to_planes},
+    [LP_Q8_0] = {ROW(Q8_0, "q8_0"), q8_0_to_f32, q8_0_from_f32, 32, 2, q8_0_to_planes},
+    [LP_Q4_0] = {ROW(Q4_0, "q4_0"), q4_0_to_f32, q4_0_from_f32, 16, 2, q4_0_to_planes},
+    [LP_I32] = {ROW(I32, "i32"), NULL, NULL, 4, 0, plain4_to_planes},
+};
+
+lp_dtype lp_dtype_from_gguf(uint32_t type)
+{
+    int i = 0;
+    while (i < LP_N_DTYPES &&
+           (lp_dtype_table[i].gguf_type < 0 || (uint32_t)lp_dtype_table[i].gguf_type != type))
+        i++;
+    return (lp_dtype)i;
+}
+
+/* Names are ASCII; the locale must not matter. */
+static int lower(int c)
+{
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+lp_dtype lp_dtype_from_name(const char *name)
+{
+    int i = 0;
+    for (; i < LP_N_DTYPES; i++) {
+        const char *p = name, *q = lp_dtype_table[i].name;
+        while (*p && lower(*p) == lower(*q))
+            p++, q++;
+        if (!*p && !*q)
+            break;
+    }
+    return (lp_dtype)i;
+}
+
+int64_t lp_dtype_file_bytes(lp_dtype dtype, lp_shape shape)
+{
+    const lp_dtype_info *info = &lp_dtype_table[dtype];
+    int64_t n = lp_shape_elements(shape);
+    if (n < 0 || shape.dim[shape.n - 1] % info->block)
+        return -1;
+    int64_t blocks = n / info->block;
+    return blocks > INT64_MAX / info->bytes ? -1 : blocks * info->bytes;
+}
