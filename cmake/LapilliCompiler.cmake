@@ -7,7 +7,7 @@ set(CMAKE_C_EXTENSIONS OFF)
 function(lapilli_compile_options target)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow)
     # C17 without extensions hides POSIX (mmap, clock_gettime, isatty); this brings it back.
-    target_compile_definitions(${target} PRIVATE _DEFAULT_SOURCE)
+    target_compile_definitions(${target} PRIVATE _DEFAULT_SOURCE=)
     if(LAPILLI_WERROR)
         target_compile_options(${target} PRIVATE -Werror)
     endif()

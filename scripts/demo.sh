@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# From a fresh clone to a story: installs what is needed, builds, and runs the model that ships.
+# Arguments go to `lapilli run` (scripts/demo.sh -s 7 --device cpu).
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+"$root/scripts/setup.sh" >&2
+step "build" configure_and_build "$root/build" -DLAPILLI_TESTS=OFF
+exec "$root/build/lapilli" run -m "$root/models/story/story.gguf" -p "Once upon a time" \
+    -n 200 --temp 0.8 "$@"

@@ -1,0 +1,226 @@
+#!/usr/bin/env bash
+# Installs what lapilli needs, and nothing that is already there. Asks nothing; as root or with sudo.
+#
+#   scripts/setup.sh          to build and run (scripts/demo.sh)
+#   scripts/setup.sh --test   and for the tests: cmocka, spirv-val, SwiftShader
+#   scripts/setup.sh --all    and for scripts/test.sh --all: clang, sanitizers, validation layers
+#
+# Debian 12's shader compiler and Mesa know no cooperative matrices. There, the suites trixie and
+# trixie-backports are added from the mirror that the machine already uses, pinned so low (50) that
+# nothing else moves. Debian 13 and Ubuntu 24.04 or later serve as they are.
+set -euo pipefail
+
+level=demo
+case "${1:-}" in
+"") ;;
+--test) level=test ;;
+--all) level=all ;;
+*)
+    echo "usage: scripts/setup.sh [--test | --all]" >&2
+    exit 2
+    ;;
+esac
+
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a LC_ALL=C
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+say() { echo "setup: $*"; }
+die()
+{
+    [ -s "$log" ] && tail -n 40 "$log" >&2
+    echo "setup: $*" >&2
+    exit 1
+}
+
+# --- What is needed --------------------------------------------------------------------------
+
+# From the distribution's own suite, whichever it is.
+base=(gcc libc6-dev cmake ninja-build pkg-config ca-certificates)
+# New enough for all kernels; on Debian 12 from trixie.
+new=(glslang-tools libvulkan-dev libvulkan-volk-dev libyyjson-dev libutf8proc-dev libpcre2-dev)
+# Drivers; on Debian 12 from trixie-backports.
+mesa=(mesa-vulkan-drivers)
+if [ $level != demo ]; then
+    new+=(spirv-tools libcmocka-dev)
+fi
+if [ $level = all ]; then
+    base+=(clang llvm libclang-rt-dev libomp-dev)
+    new+=(vulkan-validationlayers)
+fi
+
+glslang_minimum=13 # the first with GL_KHR_cooperative_matrix
+mesa_minimum=24    # the first whose lavapipe has VK_KHR_cooperative_matrix
+
+# installed_version PACKAGE: empty if it is not installed.
+installed_version()
+{
+    dpkg-query -W -f '${db:Status-Abbrev} ${Version}\n' "$1" 2> /dev/null | sed -n 's/^ii  *//p' | head -n 1
+}
+
+# missing PACKAGE...: those not installed.
+missing()
+{
+    local p
+    for p in "$@"; do
+        [ -n "$(installed_version "$p")" ] || echo "$p"
+    done
+}
+
+old() # PACKAGE MINIMUM: installed, but too old
+{
+    local v
+    v=$(installed_version "$1")
+    [ -n "$v" ] && dpkg --compare-versions "$v" lt "$2"
+}
+
+# SwiftShader comes out of the browser's package; Ubuntu has that as a snap only.
+swiftshader_dir=${XDG_CACHE_HOME:-$HOME/.cache}/lapilli/swiftshader
+need_swiftshader()
+{
+    [ $level != demo ] && [ ! -s "$swiftshader_dir/vk_swiftshader_icd.json" ] &&
+        ! grep -qs '^ID=ubuntu' /etc/os-release
+}
+
+command -v dpkg-query > /dev/null || die "only Debian and Ubuntu are known here; see docs/BUILDING.md"
+
+want=$(missing "${base[@]}" "${new[@]}" "${mesa[@]}")
+if old glslang-tools $glslang_minimum; then want+=" glslang-tools"; fi
+if [ -z "$want" ] && ! need_swiftshader; then
+    say "everything is installed"
+    exit 0
+fi
+
+# --- apt -------------------------------------------------------------------------------------
+
+sudo=()
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo > /dev/null || die "needs root, or sudo, to install:" $want
+    sudo -n true 2> /dev/null || die "sudo wants a password; run first: sudo scripts/setup.sh ${1:-}"
+    sudo=(sudo -n --preserve-env=DEBIAN_FRONTEND,NEEDRESTART_MODE,LC_ALL)
+fi
+
+apt=(apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold)
+
+# A broken repository of somebody else makes update fail; what counts is whether install works.
+update()
+{
+    say "package lists"
+    "${sudo[@]}" "${apt[@]}" update > "$log" 2>&1 || say "some package lists could not be fetched (continuing)"
+}
+
+install()
+{
+    "${sudo[@]}" "${apt[@]}" install --no-install-recommends "$@" >> "$log" 2>&1
+}
+
+candidate() # PACKAGE: the version that a plain install would take
+{
+    apt-cache policy "$1" 2> /dev/null | sed -n 's/^  Candidate: //p' | grep -v '(none)'
+}
+
+# The mirror and keyring of the suite bookworm, from whatever files configure them.
+bookworm_mirror()
+{
+    apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
+        sed -n 's/^bookworm //p' | sort -u | head -n 1
+}
+
+# Debian 12 is known by where its packages come from: its base-files may be trixie's by now.
+add_trixie()
+{
+    local mirror key=""
+    mirror=$(bookworm_mirror)
+    [ -n "$mirror" ] || return 0
+    [ -s /usr/share/keyrings/debian-archive-keyring.gpg ] &&
+        key="[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+    if [ -s /etc/apt/sources.list.d/lapilli-trixie.list ]; then return 0; fi
+    say "Debian 12: adding trixie and trixie-backports, pinned at 50"
+    "${sudo[@]}" sh -c 'cat > /etc/apt/preferences.d/lapilli-trixie' <<- 'EOF'
+		Package: *
+		Pin: release n=trixie*
+		Pin-Priority: 50
+	EOF
+    "${sudo[@]}" sh -c 'cat > /etc/apt/sources.list.d/lapilli-trixie.list' <<- EOF
+		deb $key$mirror trixie main
+		deb $key$mirror trixie-backports main
+	EOF
+    return 0
+}
+
+update
+trixie=()
+mesa_new=("${mesa[@]}")
+if [ -n "$(bookworm_mirror)" ]; then
+    if [ ! -s /etc/apt/sources.list.d/lapilli-trixie.list ]; then
+        add_trixie
+        update
+    fi
+    trixie=(-t trixie)
+    for p in mesa-vulkan-drivers mesa-libgallium libgbm1 libegl-mesa0 libglx-mesa0 libgl1-mesa-dri; do
+        if apt-cache madison "$p" | grep -q trixie-backports; then mesa_new+=("$p/trixie-backports"); fi
+    done
+fi
+
+# On a Debian 12 the compilers come from Debian 12 and the rest from trixie.
+want=$(missing "${base[@]}")
+if [ -n "$want" ]; then
+    say "installing" $want
+    install $want || die "apt-get could not install:" $want
+fi
+
+want=$(missing "${new[@]}")
+if old glslang-tools $glslang_minimum; then want+=" glslang-tools"; fi
+if [ -n "$want" ]; then
+    say "installing" $want
+    install "${trixie[@]}" $want || die "apt-get could not install:" $want
+fi
+
+want=$(missing "${mesa[@]}")
+if [ -n "$want" ]; then
+    say "installing ${mesa[*]}"
+    install "${trixie[@]}" "${mesa_new[@]}" || install "${trixie[@]}" "${mesa[@]}" ||
+        die "apt-get could not install: ${mesa[*]}"
+fi
+if old mesa-vulkan-drivers $mesa_minimum; then
+    say "note: Mesa $(installed_version mesa-vulkan-drivers) has no cooperative matrices in lavapipe"
+fi
+
+# --- SwiftShader -----------------------------------------------------------------------------
+
+# Two files are unpacked; the browser itself is not installed.
+fetch_swiftshader()
+{
+    local tmp package
+    tmp=$(mktemp -d)
+    for package in chromium-common chromium; do
+        [ -n "$(candidate $package)" ] || continue
+        (cd "$tmp" && rm -f ./*.deb && apt-get -q -o APT::Sandbox::User=root download $package) \
+            >> "$log" 2>&1 || continue
+        dpkg-deb --fsys-tarfile "$tmp"/*.deb | tar -C "$tmp" -x --wildcards \
+            '*/libvk_swiftshader.so' '*/vk_swiftshader_icd.json' 2>> "$log" || continue
+        mkdir -p "$swiftshader_dir"
+        find "$tmp" -name libvk_swiftshader.so -exec cp {} "$swiftshader_dir" \;
+        sed "s|\"library_path\": *\"[^\"]*\"|\"library_path\": \"$swiftshader_dir/libvk_swiftshader.so\"|" \
+            "$(find "$tmp" -name vk_swiftshader_icd.json | head -n 1)" \
+            > "$swiftshader_dir/vk_swiftshader_icd.json"
+        rm -rf "$tmp"
+        return 0
+    done
+    rm -rf "$tmp"
+    return 1
+}
+
+if [ $level != demo ] && grep -qs '^ID=ubuntu' /etc/os-release; then
+    say "no package carries SwiftShader on Ubuntu: its tests will be skipped"
+fi
+if need_swiftshader; then
+    if [ -z "$(candidate chromium-common)$(candidate chromium)" ]; then
+        say "no package carries SwiftShader here: its tests will be skipped"
+    else
+        say "SwiftShader -> $swiftshader_dir"
+        fetch_swiftshader || die "SwiftShader could not be unpacked out of chromium's package"
+    fi
+fi
+say "done"

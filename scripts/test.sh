@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Installs what is needed, builds with gcc, and runs all tests on the CPU, lavapipe and SwiftShader.
+#
+#   scripts/test.sh         the above
+#   scripts/test.sh --all   and: clang with a shared library, ASan+UBSan, lavapipe at 128 and 512
+#                           bits, validation layers, libFuzzer (FUZZ_SECONDS per target, default
+#                           60); a driver that is missing is a failure
+#
+# Everything is a ctest of one run, so the summary at the end covers it all.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+all=no
+case "${1:-}" in
+"") ;;
+--all) all=yes ;;
+*)
+    echo "usage: scripts/test.sh [--all]" >&2
+    exit 2
+    ;;
+esac
+
+extra=()
+builds=""
+
+# extra_build NAME CMAKE_OPTION...: a further configuration, in build/NAME, whose tests join the
+# run. One that does not build shows up there as the failed test NAME.build.
+extra_build()
+{
+    local name=$1 dir=$root/build/$1
+    shift
+    builds+="${builds:+;}$dir"
+    if ! step "build $name" configure_and_build "$dir" -DLAPILLI_TEST_PREFIX="$name." "$@"; then
+        mkdir -p "$dir"
+        echo "add_test($name.build false)" > "$dir/CTestTestfile.cmake"
+    fi
+}
+
+if [ $all = yes ]; then
+    "$root/scripts/setup.sh" --all >&2
+    # Ubuntu has no package with SwiftShader.
+    grep -qs '^ID=ubuntu' /etc/os-release || extra+=(-DLAPILLI_REQUIRE_DRIVERS=ON)
+    extra_build clang -DCMAKE_C_COMPILER=clang -DBUILD_SHARED_LIBS=ON "${extra[@]}"
+    extra_build sanitize -DCMAKE_C_COMPILER=clang -DLAPILLI_SANITIZE=ON "${extra[@]}"
+    extra_build fuzz -DCMAKE_C_COMPILER=clang -DLAPILLI_FUZZ=ON -DLAPILLI_TESTS=OFF \
+        -DLAPILLI_CLI=OFF -DLAPILLI_FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
+    extra+=(-DLAPILLI_TEST_ALL=ON)
+else
+    "$root/scripts/setup.sh" --test >&2
+    extra+=(-DLAPILLI_TEST_ALL=OFF -DLAPILLI_REQUIRE_DRIVERS=OFF)
+fi
+step "build gcc" configure_and_build "$root/build" -DCMAKE_C_COMPILER=gcc -DLAPILLI_TESTS=ON \
+    -DLAPILLI_TEST_BUILDS="$builds" "${extra[@]}"
+
+ctest --test-dir "$root/build" -j "$jobs" --output-on-failure --no-tests=error --no-label-summary
