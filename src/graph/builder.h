@@ -13,6 +13,7 @@ typedef struct lp_builder {
     lp_store *store;
     const lp_weights *weights;
     lp_status status;
+    char prefix[128];
 } lp_builder;
 
 lp_status lp_builder_start(lp_builder *b, lp_context *ctx, lp_store *store,
@@ -30,11 +31,17 @@ lp_tensor_id lp_weight_optional(lp_builder *b, lp_shape shape, const char *forma
 /* State that persists between runs. */
 lp_tensor_id lp_state_tensor(lp_builder *b, lp_slot_kind kind, lp_dtype dtype, lp_shape shape,
                              const char *format, ...) LP_PRINTF(5, 6);
+/* Angles of a rotary embedding. */
+typedef struct lp_rope_angles {
+    lp_tensor_id table;
+    int32_t n_rotated;
+    const double *frequencies;
+} lp_rope_angles;
 /* cos/sin table for lp_rope, [256 + ceil(n_ctx / 256), n / 2, 2] f32: row a < 256 holds the angles
- * of position a, row 256 + b those of position 256 b; `magnitude` scales the latter (YaRN's
- * attention factor, else 1). frequencies: [n / 2] radians per position, copied into the store. */
-lp_tensor_id lp_rope_table(lp_builder *b, const char *name, const double *frequencies, int32_t n,
-                           int32_t n_ctx);
+ * of position a, row 256 + b those of position 256 b, so that any position is one complex product
+ * and no shader needs a sine. frequencies: [n / 2] radians per position; copied. */
+lp_rope_angles lp_rope_table(lp_builder *b, const char *name, const double *frequencies, int32_t n,
+                             int32_t n_ctx);
 
 /* Names the nodes that follow: prefix ("blk.3.") is put before their names. */
 void lp_builder_prefix(lp_builder *b, const char *format, ...) LP_PRINTF(2, 3);
@@ -46,7 +53,7 @@ lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float e
 lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,
                        lp_tensor_id bias);
 lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, lp_tensor_id x,
-                     lp_tensor_id cursor, lp_tensor_id table);
+                     lp_tensor_id cursor, lp_rope_angles angles);
 void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,
                  lp_tensor_id cache);
 

@@ -104,7 +104,7 @@ typedef struct lp_node {
         struct {
             lp_rope_pairing pairing;
             int32_t n_rotated;         /* leading elements of each head that are rotated, even */
-            const double *frequencies; /* [n_rotated / 2] radians per position, the store's arena */
+            const double *frequencies; /* [n_rotated / 2] radians per position, in the graph's arena */
         } rope;
         struct {
             float scale;        /* of q k^T */
