@@ -42,14 +42,19 @@ typedef struct lp_dispatch {
     bool barrier;        /* wait for everything before (set by lp_plan_barriers) */
 } lp_dispatch;
 
+/* Where activations and scratch lie. */
+typedef struct lp_arena_plan {
+    uint64_t bytes;
+    uint64_t *tensor_offset;  /* per tensor: bytes, views resolved; UINT64_MAX for slots */
+    uint64_t *scratch_offset; /* per node: bytes; UINT64_MAX if it has none */
+} lp_arena_plan;
+
 typedef struct lp_plan {
     lp_dispatch *dispatches;
     uint32_t n_dispatches, capacity;
-    uint64_t arena_bytes;
-    uint64_t *tensor_offset;  /* per tensor: bytes in the arena, UINT64_MAX for slots; resolved for
-                                 views */
-    uint64_t *scratch_offset; /* per node: scratch in the arena, UINT64_MAX if none */
+    lp_arena_plan arena;
     bool failed;              /* out of memory while emitting; checked at the end */
+    lp_dispatch spare;        /* what plan functions fill after that */
 } lp_plan;
 
 typedef struct lp_plan_options {
@@ -66,6 +71,11 @@ typedef struct lp_planner {
     lp_plan *plan;
     uint32_t node;
 } lp_planner;
+
+/* Lifetimes of the graph's activations, then the memory planner. `caps` NULL: no scratch (CPU). */
+lp_status lp_plan_memory(lp_context *ctx, const lp_graph *graph, const lp_caps *caps,
+                         lp_plan_options options, lp_arena_plan *plan);
+void lp_arena_plan_free(lp_arena_plan *plan);
 
 /* Memory planner, then every node's plan function, then barriers. */
 lp_status lp_plan_create(lp_context *ctx, const lp_graph *graph, const lp_caps *caps,
