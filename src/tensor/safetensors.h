@@ -5,8 +5,13 @@
 #include "tensor/weights.h"
 
 /* Adds the tensors of one file. Header, offsets, overlaps and sizes are checked against the file.
- * F64, I64 and other types without a row in LP_DTYPES: LP_E_UNSUPPORTED naming tensor and type. */
+ * Tensors of types without a row in LP_DTYPES (BOOL, I64 ...) are listed, but not usable: see
+ * weights.h. After a failure `weights` may hold some of the tensors; destroy it. */
 lp_status lp_safetensors_open(lp_context *ctx, const char *path, lp_weights *weights);
+/* The same for bytes in memory; they and `where`, the name for messages, are borrowed and must
+ * outlive `weights`. */
+lp_status lp_safetensors_parse(lp_context *ctx, const char *where, const void *data, size_t bytes,
+                               lp_weights *weights);
 
 /* Adds the tensors of a folder: model.safetensors, or the shards named in
  * model.safetensors.index.json. Shard names must stay inside the folder; every tensor of the index
