@@ -77,8 +77,7 @@ static lp_status read_shape(reader *r, const char *name, yyjson_val *shape, lp_s
 
 /* Type, and the bytes that type and shape ask for; an unknown type is believed to have `present`.
  */
-static lp_status read_type(reader *r, yyjson_val *entry, uint64_t present, lp_weight *weight,
-                           uint64_t *wanted)
+static lp_status read_type(reader *r, yyjson_val *entry, lp_weight *weight, uint64_t *wanted)
 {
     yyjson_val *type = yyjson_obj_get(entry, "dtype");
     weight->type = yyjson_get_str(type);
