@@ -2,6 +2,7 @@
 # From a fresh clone to a story: installs what is needed, builds, and runs the model that ships.
 # Arguments go to `lapilli run` (scripts/demo.sh -s 7 --device cpu).
 set -euo pipefail
+# shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
 "$root/scripts/setup.sh" >&2

@@ -8,13 +8,14 @@
 # Debian 12's shader compiler and Mesa know no cooperative matrices. There, the suites trixie and
 # trixie-backports are added from the mirror that the machine already uses, pinned so low (50) that
 # nothing else moves. Debian 13 and Ubuntu 24.04 or later serve as they are.
+# shellcheck disable=SC2086 # lists of packages are words
 set -euo pipefail
 
 level=demo
 case "${1:-}" in
 "") ;;
---test) level=test ;;
---all) level=all ;;
+--test) level="test" ;;
+--all) level="all" ;;
 *)
     echo "usage: scripts/setup.sh [--test | --all]" >&2
     exit 2
@@ -97,7 +98,7 @@ sudo=()
 if [ "$(id -u)" != 0 ]; then
     command -v sudo > /dev/null || die "needs root, or sudo, to install:" $want
     sudo -n true 2> /dev/null || die "sudo wants a password; run first: sudo scripts/setup.sh ${1:-}"
-    sudo=(sudo -n --preserve-env=DEBIAN_FRONTEND,NEEDRESTART_MODE,LC_ALL)
+    sudo=(sudo -n env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a LC_ALL=C)
 fi
 
 apt=(apt-get -y -q -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3
@@ -167,7 +168,8 @@ fi
 want=$(missing "${base[@]}")
 if [ -n "$want" ]; then
     say "installing" $want
-    install $want || die "apt-get could not install:" $want
+    # clang's runtime wants a libc6-i386 that fits libc6, and that may be trixie's by now.
+    install $want || install $want libc6-i386/trixie || die "apt-get could not install:" $want
 fi
 
 want=$(missing "${new[@]}")

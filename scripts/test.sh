@@ -8,6 +8,7 @@
 #
 # Everything is a ctest of one run, so the summary at the end covers it all.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
 all=no
