@@ -68,6 +68,20 @@ void lp_file_close(lp_file *file)
     *file = (lp_file){0};
 }
 
+lp_status lp_file_memory(lp_context *ctx, size_t bytes, const char *what, lp_file *file)
+{
+    *file = (lp_file){0};
+    if (!bytes)
+        return LP_OK;
+    /* shared: dropping private anonymous pages would zero them */
+    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED)
+        return lp_fail_memory(ctx, what);
+    file->data = data;
+    file->bytes = bytes;
+    return LP_OK;
+}
+
 void lp_file_forget(const void *data, size_t bytes)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

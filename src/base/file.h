@@ -13,6 +13,9 @@ typedef struct lp_file {
 /* Maps `path`. Errors: LP_E_IO with the system's reason, LP_E_ARG for folders and devices. */
 lp_status lp_file_open(lp_context *ctx, const char *path, lp_file *file);
 void lp_file_close(lp_file *file);
+/* Zeroed pages that are no file's but behave like one's: write to them through a cast before they
+ * are shared; lp_file_forget() does not lose their contents. `what` is for the error. */
+lp_status lp_file_memory(lp_context *ctx, size_t bytes, const char *what, lp_file *file);
 
 /* Hints that [data, data + bytes) will not be read again soon: the pages leave resident memory. */
 void lp_file_forget(const void *data, size_t bytes);

@@ -1,0 +1,96 @@
+/* Opening models and making their graphs, see model.h. */
+#include "models/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/decoder.h"
+#include "models/names.h"
+#include "tensor/safetensors.h"
+
+static lp_status open_folder(lp_context *ctx, lp_model *model)
+{
+    char *config = lp_path_join(model->path, "config.json");
+    if (!config)
+        return lp_fail_memory(ctx, "a path");
+    lp_status status = lp_hparams_from_config(ctx, config, &model->hparams);
+    free(config);
+    LP_TRY(status);
+    LP_TRY(lp_safetensors_open_folder(ctx, model->path, model->weights));
+    return lp_names_from_hf(ctx, model->path, &model->hparams, model->weights);
+}
+
+static lp_status open_file(lp_context *ctx, lp_model *model)
+{
+    LP_TRY(lp_gguf_open(ctx, model->path, model->weights, &model->gguf));
+    LP_TRY(lp_hparams_from_gguf(ctx, model->path, model->gguf, model->weights, &model->hparams));
+    return lp_names_check(ctx, model->path, &model->hparams, model->weights);
+}
+
+lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model)
+{
+    *model = NULL;
+    lp_model *m = calloc(1, sizeof *m);
+    if (!m)
+        return lp_fail_memory(ctx, "a model");
+    m->path = malloc(strlen(path) + 1);
+    m->weights = lp_weights_create();
+    lp_status status = LP_OK;
+    if (!m->path || !m->weights) {
+        status = lp_fail_memory(ctx, "a model");
+    } else {
+        strcpy(m->path, path);
+        status = lp_path_is_folder(path) ? open_folder(ctx, m) : open_file(ctx, m);
+    }
+    if (status != LP_OK) {
+        lp_model_destroy(m);
+        return status;
+    }
+    *model = m;
+    return LP_OK;
+}
+
+void lp_model_destroy(lp_model *model)
+{
+    if (!model)
+        return;
+    lp_gguf_destroy(model->gguf);
+    lp_weights_destroy(model->weights);
+    free(model->path);
+    free(model);
+}
+
+static lp_status check_options(lp_context *ctx, const lp_model *model, const lp_model_options *o)
+{
+    const lp_hparams *hp = &model->hparams;
+    if (o->n_tokens < 1 || o->n_ctx < 1 || o->n_ctx > 1 << 26 || o->n_tokens > o->n_ctx ||
+        o->kv_max < o->n_tokens || o->kv_max > o->n_ctx)
+        return lp_fail(ctx, LP_E_ARG, "%d tokens with a K/V length up to %d in a context of %d",
+                       o->n_tokens, o->kv_max, o->n_ctx);
+    if (o->kv_dtype != LP_F16 && o->kv_dtype != LP_F32)
+        return lp_fail(ctx, LP_E_ARG, "a K/V cache is F16 or F32");
+    if (hp->arch->position == LP_POSITION_LEARNED && (uint32_t)o->n_ctx > hp->n_context)
+        return lp_fail(ctx, LP_E_LIMIT, "%s: a context of %d; the model has positions for %u",
+                       model->path, o->n_ctx, hp->n_context);
+    return LP_OK;
+}
+
+lp_status lp_model_graph(lp_context *ctx, const lp_model *model, lp_store *store,
+                         const lp_model_options *options, lp_graph **graph)
+{
+    *graph = NULL;
+    lp_model_options o = *options;
+    if (o.kv_max == 0)
+        o.kv_max = o.n_ctx;
+    LP_TRY(check_options(ctx, model, &o));
+    lp_builder b;
+    LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
+    lp_decoder_build(&b, model, &o);
+    lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
+    if (status != LP_OK) { /* the builder names the layer; the file's name goes before it */
+        char message[sizeof ctx->message];
+        memcpy(message, ctx->message, sizeof message);
+        return lp_fail(ctx, status, "%s: %s", model->path, message);
+    }
+    return LP_OK;
+}

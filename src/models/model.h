@@ -1,0 +1,50 @@
+/* A model: weights under their canonical names, hyperparameters, and graphs built from both. The
+ * tokenizer belongs to a higher floor; what it is made from (the GGUF handle or the folder) is kept
+ * here for it. */
+#ifndef LP_MODELS_MODEL_H
+#define LP_MODELS_MODEL_H
+
+#include "graph/graph.h"
+#include "models/hparams.h"
+#include "tensor/gguf.h"
+#include "tensor/weights.h"
+
+typedef struct lp_model {
+    char *path;    /* as given */
+    lp_gguf *gguf; /* NULL if `path` is a Hugging Face folder */
+    lp_weights *weights;
+    lp_hparams hparams;
+} lp_model;
+
+/* A GGUF file or a folder with config.json and safetensors. Nothing is read but headers (and
+ * GPT-2's matrices, which folders hold transposed). */
+lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model);
+void lp_model_destroy(lp_model *model);
+
+/* Rows of logits that the host reads after the run, as the tensor "logits" [1 or T, V]. */
+typedef enum lp_model_outputs { LP_OUTPUTS_NONE, LP_OUTPUTS_LAST, LP_OUTPUTS_ALL } lp_model_outputs;
+
+typedef struct lp_model_options {
+    int32_t n_tokens;  /* T */
+    int32_t kv_max;    /* position + T never exceeds it in this graph; 0: n_ctx */
+    int32_t n_ctx;     /* C, tokens that the K/V cache holds */
+    lp_dtype kv_dtype; /* F16 or F32 */
+    lp_model_outputs outputs;
+    bool sample; /* draw a token from the last row: history[position + T], on the device */
+    bool no_fusion;
+} lp_model_options;
+
+/* The decoder's graph for T tokens that stand in history[position …]; at its end the cursor has
+ * advanced by T. Without outputs and sampling it only fills the K/V cache.
+ *
+ * Slots of the store besides the weights: "cursor" I32 [LP_CURSOR_WORDS], "history" I32 [C + 1]
+ * (HOST), "sampler" I32 [LP_SAMPLER_WORDS], per layer "blk.N.attn_k_cache" [C, G, Dk] and
+ * "blk.N.attn_v_cache" [C, G, Dv], "rope_table". All graphs of a store share n_ctx and kv_dtype.
+ * The graph built first must have outputs or sample, or the head is not in the store.
+ *
+ * Errors name the weight: LP_E_MISSING, LP_E_SHAPE; LP_E_LIMIT if n_ctx exceeds the table of
+ * position embeddings; LP_E_ARG for options that make no sense. */
+lp_status lp_model_graph(lp_context *ctx, const lp_model *model, lp_store *store,
+                         const lp_model_options *options, lp_graph **graph);
+
+#endif

@@ -1,0 +1,18 @@
+/* From the names in a file to canonical names, by the table of the architecture's row. A tensor
+ * that the table does not know is an error: ignoring a weight silently would give wrong numbers. */
+#ifndef LP_MODELS_NAMES_H
+#define LP_MODELS_NAMES_H
+
+#include "models/hparams.h"
+
+/* Renames the weights of a Hugging Face folder; [in, out] matrices (GPT-2's Conv1D) are transposed
+ * once into memory of the table, and the pages they came from are given back. Buffers that are no
+ * weights keep their names. LP_E_UNSUPPORTED names an unknown tensor. */
+lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams *hp,
+                           lp_weights *weights);
+
+/* Checks that every tensor of a GGUF file belongs to the architecture. */
+lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *hp,
+                         lp_weights *weights);
+
+#endif
