@@ -160,7 +160,7 @@ static lp_status slot_range(lp_backend *backend, uint32_t slot, uint64_t offset,
 static lp_status slot_read(lp_backend *backend, uint32_t slot, uint64_t offset, void *to,
                            uint64_t bytes)
 {
-    uint8_t *at;
+    uint8_t *at = NULL;
     LP_TRY(slot_range(backend, slot, offset, bytes, &at));
     memcpy(to, at, bytes);
     return LP_OK;
@@ -169,7 +169,7 @@ static lp_status slot_read(lp_backend *backend, uint32_t slot, uint64_t offset, 
 static lp_status slot_write(lp_backend *backend, uint32_t slot, uint64_t offset, const void *from,
                             uint64_t bytes)
 {
-    uint8_t *at;
+    uint8_t *at = NULL;
     LP_TRY(slot_range(backend, slot, offset, bytes, &at));
     memcpy(at, from, bytes);
     return LP_OK;
