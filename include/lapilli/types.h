@@ -58,6 +58,38 @@ typedef enum lp_dtype {
         LP_N_DTYPES
 } lp_dtype;
 
+/* How the next token is drawn, in this order: repetition penalty, top-k, top-p, min-p, temperature.
+ * LP_SAMPLING_DEFAULT gives the usual values; temperature 0 takes the most likely token. */
+typedef struct lp_sampling {
+    float temperature;    /* 0: greedy, the lowest id among equals */
+    uint32_t top_k;       /* keep the k most likely; 0: all */
+    float top_p;          /* keep the most likely ones that together have probability p; 1: all */
+    float min_p;          /* keep those at least p times as likely as the likeliest; 0: all */
+    float repeat_penalty; /* 1: none (Keskar et al. 2019, arXiv:1909.05858) */
+    uint32_t repeat_window; /* how many latest tokens the penalty looks at */
+    uint64_t seed;        /* same seed, same logits: same text, on every device */
+} lp_sampling;
+#define LP_SAMPLING_DEFAULT                                                                        \
+    {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repeat_penalty = 1.0f,     \
+     .repeat_window = 64, .seed = 0}
+
+typedef struct lp_session_options {
+    uint32_t n_ctx;      /* tokens of context; 0: the model's own, at most 4096 */
+    uint32_t n_batch;    /* tokens of a prompt evaluated at once; 0: 512 */
+    lp_dtype cache_type; /* of keys and values: LP_F16 or LP_F32 */
+    lp_progress_fn progress; /* while weights are loaded; may be NULL */
+    void *progress_user;
+    const char *cache_folder; /* for compiled pipelines; NULL: none kept */
+} lp_session_options;
+#define LP_SESSION_DEFAULT {.cache_type = LP_F16}
+
+/* A name and a value as people read them: hyperparameters, file metadata. */
+typedef struct lp_fact {
+    const char *name;
+    const char *value;
+    int is_number; /* may stand in JSON without quotes */
+} lp_fact;
+
 #ifdef __cplusplus
 }
 #endif

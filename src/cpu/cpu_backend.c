@@ -232,7 +232,7 @@ lp_status lp_cpu_backend_create(lp_context *ctx, bool fast, lp_backend **backend
     cpu_backend *cpu = calloc(1, sizeof *cpu);
     if (cpu == NULL)
         return lp_fail_memory(ctx, "the CPU device");
-    cpu->base = (lp_backend){.table = &table, .ctx = ctx, .name = fast ? "cpu" : "reference"};
+    cpu->base = (lp_backend){.table = &table, .ctx = ctx, .ahead = 1, .name = fast ? "cpu" : "reference"};
     cpu->fast = fast;
     *backend = &cpu->base;
     return LP_OK;

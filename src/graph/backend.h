@@ -40,6 +40,7 @@ typedef struct lp_backend_table {
 struct lp_backend {
     const lp_backend_table *table;
     lp_context *ctx;
+    uint32_t ahead;   /* how many decode steps are worth having in flight; 1: none but the current */
     const char *name; /* "llvmpipe (LLVM 19.1.7, 256 bits)", "cpu", "reference" */
 };
 

@@ -1,0 +1,312 @@
+/* Sessions: see session.h. Programs are made per (tokens, cache bucket, what is wanted at the end)
+ * and kept; a decode step is one replay of a recorded program. */
+#include "text/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PROGRAMS 12
+#define MAX_AHEAD    8
+#define MIN_BUCKET   256 /* keys; buckets are powers of two, the last one is the whole context */
+
+typedef struct program_entry {
+    uint32_t n_tokens, kv_max;
+    lp_network_end end;
+    lp_graph *graph;
+    lp_program *program;
+    uint64_t used; /* clock of the latest use */
+} program_entry;
+
+struct lp_session {
+    lp_context *ctx;
+    const lp_network *network;
+    lp_backend *backend;
+    lp_store store;
+    uint32_t n_ctx, n_batch;
+    lp_dtype cache_type;
+    uint32_t history, cursor, sampler; /* slots */
+
+    uint32_t n_tokens; /* known to the caller */
+    uint32_t n_cached; /* the device's cursor, once everything submitted is done */
+    uint32_t n_ahead;  /* tokens drawn or being drawn that the caller has not asked for */
+    uint32_t n_draws;  /* of the tokens known to the caller, since lp_session_sampling() */
+    uint64_t tickets[MAX_AHEAD]; /* of draw i: tickets[i % MAX_AHEAD] */
+    uint32_t first_ahead;
+    uint64_t last_ticket, clock;
+
+    program_entry programs[MAX_PROGRAMS];
+    uint32_t n_programs;
+};
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t bucket(const lp_session *s, uint32_t keys)
+{
+    uint32_t size = MIN_BUCKET;
+    while (size < keys)
+        size *= 2;
+    return min_u32(size, s->n_ctx);
+}
+
+static void drop_program(lp_session *s, uint32_t i)
+{
+    s->backend->table->program_destroy(s->programs[i].program);
+    lp_graph_destroy(s->programs[i].graph);
+    s->programs[i] = s->programs[--s->n_programs];
+}
+
+static lp_status build_graph(lp_session *s, uint32_t n_tokens, uint32_t kv_max, lp_network_end end,
+                             lp_graph **graph)
+{
+    lp_network_options options = {.n_tokens = (int32_t)n_tokens,
+                                  .n_ctx = (int32_t)s->n_ctx,
+                                  .kv_max = (int32_t)kv_max,
+                                  .cache_type = s->cache_type,
+                                  .end = end};
+    return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
+}
+
+static lp_status find_program(lp_session *s, uint32_t n_tokens, uint32_t keys, lp_network_end end,
+                              program_entry **found)
+{
+    uint32_t kv_max = bucket(s, keys);
+    for (uint32_t i = 0; i < s->n_programs; i++) {
+        program_entry *e = &s->programs[i];
+        if (e->n_tokens == n_tokens && e->kv_max == kv_max && e->end == end) {
+            e->used = ++s->clock;
+            *found = e;
+            return LP_OK;
+        }
+    }
+    if (s->n_programs == MAX_PROGRAMS) {
+        uint32_t oldest = 0;
+        for (uint32_t i = 1; i < s->n_programs; i++)
+            if (s->programs[i].used < s->programs[oldest].used)
+                oldest = i;
+        LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+        drop_program(s, oldest);
+    }
+    program_entry entry = {
+        .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .used = ++s->clock};
+    LP_TRY(build_graph(s, n_tokens, kv_max, end, &entry.graph));
+    lp_status status = s->backend->table->program_create(s->backend, entry.graph,
+                                                         (lp_plan_options){0}, &entry.program);
+    if (status != LP_OK) {
+        lp_graph_destroy(entry.graph);
+        return status;
+    }
+    *found = &s->programs[s->n_programs++];
+    **found = entry;
+    return LP_OK;
+}
+
+lp_status lp_session_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
+                            const lp_session_options *options, lp_session **result)
+{
+    lp_status status = LP_OK;
+    lp_graph *first = NULL;
+    lp_session *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        backend->table->destroy(backend);
+        return lp_fail_memory(ctx, "a session");
+    }
+    s->ctx = ctx;
+    s->network = network;
+    s->backend = backend;
+    s->cache_type = options->cache_type;
+    uint32_t trained = lp_network_hparams(network)->n_context;
+    s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
+    if (s->n_ctx > trained) {
+        status = lp_fail(ctx, LP_E_LIMIT, "a context of %u tokens: the model was trained for %u",
+                         s->n_ctx, trained);
+        goto cleanup;
+    }
+    if (s->cache_type != LP_F16 && s->cache_type != LP_F32) {
+        status = lp_fail(ctx, LP_E_ARG, "the cache can hold F16 or F32");
+        goto cleanup;
+    }
+    s->n_batch = min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
+
+    /* Any graph names every weight and state: it fills the store. */
+    LP_CHECK(build_graph(s, 1, bucket(s, 1), LP_END_SAMPLE, &first));
+    s->history = lp_store_find(&s->store, LP_SLOT_NAME_HISTORY);
+    s->cursor = lp_store_find(&s->store, LP_SLOT_NAME_CURSOR);
+    s->sampler = lp_store_find(&s->store, LP_SLOT_NAME_SAMPLER);
+    LP_CHECK(backend->table->load(backend, &s->store, options->progress, options->progress_user));
+    lp_sampling greedy = {.repeat_penalty = 1, .top_p = 1};
+    LP_CHECK(lp_session_sampling(s, &greedy));
+    lp_graph_destroy(first);
+    *result = s;
+    return LP_OK;
+cleanup:
+    lp_graph_destroy(first);
+    lp_session_destroy(s);
+    return status;
+}
+
+void lp_session_destroy(lp_session *s)
+{
+    if (s == NULL)
+        return;
+    s->backend->table->wait(s->backend, s->last_ticket);
+    while (s->n_programs > 0)
+        drop_program(s, s->n_programs - 1);
+    s->backend->table->destroy(s->backend);
+    lp_store_destroy(&s->store);
+    free(s);
+}
+
+uint32_t lp_session_n_ctx(const lp_session *s)
+{
+    return s->n_ctx;
+}
+
+uint32_t lp_session_n_tokens(const lp_session *s)
+{
+    return s->n_tokens;
+}
+
+lp_backend *lp_session_backend(lp_session *s)
+{
+    return s->backend;
+}
+
+lp_store *lp_session_store(lp_session *s)
+{
+    return &s->store;
+}
+
+void lp_session_memory(const lp_session *s, uint64_t bytes[4])
+{
+    s->backend->table->memory(s->backend, bytes);
+}
+
+/* Waits for what is in flight and sets the device's cursor to the caller's view of things. */
+static lp_status settle(lp_session *s, uint32_t n_cached)
+{
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    int32_t words[LP_CURSOR_WORDS] = {0};
+    words[LP_CURSOR_POSITION] = (int32_t)n_cached;
+    words[LP_CURSOR_DRAWS] = (int32_t)s->n_draws;
+    LP_TRY(s->backend->table->slot_write(s->backend, s->cursor, 0, words, sizeof words));
+    s->n_cached = n_cached;
+    s->n_ahead = 0;
+    s->first_ahead = 0;
+    return LP_OK;
+}
+
+lp_status lp_session_rewind(lp_session *s, uint32_t n)
+{
+    if (n > s->n_tokens)
+        return lp_fail(s->ctx, LP_E_ARG, "rewind to token %u of %u", n, s->n_tokens);
+    uint32_t cached = min_u32(s->n_cached - s->n_ahead + (s->n_ahead > 0), s->n_tokens);
+    s->n_tokens = n;
+    return settle(s, min_u32(cached, n));
+}
+
+lp_status lp_session_feed(lp_session *s, const int32_t *tokens, size_t n)
+{
+    uint32_t n_vocab = lp_network_hparams(s->network)->n_vocab;
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= n_vocab)
+            return lp_fail(s->ctx, LP_E_ARG, "token %zu is %d; the vocabulary has %u", i,
+                           (int)tokens[i], n_vocab);
+    if (n > s->n_ctx - s->n_tokens)
+        return lp_fail(s->ctx, LP_E_LIMIT,
+                       "%zu tokens do not fit: %u of the context's %u are taken", n, s->n_tokens,
+                       s->n_ctx);
+    if (s->n_ahead > 0)
+        LP_TRY(lp_session_rewind(s, s->n_tokens));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    LP_TRY(s->backend->table->slot_write(s->backend, s->history, 4ull * s->n_tokens, tokens,
+                                         4 * n));
+    s->n_tokens += (uint32_t)n;
+    return LP_OK;
+}
+
+/* Submits one program over the next n tokens of the history. */
+static lp_status step(lp_session *s, uint32_t n, lp_network_end end, program_entry **entry)
+{
+    LP_TRY(find_program(s, n, s->n_cached + n, end, entry));
+    LP_TRY(s->backend->table->submit((*entry)->program, 1, &s->last_ticket));
+    s->n_cached += n;
+    return LP_OK;
+}
+
+/* All that was fed and is not in the cache; the last piece ends with `end`. */
+static lp_status evaluate(lp_session *s, lp_network_end end, program_entry **last)
+{
+    for (;;) {
+        uint32_t left = s->n_tokens - s->n_cached, n = min_u32(left, s->n_batch);
+        LP_TRY(step(s, n, n == left ? end : LP_END_NONE, last));
+        if (n == left)
+            return LP_OK;
+    }
+}
+
+lp_status lp_session_eval(lp_session *s, float *logits)
+{
+    if (s->n_tokens == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "nothing to evaluate: no tokens yet");
+    if (s->n_ahead > 0 || s->n_cached == s->n_tokens)
+        LP_TRY(lp_session_rewind(s, s->n_tokens));
+    if (s->n_cached == s->n_tokens) /* all there: the last token again, for its logits */
+        LP_TRY(settle(s, s->n_tokens - 1));
+    program_entry *last;
+    LP_TRY(evaluate(s, logits ? LP_END_LOGITS : LP_END_NONE, &last));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    if (logits == NULL)
+        return LP_OK;
+    lp_tensor_id id = lp_graph_find(last->graph, LP_TENSOR_NAME_LOGITS);
+    return s->backend->table->tensor_read(last->program, id, logits);
+}
+
+lp_status lp_session_sampling(lp_session *s, const lp_sampling *sampling)
+{
+    uint32_t words[LP_SAMPLER_WORDS] = {0};
+    memcpy(&words[LP_SAMPLER_TEMPERATURE], &sampling->temperature, 4);
+    words[LP_SAMPLER_TOP_K] = min_u32(sampling->top_k, INT32_MAX);
+    memcpy(&words[LP_SAMPLER_TOP_P], &sampling->top_p, 4);
+    memcpy(&words[LP_SAMPLER_MIN_P], &sampling->min_p, 4);
+    memcpy(&words[LP_SAMPLER_PENALTY], &sampling->repeat_penalty, 4);
+    words[LP_SAMPLER_WINDOW] = min_u32(sampling->repeat_window, INT32_MAX);
+    words[LP_SAMPLER_SEED_LO] = (uint32_t)sampling->seed;
+    words[LP_SAMPLER_SEED_HI] = (uint32_t)(sampling->seed >> 32);
+    if (!(sampling->temperature >= 0) || !(sampling->top_p > 0) || !(sampling->min_p >= 0) ||
+        !(sampling->min_p <= 1) || !(sampling->repeat_penalty > 0))
+        return lp_fail(s->ctx, LP_E_ARG,
+                       "sampling needs temperature >= 0, top-p > 0, min-p in 0..1, penalty > 0");
+    s->n_draws = 0;
+    LP_TRY(lp_session_rewind(s, s->n_tokens));
+    return s->backend->table->slot_write(s->backend, s->sampler, 0, words, sizeof words);
+}
+
+lp_status lp_session_next(lp_session *s, uint32_t wanted, int32_t *token)
+{
+    if (s->n_tokens == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "nothing to continue: no tokens yet");
+    if (s->n_tokens >= s->n_ctx)
+        return lp_fail(s->ctx, LP_E_LIMIT, "the context of %u tokens is full", s->n_ctx);
+    program_entry *entry;
+    uint32_t most = min_u32(min_u32(s->backend->ahead, MAX_AHEAD), wanted ? wanted : 1);
+    if (s->n_ahead == 0) {
+        if (s->n_cached == s->n_tokens) /* evaluated before: its last token again, to draw from */
+            LP_TRY(settle(s, s->n_tokens - 1));
+        LP_TRY(evaluate(s, LP_END_SAMPLE, &entry));
+        s->tickets[(s->first_ahead + s->n_ahead++) % MAX_AHEAD] = s->last_ticket;
+    }
+    while (s->n_ahead < most && s->n_cached < s->n_ctx) {
+        LP_TRY(step(s, 1, LP_END_SAMPLE, &entry));
+        s->tickets[(s->first_ahead + s->n_ahead++) % MAX_AHEAD] = s->last_ticket;
+    }
+    LP_TRY(s->backend->table->wait(s->backend, s->tickets[s->first_ahead % MAX_AHEAD]));
+    LP_TRY(s->backend->table->slot_read(s->backend, s->history, 4ull * s->n_tokens, token, 4));
+    s->first_ahead++;
+    s->n_ahead--;
+    s->n_tokens++;
+    s->n_draws++;
+    return LP_OK;
+}

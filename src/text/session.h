@@ -1,0 +1,47 @@
+/* A session: one network on one device with its cache. It owns the history of tokens and keeps
+ * several decode steps in flight; the device samples, so nothing waits for the host.
+ *
+ * Positions. `n_tokens` tokens are known to the caller. The device's cursor says how many of them
+ * are in the K/V cache; the latest drawn token is not yet. Steps in flight run ahead of the caller:
+ * what they draw is taken over by lp_session_next(), or dropped by lp_session_rewind(). */
+#ifndef LP_TEXT_SESSION_H
+#define LP_TEXT_SESSION_H
+
+#include "graph/backend.h"
+#include "models/network.h"
+
+typedef struct lp_session lp_session;
+
+/* Builds the graph, loads the weights. Takes over the backend, also when it fails. `network` must
+ * outlive the session. */
+lp_status lp_session_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
+                            const lp_session_options *options, lp_session **session);
+void lp_session_destroy(lp_session *session);
+
+uint32_t lp_session_n_ctx(const lp_session *session);
+uint32_t lp_session_n_tokens(const lp_session *session);
+
+/* Appends tokens to the history; nothing is computed yet. LP_E_ARG for ids outside the vocabulary
+ * (naming the first), LP_E_LIMIT when the context would overflow. */
+lp_status lp_session_feed(lp_session *session, const int32_t *tokens, size_t n);
+
+/* Computes everything fed so far and waits for it. logits: [V] of the last token, or NULL. */
+lp_status lp_session_eval(lp_session *session, float *logits);
+
+/* How tokens are drawn from now on; restarts the random counter. */
+lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling);
+
+/* The next token: computes what was fed, draws, and appends. At least one token must have been fed.
+ * `wanted`: how many more tokens the caller may ask for, this one included (steps in flight never
+ * go beyond). LP_E_LIMIT when the context is full. */
+lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token);
+
+/* Forgets all tokens after the first n (n <= n_tokens), and what is in flight. */
+lp_status lp_session_rewind(lp_session *session, uint32_t n);
+
+/* Bytes: weights, states (K/V cache), activations, staging. */
+void lp_session_memory(const lp_session *session, uint64_t bytes[4]);
+lp_backend *lp_session_backend(lp_session *session);
+lp_store *lp_session_store(lp_session *session);
+
+#endif
