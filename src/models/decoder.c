@@ -12,9 +12,9 @@
 
 typedef struct decoder {
     lp_builder *b;
-    const lp_model *model;
+    const lp_network *model;
     const lp_hparams *hp;
-    const lp_model_options *options;
+    const lp_network_options *options;
     char block[24]; /* "blk.3." or "": put before the names of weights */
     lp_tensor_id cursor, history, sampler;
     lp_rope_angles angles;
@@ -175,7 +175,7 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, bool cache_only)
     return lp_add(d->b, "ffn_residual", y, x);
 }
 
-void lp_decoder_build(lp_builder *b, const lp_model *model, const lp_model_options *options)
+void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_options *options)
 {
     decoder d = {.b = b, .model = model, .hp = &model->hparams, .options = options};
     const lp_hparams *hp = d.hp;

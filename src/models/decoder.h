@@ -5,9 +5,9 @@
 #define LP_MODELS_DECODER_H
 
 #include "graph/builder.h"
-#include "models/model.h"
+#include "models/network.h"
 
 /* Adds all nodes to the builder, which keeps the first failure. */
-void lp_decoder_build(lp_builder *b, const lp_model *model, const lp_model_options *options);
+void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_options *options);
 
 #endif

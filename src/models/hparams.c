@@ -229,32 +229,32 @@ void lp_rope_frequencies(const lp_rope_params *rope, const float *divisors, doub
 }
 
 typedef struct writer {
-    lp_fact *facts;
+    lp_hparam *facts;
     size_t n;
 } writer;
 
 static void put_number(writer *w, const char *name, double value)
 {
-    lp_fact *fact = &w->facts[w->n++];
-    *fact = (lp_fact){.name = name, .is_number = true};
+    lp_hparam *fact = &w->facts[w->n++];
+    *fact = (lp_hparam){.name = name, .is_number = true};
     snprintf(fact->value, sizeof fact->value, "%.7g", value);
 }
 
 static void put_count(writer *w, const char *name, uint32_t value)
 {
-    lp_fact *fact = &w->facts[w->n++];
-    *fact = (lp_fact){.name = name, .is_number = true};
+    lp_hparam *fact = &w->facts[w->n++];
+    *fact = (lp_hparam){.name = name, .is_number = true};
     snprintf(fact->value, sizeof fact->value, "%u", value);
 }
 
 static void put_text(writer *w, const char *name, const char *value)
 {
-    lp_fact *fact = &w->facts[w->n++];
-    *fact = (lp_fact){.name = name};
+    lp_hparam *fact = &w->facts[w->n++];
+    *fact = (lp_hparam){.name = name};
     snprintf(fact->value, sizeof fact->value, "%s", value);
 }
 
-size_t lp_hparams_describe(const lp_hparams *hp, lp_fact facts[LP_MAX_FACTS])
+size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
 {
     static const char *const acts[] = {
         [LP_ACT_NONE] = "none",

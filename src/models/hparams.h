@@ -53,13 +53,13 @@ lp_status lp_hparams_check(lp_context *ctx, const char *where, const lp_hparams 
 void lp_rope_frequencies(const lp_rope_params *rope, const float *divisors, double *frequencies);
 
 /* One hyperparameter as people read it. */
-typedef struct lp_fact {
+typedef struct lp_hparam {
     const char *name; /* snake_case, for JSON */
     bool is_number;   /* in JSON without quotes */
     char value[40];
-} lp_fact;
+} lp_hparam;
 #define LP_MAX_FACTS 24
 /* Returns how many were written. */
-size_t lp_hparams_describe(const lp_hparams *hp, lp_fact facts[LP_MAX_FACTS]);
+size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS]);
 
 #endif

@@ -9,9 +9,11 @@
 #define MAX_AHEAD    8
 #define MIN_BUCKET   256 /* keys; buckets are powers of two, the last one is the whole context */
 
+typedef enum run_end { END_NOTHING, END_LOGITS, END_SAMPLE } run_end;
+
 typedef struct program_entry {
     uint32_t n_tokens, kv_max;
-    lp_network_end end;
+    run_end end;
     lp_graph *graph;
     lp_program *program;
     uint64_t used; /* clock of the latest use */
@@ -58,18 +60,19 @@ static void drop_program(lp_session *s, uint32_t i)
     s->programs[i] = s->programs[--s->n_programs];
 }
 
-static lp_status build_graph(lp_session *s, uint32_t n_tokens, uint32_t kv_max, lp_network_end end,
+static lp_status build_graph(lp_session *s, uint32_t n_tokens, uint32_t kv_max, run_end end,
                              lp_graph **graph)
 {
     lp_network_options options = {.n_tokens = (int32_t)n_tokens,
                                   .n_ctx = (int32_t)s->n_ctx,
                                   .kv_max = (int32_t)kv_max,
-                                  .cache_type = s->cache_type,
-                                  .end = end};
+                                  .kv_dtype = s->cache_type,
+                                  .outputs = end == END_LOGITS ? LP_OUTPUTS_LAST : LP_OUTPUTS_NONE,
+                                  .sample = end == END_SAMPLE};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }
 
-static lp_status find_program(lp_session *s, uint32_t n_tokens, uint32_t keys, lp_network_end end,
+static lp_status find_program(lp_session *s, uint32_t n_tokens, uint32_t keys, run_end end,
                               program_entry **found)
 {
     uint32_t kv_max = bucket(s, keys);
@@ -117,7 +120,7 @@ lp_status lp_session_create(lp_context *ctx, const lp_network *network, lp_backe
     s->network = network;
     s->backend = backend;
     s->cache_type = options->cache_type;
-    uint32_t trained = lp_network_hparams(network)->n_context;
+    uint32_t trained = network->hparams.n_context;
     s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
     if (s->n_ctx > trained) {
         status = lp_fail(ctx, LP_E_LIMIT, "a context of %u tokens: the model was trained for %u",
@@ -131,10 +134,10 @@ lp_status lp_session_create(lp_context *ctx, const lp_network *network, lp_backe
     s->n_batch = min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
 
     /* Any graph names every weight and state: it fills the store. */
-    LP_CHECK(build_graph(s, 1, bucket(s, 1), LP_END_SAMPLE, &first));
-    s->history = lp_store_find(&s->store, LP_SLOT_NAME_HISTORY);
-    s->cursor = lp_store_find(&s->store, LP_SLOT_NAME_CURSOR);
-    s->sampler = lp_store_find(&s->store, LP_SLOT_NAME_SAMPLER);
+    LP_CHECK(build_graph(s, 1, bucket(s, 1), END_SAMPLE, &first));
+    s->history = lp_store_find(&s->store, "history");
+    s->cursor = lp_store_find(&s->store, "cursor");
+    s->sampler = lp_store_find(&s->store, "sampler");
     LP_CHECK(backend->table->load(backend, &s->store, options->progress, options->progress_user));
     lp_sampling greedy = {.repeat_penalty = 1, .top_p = 1};
     LP_CHECK(lp_session_sampling(s, &greedy));
@@ -202,14 +205,13 @@ lp_status lp_session_rewind(lp_session *s, uint32_t n)
 {
     if (n > s->n_tokens)
         return lp_fail(s->ctx, LP_E_ARG, "rewind to token %u of %u", n, s->n_tokens);
-    uint32_t cached = min_u32(s->n_cached - s->n_ahead + (s->n_ahead > 0), s->n_tokens);
-    s->n_tokens = n;
-    return settle(s, min_u32(cached, n));
+    s->n_tokens = n; /* tokens in flight stand behind these, in the history and in the cache */
+    return settle(s, min_u32(s->n_cached, n));
 }
 
 lp_status lp_session_feed(lp_session *s, const int32_t *tokens, size_t n)
 {
-    uint32_t n_vocab = lp_network_hparams(s->network)->n_vocab;
+    uint32_t n_vocab = s->network->hparams.n_vocab;
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= n_vocab)
             return lp_fail(s->ctx, LP_E_ARG, "token %zu is %d; the vocabulary has %u", i,
@@ -228,7 +230,7 @@ lp_status lp_session_feed(lp_session *s, const int32_t *tokens, size_t n)
 }
 
 /* Submits one program over the next n tokens of the history. */
-static lp_status step(lp_session *s, uint32_t n, lp_network_end end, program_entry **entry)
+static lp_status step(lp_session *s, uint32_t n, run_end end, program_entry **entry)
 {
     LP_TRY(find_program(s, n, s->n_cached + n, end, entry));
     LP_TRY(s->backend->table->submit((*entry)->program, 1, &s->last_ticket));
@@ -237,11 +239,11 @@ static lp_status step(lp_session *s, uint32_t n, lp_network_end end, program_ent
 }
 
 /* All that was fed and is not in the cache; the last piece ends with `end`. */
-static lp_status evaluate(lp_session *s, lp_network_end end, program_entry **last)
+static lp_status evaluate(lp_session *s, run_end end, program_entry **last)
 {
     for (;;) {
         uint32_t left = s->n_tokens - s->n_cached, n = min_u32(left, s->n_batch);
-        LP_TRY(step(s, n, n == left ? end : LP_END_NONE, last));
+        LP_TRY(step(s, n, n == left ? end : END_NOTHING, last));
         if (n == left)
             return LP_OK;
     }
@@ -256,11 +258,11 @@ lp_status lp_session_eval(lp_session *s, float *logits)
     if (s->n_cached == s->n_tokens) /* all there: the last token again, for its logits */
         LP_TRY(settle(s, s->n_tokens - 1));
     program_entry *last;
-    LP_TRY(evaluate(s, logits ? LP_END_LOGITS : LP_END_NONE, &last));
+    LP_TRY(evaluate(s, logits ? END_LOGITS : END_NOTHING, &last));
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
     if (logits == NULL)
         return LP_OK;
-    lp_tensor_id id = lp_graph_find(last->graph, LP_TENSOR_NAME_LOGITS);
+    lp_tensor_id id = lp_graph_find(last->graph, "logits");
     return s->backend->table->tensor_read(last->program, id, logits);
 }
 
@@ -295,11 +297,11 @@ lp_status lp_session_next(lp_session *s, uint32_t wanted, int32_t *token)
     if (s->n_ahead == 0) {
         if (s->n_cached == s->n_tokens) /* evaluated before: its last token again, to draw from */
             LP_TRY(settle(s, s->n_tokens - 1));
-        LP_TRY(evaluate(s, LP_END_SAMPLE, &entry));
+        LP_TRY(evaluate(s, END_SAMPLE, &entry));
         s->tickets[(s->first_ahead + s->n_ahead++) % MAX_AHEAD] = s->last_ticket;
     }
     while (s->n_ahead < most && s->n_cached < s->n_ctx) {
-        LP_TRY(step(s, 1, LP_END_SAMPLE, &entry));
+        LP_TRY(step(s, 1, END_SAMPLE, &entry));
         s->tickets[(s->first_ahead + s->n_ahead++) % MAX_AHEAD] = s->last_ticket;
     }
     LP_TRY(s->backend->table->wait(s->backend, s->tickets[s->first_ahead % MAX_AHEAD]));

@@ -1,38 +1,38 @@
 /* A model: weights under their canonical names, hyperparameters, and graphs built from both. The
  * tokenizer belongs to a higher floor; what it is made from (the GGUF handle or the folder) is kept
  * here for it. */
-#ifndef LP_MODELS_MODEL_H
-#define LP_MODELS_MODEL_H
+#ifndef LP_MODELS_NETWORK_H
+#define LP_MODELS_NETWORK_H
 
 #include "graph/graph.h"
 #include "models/hparams.h"
 #include "tensor/gguf.h"
 #include "tensor/weights.h"
 
-typedef struct lp_model {
+typedef struct lp_network {
     char *path;    /* as given */
     lp_gguf *gguf; /* NULL if `path` is a Hugging Face folder */
     lp_weights *weights;
     lp_hparams hparams;
-} lp_model;
+} lp_network;
 
 /* A GGUF file or a folder with config.json and safetensors. Nothing is read but headers (and
  * GPT-2's matrices, which folders hold transposed). */
-lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model);
-void lp_model_destroy(lp_model *model);
+lp_status lp_network_open(lp_context *ctx, const char *path, lp_network **model);
+void lp_network_destroy(lp_network *model);
 
 /* Rows of logits that the host reads after the run, as the tensor "logits" [1 or T, V]. */
-typedef enum lp_model_outputs { LP_OUTPUTS_NONE, LP_OUTPUTS_LAST, LP_OUTPUTS_ALL } lp_model_outputs;
+typedef enum lp_network_outputs { LP_OUTPUTS_NONE, LP_OUTPUTS_LAST, LP_OUTPUTS_ALL } lp_network_outputs;
 
-typedef struct lp_model_options {
+typedef struct lp_network_options {
     int32_t n_tokens;  /* T */
     int32_t kv_max;    /* position + T never exceeds it in this graph; 0: n_ctx */
     int32_t n_ctx;     /* C, tokens that the K/V cache holds */
     lp_dtype kv_dtype; /* F16 or F32 */
-    lp_model_outputs outputs;
+    lp_network_outputs outputs;
     bool sample; /* draw a token from the last row: history[position + T], on the device */
     bool no_fusion;
-} lp_model_options;
+} lp_network_options;
 
 /* The decoder's graph for T tokens that stand in history[position …]; at its end the cursor has
  * advanced by T. Without outputs and sampling it only fills the K/V cache.
@@ -44,7 +44,7 @@ typedef struct lp_model_options {
  *
  * Errors name the weight: LP_E_MISSING, LP_E_SHAPE; LP_E_LIMIT if n_ctx exceeds the table of
  * position embeddings; LP_E_ARG for options that make no sense. */
-lp_status lp_model_graph(lp_context *ctx, const lp_model *model, lp_store *store,
-                         const lp_model_options *options, lp_graph **graph);
+lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *store,
+                         const lp_network_options *options, lp_graph **graph);
 
 #endif

@@ -1,5 +1,5 @@
 /* Opening models and making their graphs, see model.h. */
-#include "models/model.h"
+#include "models/network.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "models/names.h"
 #include "tensor/safetensors.h"
 
-static lp_status open_folder(lp_context *ctx, lp_model *model)
+static lp_status open_folder(lp_context *ctx, lp_network *model)
 {
     char *config = lp_path_join(model->path, "config.json");
     if (!config)
@@ -20,17 +20,17 @@ static lp_status open_folder(lp_context *ctx, lp_model *model)
     return lp_names_from_hf(ctx, model->path, &model->hparams, model->weights);
 }
 
-static lp_status open_file(lp_context *ctx, lp_model *model)
+static lp_status open_file(lp_context *ctx, lp_network *model)
 {
     LP_TRY(lp_gguf_open(ctx, model->path, model->weights, &model->gguf));
     LP_TRY(lp_hparams_from_gguf(ctx, model->path, model->gguf, model->weights, &model->hparams));
     return lp_names_check(ctx, model->path, &model->hparams, model->weights);
 }
 
-lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model)
+lp_status lp_network_open(lp_context *ctx, const char *path, lp_network **model)
 {
     *model = NULL;
-    lp_model *m = calloc(1, sizeof *m);
+    lp_network *m = calloc(1, sizeof *m);
     if (!m)
         return lp_fail_memory(ctx, "a model");
     m->path = malloc(strlen(path) + 1);
@@ -43,14 +43,14 @@ lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model)
         status = lp_path_is_folder(path) ? open_folder(ctx, m) : open_file(ctx, m);
     }
     if (status != LP_OK) {
-        lp_model_destroy(m);
+        lp_network_destroy(m);
         return status;
     }
     *model = m;
     return LP_OK;
 }
 
-void lp_model_destroy(lp_model *model)
+void lp_network_destroy(lp_network *model)
 {
     if (!model)
         return;
@@ -60,7 +60,7 @@ void lp_model_destroy(lp_model *model)
     free(model);
 }
 
-static lp_status check_options(lp_context *ctx, const lp_model *model, const lp_model_options *o)
+static lp_status check_options(lp_context *ctx, const lp_network *model, const lp_network_options *o)
 {
     const lp_hparams *hp = &model->hparams;
     if (o->n_tokens < 1 || o->n_ctx < 1 || o->n_ctx > 1 << 26 || o->n_tokens > o->n_ctx ||
@@ -75,11 +75,11 @@ static lp_status check_options(lp_context *ctx, const lp_model *model, const lp_
     return LP_OK;
 }
 
-lp_status lp_model_graph(lp_context *ctx, const lp_model *model, lp_store *store,
-                         const lp_model_options *options, lp_graph **graph)
+lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *store,
+                         const lp_network_options *options, lp_graph **graph)
 {
     *graph = NULL;
-    lp_model_options o = *options;
+    lp_network_options o = *options;
     if (o.kv_max == 0)
         o.kv_max = o.n_ctx;
     LP_TRY(check_options(ctx, model, &o));
