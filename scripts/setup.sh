@@ -5,9 +5,10 @@
 #   scripts/setup.sh --test   and for the tests: cmocka, spirv-val, SwiftShader
 #   scripts/setup.sh --all    and for scripts/test.sh --all: clang, sanitizers, validation layers
 #
-# Debian 12's shader compiler and Mesa know no cooperative matrices. There, the suites trixie and
+# Debian 12's shader compiler and Mesa know no cooperative matrices: there, the suites trixie and
 # trixie-backports are added from the mirror that the machine already uses, pinned so low (50) that
-# nothing else moves. Debian 13 and Ubuntu 24.04 or later serve as they are.
+# nothing else moves. Ubuntu 24.04 lacks yyjson, which it gets from 26.04 in the same way. Debian 13
+# serves as it is.
 # shellcheck disable=SC2086 # lists of packages are words
 set -euo pipefail
 
@@ -121,47 +122,47 @@ candidate() # PACKAGE: the version that a plain install would take
     apt-cache policy "$1" 2> /dev/null | sed -n 's/^  Candidate: //p' | grep -v '(none)'
 }
 
-# The mirror and keyring of the suite bookworm, from whatever files configure them.
-bookworm_mirror()
+# The mirror of a suite, from whatever files configure it: how a distribution is known here, since
+# /etc/os-release comes from a package that another suite may have upgraded.
+# shellcheck disable=SC2016 # apt-get expands these
+mirror_of()
 {
     apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2> /dev/null |
-        sed -n 's/^bookworm //p' | sort -u | head -n 1
+        sed -n "s/^$1 //p" | sort -u | head -n 1
 }
 
-# Debian 12 is known by where its packages come from: its base-files may be trixie's by now.
-add_trixie()
+# add_suites NAME KEYRING MIRROR COMPONENT SUITE...: pinned at 50, so that nothing moves by itself.
+add_suites()
 {
-    local mirror key=""
-    mirror=$(bookworm_mirror)
-    [ -n "$mirror" ] || return 0
-    [ -s /usr/share/keyrings/debian-archive-keyring.gpg ] &&
-        key="[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-    if [ -s /etc/apt/sources.list.d/lapilli-trixie.list ]; then return 0; fi
-    say "Debian 12: adding trixie and trixie-backports, pinned at 50"
-    "${sudo[@]}" sh -c 'cat > /etc/apt/preferences.d/lapilli-trixie' <<- 'EOF'
-		Package: *
-		Pin: release n=trixie*
-		Pin-Priority: 50
-	EOF
-    "${sudo[@]}" sh -c 'cat > /etc/apt/sources.list.d/lapilli-trixie.list' <<- EOF
-		deb $key$mirror trixie main
-		deb $key$mirror trixie-backports main
-	EOF
-    return 0
+    local name=$1 key="" mirror=$3 component=$4 suite
+    local list=/etc/apt/sources.list.d/lapilli-$name.list
+    [ -s "$2" ] && key="[signed-by=$2] "
+    shift 4
+    [ ! -s "$list" ] || return 0
+    say "adding $*, pinned at 50"
+    printf 'Package: *\nPin: release n=%s*\nPin-Priority: 50\n' "$name" |
+        "${sudo[@]}" tee "/etc/apt/preferences.d/lapilli-$name" > /dev/null
+    for suite in "$@"; do
+        echo "deb $key$mirror $suite $component"
+    done | "${sudo[@]}" tee "$list" > /dev/null
+    update
 }
 
 update
-trixie=()
+newer=()
 mesa_new=("${mesa[@]}")
-if [ -n "$(bookworm_mirror)" ]; then
-    if [ ! -s /etc/apt/sources.list.d/lapilli-trixie.list ]; then
-        add_trixie
-        update
-    fi
-    trixie=(-t trixie)
+mirror=$(mirror_of bookworm)
+if [ -n "$mirror" ]; then # Debian 12
+    add_suites trixie /usr/share/keyrings/debian-archive-keyring.gpg "$mirror" main \
+        trixie trixie-backports
+    newer=(-t trixie)
     for p in mesa-vulkan-drivers mesa-libgallium libgbm1 libegl-mesa0 libglx-mesa0 libgl1-mesa-dri; do
         if apt-cache madison "$p" | grep -q trixie-backports; then mesa_new+=("$p/trixie-backports"); fi
     done
+fi
+mirror=$(mirror_of noble)
+if [ -n "$mirror" ] && [ -z "$(candidate libyyjson-dev)" ]; then # Ubuntu 24.04
+    add_suites resolute /usr/share/keyrings/ubuntu-archive-keyring.gpg "$mirror" universe resolute
 fi
 
 # On a Debian 12 the compilers come from Debian 12 and the rest from trixie.
@@ -176,13 +177,13 @@ want=$(missing "${new[@]}")
 if old glslang-tools $glslang_minimum; then want+=" glslang-tools"; fi
 if [ -n "$want" ]; then
     say "installing" $want
-    install "${trixie[@]}" $want || die "apt-get could not install:" $want
+    install "${newer[@]}" $want || die "apt-get could not install:" $want
 fi
 
 want=$(missing "${mesa[@]}")
 if [ -n "$want" ]; then
     say "installing ${mesa[*]}"
-    install "${trixie[@]}" "${mesa_new[@]}" || install "${trixie[@]}" "${mesa[@]}" ||
+    install "${newer[@]}" "${mesa_new[@]}" || install "${newer[@]}" "${mesa[@]}" ||
         die "apt-get could not install: ${mesa[*]}"
 fi
 if old mesa-vulkan-drivers $mesa_minimum; then
