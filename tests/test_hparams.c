@@ -1,0 +1,349 @@
+/* Hyperparameters: what the fixtures say, and what is refused with which words. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "models/hparams.h"
+#include "support/model_files.h"
+
+static lp_status read_gguf(lp_context *ctx, const char *path, lp_hparams *hp)
+{
+    lp_weights *weights = lp_weights_create();
+    assert_non_null(weights);
+    lp_gguf *gguf = NULL;
+    lp_status status = lp_gguf_open(ctx, path, weights, &gguf);
+    if (status == LP_OK)
+        status = lp_hparams_from_gguf(ctx, path, gguf, weights, hp);
+    lp_gguf_destroy(gguf);
+    lp_weights_destroy(weights);
+    return status;
+}
+
+typedef struct expectation {
+    const char *path;
+    const char *arch;
+    uint32_t n_context, n_embd, n_layer, n_ff, n_head, n_head_kv, head, window;
+    float eps, base;
+    bool tied;
+    lp_act_kind act;
+    lp_rope_pairing pairing;
+    lp_rope_scaling scaling;
+} expectation;
+
+static const expectation fixtures[] = {
+    {FIXTURE("gpt2/config.json"), "gpt2", 48, 36, 2, 144, 3, 3, 12, 0, 1e-5f, 0, true,
+     LP_ACT_GELU_TANH, LP_ROPE_ADJACENT, LP_ROPE_SCALING_NONE},
+    {FIXTURE("gpt2.gguf"), "gpt2", 48, 36, 2, 144, 3, 3, 12, 0, 1e-5f, 0, true, LP_ACT_GELU_TANH,
+     LP_ROPE_ADJACENT, LP_ROPE_SCALING_NONE},
+    {FIXTURE("gpt2-f16/config.json"), "gpt2", 48, 40, 2, 100, 5, 5, 8, 0, 1e-5f, 0, true,
+     LP_ACT_GELU_TANH, LP_ROPE_ADJACENT, LP_ROPE_SCALING_NONE},
+    {FIXTURE("llama2/config.json"), "llama", 256, 48, 2, 88, 6, 2, 16, 0, 1e-5f, 1e4f, false,
+     LP_ACT_SILU, LP_ROPE_HALVES, LP_ROPE_SCALING_NONE},
+    {FIXTURE("llama2.gguf"), "llama", 256, 48, 2, 88, 6, 2, 16, 0, 1e-5f, 1e4f, false, LP_ACT_SILU,
+     LP_ROPE_ADJACENT, LP_ROPE_SCALING_NONE},
+    {FIXTURE("llama3/config.json"), "llama", 512, 64, 2, 104, 4, 2, 16, 0, 1e-5f, 5e5f, true,
+     LP_ACT_SILU, LP_ROPE_HALVES, LP_ROPE_SCALING_LLAMA3},
+    {FIXTURE("llama3.gguf"), "llama", 512, 64, 2, 104, 4, 2, 16, 0, 1e-5f, 5e5f, true, LP_ACT_SILU,
+     LP_ROPE_ADJACENT, LP_ROPE_SCALING_NONE}, /* the divisors are a tensor */
+    {FIXTURE("llama3-sharded/config.json"), "llama", 512, 32, 3, 64, 4, 1, 12, 0, 1e-6f, 5e5f, true,
+     LP_ACT_SILU, LP_ROPE_HALVES, LP_ROPE_SCALING_LLAMA3},
+    {FIXTURE("mistral/config.json"), "mistral", 512, 60, 2, 92, 3, 1, 20, 11, 1e-6f, 1e4f, false,
+     LP_ACT_SILU, LP_ROPE_HALVES, LP_ROPE_SCALING_NONE},
+};
+
+static void test_fixtures(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++) {
+        const expectation *e = &fixtures[i];
+        lp_context ctx = {0};
+        lp_hparams hp;
+        lp_status status = strstr(e->path, ".gguf") ? read_gguf(&ctx, e->path, &hp)
+                                                    : lp_hparams_from_config(&ctx, e->path, &hp);
+        if (status != LP_OK)
+            fail_msg("%s", ctx.message);
+        assert_string_equal(hp.arch->hf, e->arch);
+        assert_int_equal(hp.n_vocab, 131);
+        assert_int_equal(hp.n_context, e->n_context);
+        assert_int_equal(hp.n_embd, e->n_embd);
+        assert_int_equal(hp.n_layer, e->n_layer);
+        assert_int_equal(hp.n_ff, e->n_ff);
+        assert_int_equal(hp.n_head, e->n_head);
+        assert_int_equal(hp.n_head_kv, e->n_head_kv);
+        assert_int_equal(hp.head_k, e->head);
+        assert_int_equal(hp.head_v, e->head);
+        assert_int_equal(hp.window, e->window);
+        assert_true(hp.norm_eps == e->eps);
+        assert_true(hp.rope.base == e->base);
+        assert_int_equal(hp.tied, e->tied);
+        assert_int_equal(hp.act, e->act);
+        assert_int_equal(hp.rope.pairing, e->pairing);
+        assert_int_equal(hp.rope.scaling, e->scaling);
+        assert_int_equal(hp.rope.n_rotated, e->base > 0 ? e->head : 0);
+    }
+}
+
+static void expect_failure(const lp_context *ctx, lp_status status, lp_status want,
+                           const char *what, const char *where)
+{
+    if (status != want || !strstr(ctx->message, what) || !strstr(ctx->message, where))
+        fail_msg("status %d, \"%s\"; want status %d naming \"%s\" and \"%s\"", status, ctx->message,
+                 want, what, where);
+}
+
+typedef struct gguf_case {
+    const char *file, *key;
+    uint32_t value;     /* bits that are put where the key's value is; or */
+    const char *rename; /* the key gets this name of the same length */
+    lp_status status;
+    const char *message;
+} gguf_case;
+
+static const gguf_case gguf_cases[] = {
+    {"llama2", "llama.attention.head_count", 0, NULL, LP_E_FORMAT, "head count is 0"},
+    {"llama2", "llama.attention.head_count", 5, NULL, LP_E_FORMAT, "5 heads cannot share 2"},
+    {"llama2", "llama.attention.head_count", 1u << 31, NULL, LP_E_LIMIT, "2147483648"},
+    {"llama2", "llama.attention.head_count_kv", 0, NULL, LP_E_FORMAT, "key/value head count is 0"},
+    {"llama2", "llama.attention.head_count_kv", 12, NULL, LP_E_FORMAT, "cannot share 12"},
+    {"llama2", "llama.embedding_length", UINT32_MAX, NULL, LP_E_LIMIT, "embedding length"},
+    {"llama2", "llama.embedding_length", 0, NULL, LP_E_FORMAT, "embedding length is 0"},
+    {"llama2", "llama.block_count", 0, NULL, LP_E_FORMAT, "block count is 0"},
+    {"llama2", "llama.block_count", 1000000, NULL, LP_E_LIMIT, "block count is 1000000"},
+    {"llama2", "llama.feed_forward_length", UINT32_MAX, NULL, LP_E_LIMIT, "feed-forward length"},
+    {"llama2", "llama.context_length", 0, NULL, LP_E_FORMAT, "context length is 0"},
+    {"llama2", "llama.attention.key_length", 0, NULL, LP_E_FORMAT, "size of a key head"},
+    {"llama2", "llama.attention.key_length", 100000, NULL, LP_E_LIMIT, "size of a key head"},
+    {"llama2", "llama.attention.value_length", 0, NULL, LP_E_FORMAT, "size of a value head"},
+    {"llama2", "llama.rope.dimension_count", 15, NULL, LP_E_FORMAT, "RoPE on 15 elements"},
+    {"llama2", "llama.rope.dimension_count", 18, NULL, LP_E_FORMAT, "RoPE on 18 elements"},
+    {"llama2", "llama.rope.dimension_count", 0, NULL, LP_E_FORMAT, "RoPE on 0 elements"},
+    {"llama2", "llama.rope.freq_base", 0x7fc00000, NULL, LP_E_FORMAT, "rope.freq_base"},
+    {"llama2", "llama.rope.freq_base", 0, NULL, LP_E_FORMAT, "base of RoPE is 0"},
+    {"llama2", "llama.attention.layer_norm_rms_epsilon", 0x80000001, NULL, LP_E_FORMAT, "epsilon"},
+    {"llama2", "llama.block_count", 0, "llama.block_counX", LP_E_MISSING,
+     "key llama.block_count is missing"},
+    {"llama2", "llama.attention.head_count", 0, "llama.attention.hXad_count", LP_E_MISSING,
+     "key llama.attention.head_count is missing"},
+    {"llama2", "llama.attention.layer_norm_rms_epsilon", 0,
+     "llama.attention.layer_norm_rms_epsiloX", LP_E_MISSING, "layer_norm_rms_epsilon is missing"},
+    {"llama2", "general.architecture", 0, "general.architectuXX", LP_E_MISSING,
+     "general.architecture is missing"},
+    {"llama2", "tokenizer.ggml.tokens", 0, "llama.expert_count_xx", LP_OK, ""}, /* vocab_size */
+    {"gpt2", "gpt2.attention.layer_norm_epsilon", 0, NULL, LP_E_FORMAT, "epsilon"},
+    {"gpt2", "gpt2.context_length", 0, "gpt2.contexX_length", LP_E_MISSING, "gpt2.context_length"},
+    {"gpt2", "tokenizer.ggml.tokens", 0, "tokenizer.ggml.tokenX", LP_E_MISSING, "gpt2.vocab_size"},
+};
+
+static void test_broken_gguf(void **state)
+{
+    (void)state;
+    char *folder = test_folder_create(), *path = test_path(folder, "broken.gguf");
+    for (size_t i = 0; i < sizeof gguf_cases / sizeof gguf_cases[0]; i++) {
+        const gguf_case *c = &gguf_cases[i];
+        const char *from =
+            strcmp(c->file, "gpt2") == 0 ? FIXTURE("gpt2.gguf") : FIXTURE("llama2.gguf");
+        if (c->rename)
+            test_copy_replaced(from, path, c->key, c->rename);
+        else
+            test_copy_gguf_value(from, path, c->key, &c->value, 4);
+        lp_context ctx = {0};
+        lp_hparams hp;
+        lp_status status = read_gguf(&ctx, path, &hp);
+        if (c->status == LP_OK)
+            assert_int_equal(status, LP_OK);
+        else
+            expect_failure(&ctx, status, c->status, c->message, "broken.gguf");
+    }
+
+    lp_context ctx = {0};
+    lp_hparams hp;
+    test_copy_gguf_value(FIXTURE("llama2.gguf"), path, "general.architecture",
+                         "\5\0\0\0\0\0\0\0mam\nb", 13);
+    lp_status status = read_gguf(&ctx, path, &hp);
+    expect_failure(&ctx, status, LP_E_UNSUPPORTED, "\"mam?b\" is not supported", "gpt2, llama");
+    test_folder_remove(folder);
+    free(path);
+}
+
+typedef struct config_case {
+    const char *fixture, *find, *replace;
+    lp_status status;
+    const char *message;
+} config_case;
+
+static const config_case config_cases[] = {
+    {"llama2", "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", LP_E_UNSUPPORTED,
+     "\"mamba\" is not supported; supported are: gpt2, llama, mistral"},
+    {"llama2", "\"model_type\"", "\"type\"", LP_E_MISSING, "model_type"},
+    {"llama2", "\"hidden_size\": 48", "\"hidden_size\": 0", LP_E_FORMAT, "embedding length is 0"},
+    {"llama2", "\"hidden_size\": 48", "\"hidden_size\": -48", LP_E_FORMAT, "hidden_size"},
+    {"llama2", "\"hidden_size\": 48", "\"hidden_size\": 4.8", LP_E_FORMAT, "hidden_size"},
+    {"llama2", "\"hidden_size\": 48", "\"hidden_size\": 1e99", LP_E_FORMAT, "hidden_size"},
+    {"llama2", "\"hidden_size\": 48", "\"hidden_size\": \"48\"", LP_E_FORMAT, "hidden_size"},
+    {"llama2", "\"hidden_size\": 48,", "", LP_E_MISSING, "hidden_size"},
+    {"llama2", "\"num_attention_heads\": 6", "\"num_attention_heads\": 0", LP_E_FORMAT,
+     "head count is 0"},
+    {"llama2", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4", LP_E_FORMAT,
+     "6 heads cannot share 4"},
+    {"llama2", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 4000000000", LP_E_LIMIT,
+     "block count"},
+    {"llama2", "\"vocab_size\": 131", "\"vocab_size\": 0", LP_E_FORMAT, "vocabulary size"},
+    {"llama2", "\"head_dim\": 16", "\"head_dim\": 17", LP_E_FORMAT, "RoPE on 17 elements"},
+    {"llama2", "\"silu\"", "\"snake\"", LP_E_UNSUPPORTED, "hidden_act: activation \"snake\""},
+    {"llama2", "\"silu\"", "7", LP_E_FORMAT, "hidden_act"},
+    {"llama2", "\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": -1", LP_E_FORMAT, "epsilon"},
+    {"llama2", "\"rope_theta\": 10000.0", "\"rope_theta\": 0", LP_E_FORMAT, "base of RoPE"},
+    {"llama2", "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}",
+     LP_E_UNSUPPORTED, "\"yarn\" is not supported"},
+    {"llama2", "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\"}", LP_E_MISSING,
+     "factor"},
+    {"llama2", "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0}",
+     LP_E_FORMAT, "factor of RoPE scaling"},
+    {"llama2", "\"bos_token_id\"", "\"quantization_config\": {}, \"bos_token_id\"",
+     LP_E_UNSUPPORTED, "quantization_config"},
+    {"llama2", "}", "", LP_E_FORMAT, ""},
+    {"llama3", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 1.0", LP_E_FORMAT,
+     "high_freq_factor"},
+    {"llama3", "\"original_max_position_embeddings\": 64",
+     "\"original_max_position_embeddings\": 0", LP_E_FORMAT, "original context"},
+    {"llama3", "\"low_freq_factor\": 1.0,", "", LP_E_MISSING, "low_freq_factor"},
+    {"gpt2", "\"n_head\": 3", "\"n_head\": 0", LP_E_FORMAT, "head count is 0"},
+    {"gpt2", "\"n_positions\": 48", "\"n_positions\": 0", LP_E_FORMAT, "context length is 0"},
+    {"gpt2", "\"n_ctx\"", "\"scale_attn_by_inverse_layer_idx\": true, \"n_ctx\"", LP_E_UNSUPPORTED,
+     "scale_attn_by_inverse_layer_idx"},
+    {"gpt2", "\"n_ctx\"", "\"scale_attn_weights\": false, \"n_ctx\"", LP_E_UNSUPPORTED,
+     "unscaled attention"},
+};
+
+static void test_broken_config(void **state)
+{
+    (void)state;
+    char *folder = test_folder_create(), *path = test_path(folder, "config.json");
+    for (size_t i = 0; i < sizeof config_cases / sizeof config_cases[0]; i++) {
+        const config_case *c = &config_cases[i];
+        char *from = test_path(FIXTURE(""), c->fixture), *config = test_path(from, "config.json");
+        test_copy_replaced(config, path, c->find, c->replace);
+        lp_context ctx = {0};
+        lp_hparams hp;
+        lp_status status = lp_hparams_from_config(&ctx, path, &hp);
+        expect_failure(&ctx, status, c->status, c->message, path);
+        free(config);
+        free(from);
+    }
+    test_folder_remove(folder);
+    free(path);
+}
+
+/* Values that a config may leave out or set to null. */
+static void test_config_defaults(void **state)
+{
+    (void)state;
+    char *folder = test_folder_create(), *path = test_path(folder, "config.json");
+    lp_context ctx = {0};
+    lp_hparams hp;
+    test_copy_replaced(FIXTURE("mistral/config.json"), path, "\"sliding_window\": 11",
+                       "\"sliding_window\": null");
+    assert_int_equal(lp_hparams_from_config(&ctx, path, &hp), LP_OK);
+    assert_int_equal(hp.window, 0);
+    test_copy_replaced(FIXTURE("mistral/config.json"), path, "\"sliding_window\": 11,", "");
+    assert_int_equal(lp_hparams_from_config(&ctx, path, &hp), LP_OK);
+    assert_int_equal(hp.window, 4096);
+    test_copy_replaced(FIXTURE("llama2/config.json"), path, "\"num_key_value_heads\": 2",
+                       "\"num_key_value_heads\": null, \"sliding_window\": 5");
+    assert_int_equal(lp_hparams_from_config(&ctx, path, &hp), LP_OK);
+    assert_int_equal(hp.n_head_kv, 6);
+    assert_int_equal(hp.window, 0);
+    test_copy_replaced(FIXTURE("llama2/config.json"), path, "\"head_dim\": 16,", "");
+    assert_int_equal(lp_hparams_from_config(&ctx, path, &hp), LP_OK);
+    assert_int_equal(hp.head_k, 8);
+    test_copy_replaced(FIXTURE("llama2/config.json"), path, "\"rope_scaling\": null",
+                       "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 4.0}");
+    assert_int_equal(lp_hparams_from_config(&ctx, path, &hp), LP_OK);
+    double plain[8], scaled[8];
+    lp_rope_frequencies(&hp.rope, NULL, scaled);
+    hp.rope.scaling = LP_ROPE_SCALING_NONE;
+    lp_rope_frequencies(&hp.rope, NULL, plain);
+    for (int i = 0; i < 8; i++)
+        assert_true(scaled[i] == plain[i] / 4);
+    test_copy_replaced(FIXTURE("gpt2/config.json"), path, "gelu_new", "gelu");
+    assert_int_equal(lp_hparams_from_config(&ctx, path, &hp), LP_OK);
+    assert_int_equal(hp.act, LP_ACT_GELU_ERF);
+    test_folder_remove(folder);
+    free(path);
+}
+
+/* Llama 3.1 8B: n = 128, base 500000, (8, 1, 4, 8192). Wavelengths below 2048 tokens stay, those
+ * above 8192 are stretched eightfold, the others lie between. */
+static void test_llama3_frequencies(void **state)
+{
+    (void)state;
+    lp_rope_params rope = {.n_rotated = 128,
+                           .base = 500000,
+                           .scaling = LP_ROPE_SCALING_LLAMA3,
+                           .factor = 8,
+                           .low_freq_factor = 1,
+                           .high_freq_factor = 4,
+                           .original_context = 8192};
+    double scaled[64], plain[64], divided[64];
+    float divisors[64];
+    lp_rope_frequencies(&rope, NULL, scaled);
+    rope.scaling = LP_ROPE_SCALING_NONE;
+    lp_rope_frequencies(&rope, NULL, plain);
+    int kept = 0, stretched = 0;
+    for (int i = 0; i < 64; i++) {
+        assert_true(fabs(plain[i] / pow(500000, -i / 64.0) - 1) < 1e-12);
+        double wavelength = 2 * 3.141592653589793 / plain[i], ratio = plain[i] / scaled[i];
+        if (wavelength < 2048) {
+            assert_true(ratio == 1);
+            kept++;
+        } else if (wavelength > 8192) {
+            assert_true(ratio == 8);
+            stretched++;
+        } else {
+            double turns = 8192 / wavelength, keep = (turns - 1) / 3;
+            assert_true(fabs(1 / ratio - (keep + (1 - keep) / 8)) < 1e-12);
+        }
+        divisors[i] = (float)ratio;
+    }
+    assert_int_equal(kept, 29);
+    assert_int_equal(stretched, 29);
+    lp_rope_frequencies(&rope, divisors, divided);
+    for (int i = 0; i < 64; i++)
+        assert_true(fabs(divided[i] / scaled[i] - 1) < 1e-7);
+}
+
+static void test_describe(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++) {
+        if (strstr(fixtures[i].path, ".gguf"))
+            continue;
+        lp_context ctx = {0};
+        lp_hparams hp;
+        lp_fact facts[LP_MAX_FACTS];
+        assert_int_equal(lp_hparams_from_config(&ctx, fixtures[i].path, &hp), LP_OK);
+        size_t n = lp_hparams_describe(&hp, facts);
+        assert_in_range(n, 15, LP_MAX_FACTS);
+        assert_string_equal(facts[0].name, "architecture");
+        assert_string_equal(facts[0].value, fixtures[i].arch);
+        assert_string_equal(facts[1].name, "vocabulary");
+        assert_string_equal(facts[1].value, "131");
+        assert_true(facts[1].is_number && !facts[0].is_number);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fixtures),           cmocka_unit_test(test_broken_gguf),
+        cmocka_unit_test(test_broken_config),      cmocka_unit_test(test_config_defaults),
+        cmocka_unit_test(test_llama3_frequencies), cmocka_unit_test(test_describe),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
