@@ -326,7 +326,7 @@ static void test_describe(void **state)
             continue;
         lp_context ctx = {0};
         lp_hparams hp;
-        lp_fact facts[LP_MAX_FACTS];
+        lp_hparam facts[LP_MAX_FACTS];
         assert_int_equal(lp_hparams_from_config(&ctx, fixtures[i].path, &hp), LP_OK);
         size_t n = lp_hparams_describe(&hp, facts);
         assert_in_range(n, 15, LP_MAX_FACTS);
