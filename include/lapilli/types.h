@@ -83,6 +83,40 @@ typedef struct lp_session_options {
 } lp_session_options;
 #define LP_SESSION_DEFAULT {.cache_type = LP_F16}
 
+/* Receives whole UTF-8 characters as they are generated; not terminated. Non-zero stops. */
+typedef int (*lp_text_fn)(void *user, const char *text, size_t bytes);
+
+/* Why generation ended: id, text. */
+#define LP_ENDINGS(X)                                                                              \
+    X(LENGTH, "as many tokens as asked for")                                                       \
+    X(END_TOKEN, "the model ended the text")                                                       \
+    X(STOP_STRING, "a stop string")                                                                \
+    X(CONTEXT, "the context is full")                                                              \
+    X(CALLER, "stopped by the caller")
+
+typedef enum lp_ending {
+#define X(code, text) LP_ENDED_##code,
+    LP_ENDINGS(X)
+#undef X
+        LP_N_ENDINGS
+} lp_ending;
+
+typedef struct lp_generate_options {
+    uint32_t max_tokens;     /* 0: until the text ends or the context is full */
+    const char *const *stop; /* stop strings; the text before one is given out, it is not */
+    size_t n_stop;
+    lp_text_fn on_text; /* may be NULL */
+    void *user;
+} lp_generate_options;
+
+typedef struct lp_generation {
+    uint32_t n_prompt; /* tokens evaluated before the first drawn one */
+    uint32_t n_tokens; /* tokens drawn */
+    double first_token_seconds; /* from the call to the first token: the prompt's evaluation */
+    double seconds;             /* the whole call */
+    lp_ending ending;
+} lp_generation;
+
 /* A name and a value as people read them: hyperparameters, file metadata. */
 typedef struct lp_fact {
     const char *name;

@@ -1,6 +1,6 @@
-/* Sessions: see session.h. Programs are made per (tokens, cache bucket, what is wanted at the end)
+/* Runners: see runner.h. Programs are made per (tokens, cache bucket, what is wanted at the end)
  * and kept; a decode step is one replay of a recorded program. */
-#include "text/session.h"
+#include "text/runner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ typedef struct program_entry {
     uint64_t used; /* clock of the latest use */
 } program_entry;
 
-struct lp_session {
+struct lp_runner {
     lp_context *ctx;
     const lp_network *network;
     lp_backend *backend;
@@ -31,7 +31,7 @@ struct lp_session {
     uint32_t n_tokens; /* known to the caller */
     uint32_t n_cached; /* the device's cursor, once everything submitted is done */
     uint32_t n_ahead;  /* tokens drawn or being drawn that the caller has not asked for */
-    uint32_t n_draws;  /* of the tokens known to the caller, since lp_session_sampling() */
+    uint32_t n_draws;  /* of the tokens known to the caller, since lp_runner_sampling() */
     uint64_t tickets[MAX_AHEAD]; /* of draw i: tickets[i % MAX_AHEAD] */
     uint32_t first_ahead;
     uint64_t last_ticket, clock;
@@ -45,7 +45,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static uint32_t bucket(const lp_session *s, uint32_t keys)
+static uint32_t bucket(const lp_runner *s, uint32_t keys)
 {
     uint32_t size = MIN_BUCKET;
     while (size < keys)
@@ -53,14 +53,14 @@ static uint32_t bucket(const lp_session *s, uint32_t keys)
     return min_u32(size, s->n_ctx);
 }
 
-static void drop_program(lp_session *s, uint32_t i)
+static void drop_program(lp_runner *s, uint32_t i)
 {
     s->backend->table->program_destroy(s->programs[i].program);
     lp_graph_destroy(s->programs[i].graph);
     s->programs[i] = s->programs[--s->n_programs];
 }
 
-static lp_status build_graph(lp_session *s, uint32_t n_tokens, uint32_t kv_max, run_end end,
+static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, run_end end,
                              lp_graph **graph)
 {
     lp_network_options options = {.n_tokens = (int32_t)n_tokens,
@@ -72,7 +72,7 @@ static lp_status build_graph(lp_session *s, uint32_t n_tokens, uint32_t kv_max, 
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }
 
-static lp_status find_program(lp_session *s, uint32_t n_tokens, uint32_t keys, run_end end,
+static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, run_end end,
                               program_entry **found)
 {
     uint32_t kv_max = bucket(s, keys);
@@ -106,12 +106,12 @@ static lp_status find_program(lp_session *s, uint32_t n_tokens, uint32_t keys, r
     return LP_OK;
 }
 
-lp_status lp_session_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                            const lp_session_options *options, lp_session **result)
+lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
+                            const lp_session_options *options, lp_runner **result)
 {
     lp_status status = LP_OK;
     lp_graph *first = NULL;
-    lp_session *s = calloc(1, sizeof *s);
+    lp_runner *s = calloc(1, sizeof *s);
     if (s == NULL) {
         backend->table->destroy(backend);
         return lp_fail_memory(ctx, "a session");
@@ -122,11 +122,9 @@ lp_status lp_session_create(lp_context *ctx, const lp_network *network, lp_backe
     s->cache_type = options->cache_type;
     uint32_t trained = network->hparams.n_context;
     s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
-    if (s->n_ctx > trained) {
-        status = lp_fail(ctx, LP_E_LIMIT, "a context of %u tokens: the model was trained for %u",
-                         s->n_ctx, trained);
-        goto cleanup;
-    }
+    if (s->n_ctx > trained)
+        lp_log(ctx, LP_LOG_WARN, "a context of %u tokens, but the model was trained for %u",
+               s->n_ctx, trained);
     if (s->cache_type != LP_F16 && s->cache_type != LP_F32) {
         status = lp_fail(ctx, LP_E_ARG, "the cache can hold F16 or F32");
         goto cleanup;
@@ -140,17 +138,17 @@ lp_status lp_session_create(lp_context *ctx, const lp_network *network, lp_backe
     s->sampler = lp_store_find(&s->store, "sampler");
     LP_CHECK(backend->table->load(backend, &s->store, options->progress, options->progress_user));
     lp_sampling greedy = {.repeat_penalty = 1, .top_p = 1};
-    LP_CHECK(lp_session_sampling(s, &greedy));
+    LP_CHECK(lp_runner_sampling(s, &greedy));
     lp_graph_destroy(first);
     *result = s;
     return LP_OK;
 cleanup:
     lp_graph_destroy(first);
-    lp_session_destroy(s);
+    lp_runner_destroy(s);
     return status;
 }
 
-void lp_session_destroy(lp_session *s)
+void lp_runner_destroy(lp_runner *s)
 {
     if (s == NULL)
         return;
@@ -162,33 +160,38 @@ void lp_session_destroy(lp_session *s)
     free(s);
 }
 
-uint32_t lp_session_n_ctx(const lp_session *s)
+uint32_t lp_runner_n_ctx(const lp_runner *s)
 {
     return s->n_ctx;
 }
 
-uint32_t lp_session_n_tokens(const lp_session *s)
+uint32_t lp_runner_n_tokens(const lp_runner *s)
 {
     return s->n_tokens;
 }
 
-lp_backend *lp_session_backend(lp_session *s)
+uint32_t lp_runner_n_pending(const lp_runner *s)
+{
+    return s->n_tokens > s->n_cached ? s->n_tokens - s->n_cached : 0;
+}
+
+lp_backend *lp_runner_backend(lp_runner *s)
 {
     return s->backend;
 }
 
-lp_store *lp_session_store(lp_session *s)
+lp_store *lp_runner_store(lp_runner *s)
 {
     return &s->store;
 }
 
-void lp_session_memory(const lp_session *s, uint64_t bytes[4])
+void lp_runner_memory(const lp_runner *s, uint64_t bytes[4])
 {
     s->backend->table->memory(s->backend, bytes);
 }
 
 /* Waits for what is in flight and sets the device's cursor to the caller's view of things. */
-static lp_status settle(lp_session *s, uint32_t n_cached)
+static lp_status settle(lp_runner *s, uint32_t n_cached)
 {
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
     int32_t words[LP_CURSOR_WORDS] = {0};
@@ -201,7 +204,7 @@ static lp_status settle(lp_session *s, uint32_t n_cached)
     return LP_OK;
 }
 
-lp_status lp_session_rewind(lp_session *s, uint32_t n)
+lp_status lp_runner_rewind(lp_runner *s, uint32_t n)
 {
     if (n > s->n_tokens)
         return lp_fail(s->ctx, LP_E_ARG, "rewind to token %u of %u", n, s->n_tokens);
@@ -209,7 +212,7 @@ lp_status lp_session_rewind(lp_session *s, uint32_t n)
     return settle(s, min_u32(s->n_cached, n));
 }
 
-lp_status lp_session_feed(lp_session *s, const int32_t *tokens, size_t n)
+lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
 {
     uint32_t n_vocab = s->network->hparams.n_vocab;
     for (size_t i = 0; i < n; i++)
@@ -221,7 +224,7 @@ lp_status lp_session_feed(lp_session *s, const int32_t *tokens, size_t n)
                        "%zu tokens do not fit: %u of the context's %u are taken", n, s->n_tokens,
                        s->n_ctx);
     if (s->n_ahead > 0)
-        LP_TRY(lp_session_rewind(s, s->n_tokens));
+        LP_TRY(lp_runner_rewind(s, s->n_tokens));
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
     LP_TRY(s->backend->table->slot_write(s->backend, s->history, 4ull * s->n_tokens, tokens,
                                          4 * n));
@@ -230,7 +233,7 @@ lp_status lp_session_feed(lp_session *s, const int32_t *tokens, size_t n)
 }
 
 /* Submits one program over the next n tokens of the history. */
-static lp_status step(lp_session *s, uint32_t n, run_end end, program_entry **entry)
+static lp_status step(lp_runner *s, uint32_t n, run_end end, program_entry **entry)
 {
     LP_TRY(find_program(s, n, s->n_cached + n, end, entry));
     LP_TRY(s->backend->table->submit((*entry)->program, 1, &s->last_ticket));
@@ -239,7 +242,7 @@ static lp_status step(lp_session *s, uint32_t n, run_end end, program_entry **en
 }
 
 /* All that was fed and is not in the cache; the last piece ends with `end`. */
-static lp_status evaluate(lp_session *s, run_end end, program_entry **last)
+static lp_status evaluate(lp_runner *s, run_end end, program_entry **last)
 {
     for (;;) {
         uint32_t left = s->n_tokens - s->n_cached, n = min_u32(left, s->n_batch);
@@ -249,12 +252,12 @@ static lp_status evaluate(lp_session *s, run_end end, program_entry **last)
     }
 }
 
-lp_status lp_session_eval(lp_session *s, float *logits)
+lp_status lp_runner_eval(lp_runner *s, float *logits)
 {
     if (s->n_tokens == 0)
         return lp_fail(s->ctx, LP_E_ARG, "nothing to evaluate: no tokens yet");
     if (s->n_ahead > 0 || s->n_cached == s->n_tokens)
-        LP_TRY(lp_session_rewind(s, s->n_tokens));
+        LP_TRY(lp_runner_rewind(s, s->n_tokens));
     if (s->n_cached == s->n_tokens) /* all there: the last token again, for its logits */
         LP_TRY(settle(s, s->n_tokens - 1));
     program_entry *last;
@@ -266,7 +269,7 @@ lp_status lp_session_eval(lp_session *s, float *logits)
     return s->backend->table->tensor_read(last->program, id, logits);
 }
 
-lp_status lp_session_sampling(lp_session *s, const lp_sampling *sampling)
+lp_status lp_runner_sampling(lp_runner *s, const lp_sampling *sampling)
 {
     uint32_t words[LP_SAMPLER_WORDS] = {0};
     memcpy(&words[LP_SAMPLER_TEMPERATURE], &sampling->temperature, 4);
@@ -282,11 +285,11 @@ lp_status lp_session_sampling(lp_session *s, const lp_sampling *sampling)
         return lp_fail(s->ctx, LP_E_ARG,
                        "sampling needs temperature >= 0, top-p > 0, min-p in 0..1, penalty > 0");
     s->n_draws = 0;
-    LP_TRY(lp_session_rewind(s, s->n_tokens));
+    LP_TRY(lp_runner_rewind(s, s->n_tokens));
     return s->backend->table->slot_write(s->backend, s->sampler, 0, words, sizeof words);
 }
 
-lp_status lp_session_next(lp_session *s, uint32_t wanted, int32_t *token)
+lp_status lp_runner_next(lp_runner *s, uint32_t wanted, int32_t *token)
 {
     if (s->n_tokens == 0)
         return lp_fail(s->ctx, LP_E_ARG, "nothing to continue: no tokens yet");

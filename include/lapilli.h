@@ -1,0 +1,205 @@
+/* lapilli: runs transformers on any GPU with a Vulkan driver, and on the CPU.
+ *
+ *     lp_context *ctx = lp_context_create(NULL, NULL, LP_LOG_WARN);
+ *     lp_devices *devices = NULL;
+ *     lp_model *model = NULL;
+ *     lp_session *session = NULL;
+ *     size_t device = 0;
+ *     lp_status status = lp_devices_create(ctx, &devices);
+ *     if (status == LP_OK)
+ *         status = lp_devices_choose(devices, NULL, &device, NULL);
+ *     if (status == LP_OK)
+ *         status = lp_model_open(ctx, "story.gguf", &model);
+ *     if (status == LP_OK)
+ *         status = lp_session_create(devices, device, model, NULL, &session);
+ *     if (status == LP_OK)
+ *         status = lp_session_feed_text(session, "Once upon a time", 16, LP_FEED_PROMPT);
+ *     if (status == LP_OK)
+ *         status = lp_session_generate(session, &options, &result);
+ *     if (status != LP_OK)
+ *         fprintf(stderr, "%s\n", lp_context_message(ctx));
+ *     lp_session_destroy(session);    (in the reverse order of creation;
+ *     lp_model_destroy(model);         every destroy function accepts NULL)
+ *     lp_devices_destroy(devices);
+ *     lp_context_destroy(ctx);
+ *
+ * Whoever creates destroys. Strings that a function returns belong to the object it was asked of
+ * and live as long. The library never prints, never exits and never reads the environment. A
+ * context and everything made with it belong to one thread at a time; different contexts are
+ * independent. examples/generate.c is a whole program. */
+#ifndef LAPILLI_H
+#define LAPILLI_H
+
+#include "lapilli/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define LP_API __attribute__((visibility("default")))
+#else
+#define LP_API
+#endif
+
+LP_API const char *lp_version(void); /* "0.1.0" */
+
+/* ---- Context: messages and log ------------------------------------------------------------- */
+
+typedef struct lp_context lp_context;
+
+/* `log` may be NULL. Lines above `level` are not made. NULL when out of memory. */
+LP_API lp_context *lp_context_create(lp_log_fn log, void *user, lp_log_level level);
+LP_API void lp_context_destroy(lp_context *ctx);
+/* What went wrong in the latest call that failed, one line naming what and where; "" if none. */
+LP_API const char *lp_context_message(const lp_context *ctx);
+LP_API const char *lp_status_text(lp_status status);
+
+/* ---- Devices ------------------------------------------------------------------------------- */
+
+typedef struct lp_devices lp_devices;
+
+/* Everything that `lapilli devices` prints. Zero or "" where a device does not tell. */
+typedef struct lp_device_info {
+    const char *id;        /* "vulkan:0", "cpu", "reference" */
+    const char *name;      /* "AMD Radeon RX 7800 XT (RADV NAVI32)" */
+    const char *driver;    /* name and build; "" for the CPU */
+    const char *type;      /* "discrete", "integrated", "virtual", "cpu" (a driver that computes on
+                              the CPU), "host" (no Vulkan), "other" */
+    const char *unusable;  /* "" or why it cannot be used */
+    int uma, fp16, bf16, storage16, storage8, int64, int_dot;
+    const char *matrix_cores; /* "", "KHR", "KHR, NV2" */
+    uint32_t subgroup_size, subgroup_min, subgroup_max; /* invocations */
+    uint64_t shared_bytes, memory_bytes;
+    uint32_t api_version; /* Vulkan's packed form; 0 for the CPU */
+} lp_device_info;
+
+/* Lists all devices: those of Vulkan, then `cpu`, then `reference`. No Vulkan loader or driver is no
+ * error (lp_devices_vulkan_problem() tells). */
+LP_API lp_status lp_devices_create(lp_context *ctx, lp_devices **devices);
+/* The same with the Khronos validation layer, for tests; LP_E_MISSING without it. */
+LP_API lp_status lp_devices_create_validated(lp_context *ctx, lp_devices **devices);
+LP_API void lp_devices_destroy(lp_devices *devices);
+LP_API size_t lp_devices_count(const lp_devices *devices);
+LP_API const lp_device_info *lp_devices_info(const lp_devices *devices, size_t index);
+/* "" or why there is no Vulkan at all. */
+LP_API const char *lp_devices_vulkan_problem(const lp_devices *devices);
+/* Messages of the validation layer so far. */
+LP_API uint32_t lp_devices_validation_errors(const lp_devices *devices);
+
+/* Index of a device by `selector`: an id ("vulkan:1", "vulkan" for the best Vulkan device, "cpu",
+ * "reference") or a part of a name, case ignored. NULL chooses: discrete over integrated over
+ * virtual GPUs, those over CPU implementations of Vulkan, those over `cpu`. *reason (may be NULL)
+ * says why in half a sentence. LP_E_MISSING lists what there is; LP_E_UNSUPPORTED says why the
+ * chosen one is unusable. */
+LP_API lp_status lp_devices_choose(lp_devices *devices, const char *selector, size_t *index,
+                                   const char **reason);
+
+/* ---- Models -------------------------------------------------------------------------------- */
+
+typedef struct lp_model lp_model;
+
+/* A GGUF file, or a Hugging Face folder (config.json, tokenizer.json, model.safetensors or shards).
+ * Weights are mapped, not read. Errors name file and tensor or key. */
+LP_API lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model);
+LP_API void lp_model_destroy(lp_model *model);
+
+typedef struct lp_tensor_info {
+    const char *name; /* canonical (GGUF) name */
+    const char *type; /* "F16", "Q8_0", also of types that cannot be run */
+    int n_dims;
+    int64_t dims[4]; /* row-major, outermost first */
+    uint64_t bytes;
+} lp_tensor_info;
+
+LP_API const char *lp_model_architecture(const lp_model *model); /* "llama" */
+/* "llama 15M F16": architecture, size, most frequent type of its matrices. */
+LP_API const char *lp_model_title(const lp_model *model);
+/* Most frequent type (by bytes) of the matrices. */
+LP_API const char *lp_model_type(const lp_model *model);
+LP_API uint64_t lp_model_parameters(const lp_model *model);
+LP_API uint64_t lp_model_bytes(const lp_model *model);
+LP_API uint32_t lp_model_context(const lp_model *model);    /* tokens it was trained for */
+LP_API uint32_t lp_model_vocabulary(const lp_model *model); /* V */
+/* Hyperparameters, in the order of the computation. */
+LP_API size_t lp_model_n_facts(const lp_model *model);
+LP_API lp_fact lp_model_fact(const lp_model *model, size_t index);
+/* The file's metadata; none for folders. Long values are cut. */
+LP_API size_t lp_model_n_metadata(const lp_model *model);
+LP_API lp_fact lp_model_metadata(lp_model *model, size_t index);
+LP_API size_t lp_model_n_tensors(const lp_model *model);
+LP_API lp_tensor_info lp_model_tensor(const lp_model *model, size_t index);
+LP_API const char *lp_model_tokenizer(const lp_model *model); /* kind, for people */
+
+enum {
+    LP_TOKENS_SPECIAL = 1, /* BOS and EOS as the model wants them */
+    LP_TOKENS_PARSE = 2    /* text like "<|end|>" becomes that token */
+};
+/* *tokens is malloc'ed: free() it. Any bytes are accepted. */
+LP_API lp_status lp_model_tokenize(const lp_model *model, const char *text, size_t bytes,
+                                   unsigned flags, int32_t **tokens, size_t *n_tokens);
+/* Bytes of one token; may be a part of a character. */
+LP_API lp_status lp_model_detokenize(const lp_model *model, int32_t token, const char **bytes,
+                                     size_t *n_bytes);
+LP_API int lp_model_is_end(const lp_model *model, int32_t token);
+
+/* ---- Sessions ------------------------------------------------------------------------------ */
+
+typedef struct lp_session lp_session;
+
+/* Loads the model's weights onto a device and makes room for a context. `options` may be NULL.
+ * Model and devices must outlive the session. */
+LP_API lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *model,
+                                   const lp_session_options *options, lp_session **session);
+LP_API void lp_session_destroy(lp_session *session);
+
+LP_API uint32_t lp_session_n_ctx(const lp_session *session);    /* tokens that fit */
+LP_API uint32_t lp_session_n_tokens(const lp_session *session); /* tokens so far */
+
+/* Appends tokens or text; nothing is computed yet. LP_E_LIMIT when they do not fit. */
+LP_API lp_status lp_session_feed(lp_session *session, const int32_t *tokens, size_t n_tokens);
+enum { LP_FEED_PROMPT = 1 /* the start of a text: BOS as the model wants it */ };
+LP_API lp_status lp_session_feed_text(lp_session *session, const char *text, size_t bytes,
+                                      unsigned flags);
+
+/* Computes all that was fed and waits. logits: [V] of the last token, or NULL. */
+LP_API lp_status lp_session_eval(lp_session *session, float *logits);
+
+/* How tokens are drawn from now on; restarts the random counter. Without it: greedy. */
+LP_API lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling);
+
+/* One more token, drawn on the device. `wanted`: how many the caller may still ask for, this one
+ * included; steps in flight never go beyond. LP_E_LIMIT when the context is full. */
+LP_API lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token);
+
+/* Text until something ends it; the session can be fed again afterwards. */
+LP_API lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
+                                     lp_generation *result);
+LP_API const char *lp_ending_text(lp_ending ending);
+
+/* Forgets all tokens after the first n. */
+LP_API lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens);
+
+/* Bytes on the device. */
+typedef struct lp_memory {
+    uint64_t weights, cache, activations, staging;
+} lp_memory;
+LP_API lp_memory lp_session_memory(const lp_session *session);
+
+/* ---- Synthetic models ---------------------------------------------------------------------- */
+
+/* Writes a GGUF file of a known shape with random weights of sane scale and a tokenizer, for
+ * benchmarks and bug reports without a download. type: LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0.
+ * LP_E_MISSING lists the shapes. */
+LP_API lp_status lp_synth(lp_context *ctx, const char *shape, lp_dtype type, uint64_t seed,
+                          const char *path, lp_progress_fn progress, void *user);
+LP_API size_t lp_synth_n_shapes(void);
+/* name: "llama-15m", value: "dim 288, 6 layers, …". */
+LP_API lp_fact lp_synth_shape(size_t index);
+/* Type by name, case ignored; LP_N_DTYPES if there is none. */
+LP_API lp_dtype lp_dtype_by_name(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,340 @@
+/* The public API over the floors below: contexts, models, sessions. Devices are in
+ * lapilli_devices.c. */
+#include "lapilli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/context.h"
+#include "lapilli_private.h"
+#include "models/network.h"
+#include "text/generate.h"
+#include "text/tokenizer.h"
+
+struct lp_model {
+    lp_context *ctx;
+    lp_network *network;
+    lp_tokenizer *tokenizer;
+    lp_hparam facts[LP_MAX_FACTS];
+    size_t n_facts;
+    lp_dtype type;
+    char title[128];
+    char meta_key[256], meta_value[512]; /* of the latest lp_model_metadata() */
+};
+
+struct lp_session {
+    lp_runner *runner;
+    const lp_model *model;
+};
+
+const char *lp_version(void)
+{
+    return LAPILLI_VERSION;
+}
+
+/* ---- Context ------------------------------------------------------------------------------- */
+
+lp_context *lp_context_create(lp_log_fn log, void *user, lp_log_level level)
+{
+    lp_context *ctx = calloc(1, sizeof *ctx);
+    if (ctx != NULL) {
+        ctx->log = log;
+        ctx->log_user = user;
+        ctx->level = level;
+    }
+    return ctx;
+}
+
+void lp_context_destroy(lp_context *ctx)
+{
+    free(ctx);
+}
+
+const char *lp_context_message(const lp_context *ctx)
+{
+    return ctx->message;
+}
+
+/* ---- Models -------------------------------------------------------------------------------- */
+
+/* The type that holds most bytes of the matrices. */
+static lp_dtype main_type(const lp_weights *weights)
+{
+    uint64_t bytes[LP_N_DTYPES + 1] = {0};
+    lp_dtype best = LP_F32;
+    for (size_t i = 0; i < lp_weights_count(weights); i++) {
+        const lp_weight *w = lp_weights_at((lp_weights *)(uintptr_t)weights, i);
+        if (w->shape.n >= 2)
+            bytes[w->dtype] += w->bytes;
+    }
+    for (lp_dtype t = 0; t < LP_N_DTYPES; t++)
+        if (bytes[t] > bytes[best])
+            best = t;
+    return best;
+}
+
+lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **result)
+{
+    lp_status status = LP_OK;
+    lp_model *model = calloc(1, sizeof *model);
+    *result = NULL;
+    if (model == NULL)
+        return lp_fail_memory(ctx, "a model");
+    model->ctx = ctx;
+    LP_CHECK(lp_network_open(ctx, path, &model->network));
+    if (model->network->gguf != NULL)
+        LP_CHECK(lp_tokenizer_from_gguf(ctx, model->network->gguf, &model->tokenizer));
+    else
+        LP_CHECK(lp_tokenizer_from_folder(ctx, path, &model->tokenizer));
+    uint32_t n_tokens = lp_tokenizer_size(model->tokenizer);
+    if (n_tokens > model->network->hparams.n_vocab) {
+        status = lp_fail(ctx, LP_E_FORMAT, "%s: the tokenizer has %u tokens, the embedding %u",
+                         path, n_tokens, model->network->hparams.n_vocab);
+        goto cleanup;
+    }
+    model->n_facts = lp_hparams_describe(&model->network->hparams, model->facts);
+    model->type = main_type(model->network->weights);
+    uint64_t n = lp_model_parameters(model);
+    const char *unit = n >= 1000000000 ? "B" : n >= 1000000 ? "M" : "K";
+    double in_units = (double)n / (n >= 1000000000 ? 1e9 : n >= 1000000 ? 1e6 : 1e3);
+    snprintf(model->title, sizeof model->title, "%s %.*f%s %s", lp_model_architecture(model),
+             in_units < 100 ? 1 : 0, in_units, unit, lp_dtype_table[model->type].name);
+    *result = model;
+    return LP_OK;
+cleanup:
+    lp_model_destroy(model);
+    return status;
+}
+
+void lp_model_destroy(lp_model *model)
+{
+    if (model == NULL)
+        return;
+    lp_tokenizer_destroy(model->tokenizer);
+    lp_network_destroy(model->network);
+    free(model);
+}
+
+const char *lp_model_architecture(const lp_model *model)
+{
+    const lp_arch *arch = model->network->hparams.arch;
+    return model->network->gguf != NULL && arch->gguf != NULL ? arch->gguf : arch->hf;
+}
+
+const char *lp_model_title(const lp_model *model)
+{
+    return model->title;
+}
+
+const char *lp_model_type(const lp_model *model)
+{
+    return lp_dtype_table[model->type].name;
+}
+
+uint64_t lp_model_parameters(const lp_model *model)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < lp_weights_count(model->network->weights); i++) {
+        int64_t elements =
+            lp_shape_elements(lp_weights_at(model->network->weights, i)->shape);
+        n += elements > 0 ? (uint64_t)elements : 0;
+    }
+    return n;
+}
+
+uint64_t lp_model_bytes(const lp_model *model)
+{
+    return lp_weights_bytes(model->network->weights);
+}
+
+uint32_t lp_model_context(const lp_model *model)
+{
+    return model->network->hparams.n_context;
+}
+
+uint32_t lp_model_vocabulary(const lp_model *model)
+{
+    return model->network->hparams.n_vocab;
+}
+
+size_t lp_model_n_facts(const lp_model *model)
+{
+    return model->n_facts;
+}
+
+lp_fact lp_model_fact(const lp_model *model, size_t index)
+{
+    const lp_hparam *fact = &model->facts[index];
+    return (lp_fact){fact->name, fact->value, fact->is_number};
+}
+
+size_t lp_model_n_metadata(const lp_model *model)
+{
+    return model->network->gguf != NULL ? lp_gguf_count(model->network->gguf) : 0;
+}
+
+lp_fact lp_model_metadata(lp_model *model, size_t index)
+{
+    const lp_gguf *gguf = model->network->gguf;
+    lp_gguf_string key = lp_gguf_key(gguf, index);
+    lp_gguf_type type = lp_gguf_value_type(gguf, index);
+    snprintf(model->meta_key, sizeof model->meta_key, "%.*s",
+             (int)(key.bytes < sizeof model->meta_key ? key.bytes : sizeof model->meta_key - 1),
+             key.data);
+    lp_gguf_print(gguf, index, model->meta_value, sizeof model->meta_value);
+    int is_number = type != LP_GGUF_STRING && type != LP_GGUF_ARRAY && type != LP_GGUF_BOOL;
+    return (lp_fact){model->meta_key, model->meta_value, is_number};
+}
+
+size_t lp_model_n_tensors(const lp_model *model)
+{
+    return lp_weights_count(model->network->weights);
+}
+
+lp_tensor_info lp_model_tensor(const lp_model *model, size_t index)
+{
+    const lp_weight *w = lp_weights_at(model->network->weights, index);
+    lp_tensor_info info = {
+        .name = w->name, .type = w->type, .n_dims = w->shape.n, .bytes = w->bytes};
+    for (int i = 0; i < LP_MAX_DIMS; i++)
+        info.dims[i] = w->shape.dim[i];
+    return info;
+}
+
+const char *lp_model_tokenizer(const lp_model *model)
+{
+    return lp_tokenizer_kind(model->tokenizer);
+}
+
+lp_status lp_model_tokenize(const lp_model *model, const char *text, size_t bytes, unsigned flags,
+                            int32_t **tokens, size_t *n_tokens)
+{
+    unsigned inner = (flags & LP_TOKENS_SPECIAL ? LP_TOKENIZE_ADD_SPECIAL : 0) |
+                     (flags & LP_TOKENS_PARSE ? LP_TOKENIZE_PARSE_SPECIAL : 0);
+    return lp_tokenize(model->ctx, model->tokenizer, text, bytes, inner, tokens, n_tokens);
+}
+
+lp_status lp_model_detokenize(const lp_model *model, int32_t token, const char **bytes,
+                              size_t *n_bytes)
+{
+    return lp_detokenize(model->ctx, model->tokenizer, token, bytes, n_bytes);
+}
+
+int lp_model_is_end(const lp_model *model, int32_t token)
+{
+    return lp_tokenizer_is_end(model->tokenizer, token);
+}
+
+/* ---- Sessions ------------------------------------------------------------------------------ */
+
+lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *model,
+                            const lp_session_options *options, lp_session **result)
+{
+    static const lp_session_options defaults = LP_SESSION_DEFAULT;
+    lp_status status = LP_OK;
+    lp_backend *backend = NULL;
+    if (options == NULL)
+        options = &defaults;
+    *result = NULL;
+    lp_session *session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return lp_fail_memory(model->ctx, "a session");
+    session->model = model;
+    LP_CHECK(lp_devices_open(devices, device, options->cache_folder, &backend));
+    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, &session->runner));
+    *result = session;
+    return LP_OK;
+cleanup:
+    free(session);
+    return status;
+}
+
+void lp_session_destroy(lp_session *session)
+{
+    if (session == NULL)
+        return;
+    lp_runner_destroy(session->runner);
+    free(session);
+}
+
+uint32_t lp_session_n_ctx(const lp_session *session)
+{
+    return lp_runner_n_ctx(session->runner);
+}
+
+uint32_t lp_session_n_tokens(const lp_session *session)
+{
+    return lp_runner_n_tokens(session->runner);
+}
+
+lp_status lp_session_feed(lp_session *session, const int32_t *tokens, size_t n_tokens)
+{
+    return lp_runner_feed(session->runner, tokens, n_tokens);
+}
+
+lp_status lp_session_feed_text(lp_session *session, const char *text, size_t bytes, unsigned flags)
+{
+    int32_t *tokens = NULL;
+    size_t n_tokens = 0;
+    LP_TRY(lp_model_tokenize(session->model, text, bytes,
+                             flags & LP_FEED_PROMPT ? LP_TOKENS_SPECIAL | LP_TOKENS_PARSE : 0,
+                             &tokens, &n_tokens));
+    /* A prompt is continued: the end token that some models want behind a text is not meant. */
+    if (n_tokens > 0 && lp_model_is_end(session->model, tokens[n_tokens - 1]) &&
+        lp_tokenizer_special(session->model->tokenizer).add_eos)
+        n_tokens--;
+    lp_status status = lp_runner_feed(session->runner, tokens, n_tokens);
+    free(tokens);
+    return status;
+}
+
+lp_status lp_session_eval(lp_session *session, float *logits)
+{
+    return lp_runner_eval(session->runner, logits);
+}
+
+lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
+{
+    return lp_runner_sampling(session->runner, sampling);
+}
+
+lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token)
+{
+    return lp_runner_next(session->runner, wanted, token);
+}
+
+lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
+                              lp_generation *result)
+{
+    return lp_generate(session->model->ctx, session->runner, session->model->tokenizer, options,
+                       result);
+}
+
+const char *lp_ending_text(lp_ending ending)
+{
+    static const char *const texts[] = {
+#define X(code, text) text,
+        LP_ENDINGS(X)
+#undef X
+    };
+    return (unsigned)ending < LP_N_ENDINGS ? texts[ending] : "?";
+}
+
+lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens)
+{
+    return lp_runner_rewind(session->runner, n_tokens);
+}
+
+lp_memory lp_session_memory(const lp_session *session)
+{
+    uint64_t bytes[4];
+    lp_runner_memory(session->runner, bytes);
+    return (lp_memory){bytes[0], bytes[1], bytes[2], bytes[3]};
+}
+
+lp_dtype lp_dtype_by_name(const char *name)
+{
+    return lp_dtype_from_name(name);
+}

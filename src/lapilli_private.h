@@ -1,0 +1,12 @@
+/* Between the files of the public API's implementation. */
+#ifndef LP_LAPILLI_PRIVATE_H
+#define LP_LAPILLI_PRIVATE_H
+
+#include "graph/backend.h"
+#include "lapilli.h"
+
+/* Opens a listed device. `cache_folder` may be NULL. */
+lp_status lp_devices_open(lp_devices *devices, size_t index, const char *cache_folder,
+                          lp_backend **backend);
+
+#endif

@@ -1,0 +1,49 @@
+/* A runner: one network on one device with its cache. It owns the history of tokens and keeps
+ * several decode steps in flight; the device samples, so nothing waits for the host.
+ *
+ * Positions. `n_tokens` tokens are known to the caller. The device's cursor says how many of them
+ * are in the K/V cache; the latest drawn token is not yet. Steps in flight run ahead of the caller:
+ * what they draw is taken over by lp_runner_next(), or dropped by lp_runner_rewind(). */
+#ifndef LP_TEXT_RUNNER_H
+#define LP_TEXT_RUNNER_H
+
+#include "graph/backend.h"
+#include "models/network.h"
+
+typedef struct lp_runner lp_runner;
+
+/* Builds the graph, loads the weights. Takes over the backend, also when it fails. `network` must
+ * outlive the runner. */
+lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
+                            const lp_session_options *options, lp_runner **runner);
+void lp_runner_destroy(lp_runner *runner);
+
+uint32_t lp_runner_n_ctx(const lp_runner *runner);
+uint32_t lp_runner_n_tokens(const lp_runner *runner);
+/* Tokens fed or drawn that are not in the cache yet. */
+uint32_t lp_runner_n_pending(const lp_runner *runner);
+
+/* Appends tokens to the history; nothing is computed yet. LP_E_ARG for ids outside the vocabulary
+ * (naming the first), LP_E_LIMIT when the context would overflow. */
+lp_status lp_runner_feed(lp_runner *runner, const int32_t *tokens, size_t n);
+
+/* Computes everything fed so far and waits for it. logits: [V] of the last token, or NULL. */
+lp_status lp_runner_eval(lp_runner *runner, float *logits);
+
+/* How tokens are drawn from now on; restarts the random counter. */
+lp_status lp_runner_sampling(lp_runner *runner, const lp_sampling *sampling);
+
+/* The next token: computes what was fed, draws, and appends. At least one token must have been fed.
+ * `wanted`: how many more tokens the caller may ask for, this one included (steps in flight never
+ * go beyond). LP_E_LIMIT when the context is full. */
+lp_status lp_runner_next(lp_runner *runner, uint32_t wanted, int32_t *token);
+
+/* Forgets all tokens after the first n (n <= n_tokens), and what is in flight. */
+lp_status lp_runner_rewind(lp_runner *runner, uint32_t n);
+
+/* Bytes: weights, states (K/V cache), activations, staging. */
+void lp_runner_memory(const lp_runner *runner, uint64_t bytes[4]);
+lp_backend *lp_runner_backend(lp_runner *runner);
+lp_store *lp_runner_store(lp_runner *runner);
+
+#endif
