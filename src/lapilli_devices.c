@@ -11,7 +11,7 @@
 
 typedef struct device {
     lp_device_info info;
-    char id[16];
+    char id[24];
     lp_gpu_type type; /* of Vulkan devices */
     uint32_t gpu;     /* index in lp_vulkan, or UINT32_MAX */
 } device;
