@@ -75,8 +75,7 @@ static lp_status read_shape(reader *r, const char *name, yyjson_val *shape, lp_s
     return LP_OK;
 }
 
-/* Type, and the bytes that type and shape ask for; an unknown type is believed to have `present`.
- */
+/* Type, and the bytes that type and shape ask for; *wanted stays as it is for an unknown type. */
 static lp_status read_type(reader *r, yyjson_val *entry, lp_weight *weight, uint64_t *wanted)
 {
     yyjson_val *type = yyjson_obj_get(entry, "dtype");
