@@ -29,4 +29,53 @@ struct lp_address {
 };
 #endif
 
+/* ---- linear_mv, linear_mm ---- y = act(x w^T + bias) * (x gate^T + gate_bias) + residual */
+LP_PARAMS(lp_linear_params)
+{
+    LP_ADDRESS x;         /* [T, K] f32 */
+    LP_ADDRESS w;         /* [N, K], device layout of a weight */
+    LP_ADDRESS bias;      /* [N] f32, or 0 */
+    LP_ADDRESS gate;      /* [N, K] like w, or 0 */
+    LP_ADDRESS gate_bias; /* [N] f32, or 0 */
+    LP_ADDRESS residual;  /* [T, N] f32, or 0 */
+    LP_ADDRESS y;         /* [T, N] f32 */
+    LP_UINT n_tokens, n_outputs, n_inputs;
+    LP_UINT x_stride, residual_stride, y_stride;
+};
+
+/* ---- norm ---- sum = x + residual; y = normalised sum * gain + bias */
+LP_PARAMS(lp_norm_params)
+{
+    LP_ADDRESS x;        /* [T, N] f32 */
+    LP_ADDRESS residual; /* [T, N] f32, or 0 */
+    LP_ADDRESS gain;     /* [N] f32, or 0 */
+    LP_ADDRESS bias;     /* [N] f32, or 0 */
+    LP_ADDRESS y;        /* [T, N] f32 */
+    LP_ADDRESS sum;      /* [T, N] f32, or 0 */
+    LP_UINT n_rows, n;
+    LP_UINT x_stride, residual_stride, y_stride, sum_stride;
+    LP_FLOAT eps;
+};
+
+/* ---- embed ---- y[t] = scale * table[history ? history[position + t] : position + t] */
+LP_PARAMS(lp_embed_params)
+{
+    LP_ADDRESS table;   /* [V, N], device layout of a weight */
+    LP_ADDRESS cursor;  /* i32 */
+    LP_ADDRESS history; /* [n_history] i32, or 0 */
+    LP_ADDRESS y;       /* [T, N] f32 */
+    LP_UINT n_vocabulary, n, n_tokens, n_history, y_stride;
+    LP_FLOAT scale;
+};
+
+/* ---- elementwise ---- y = a + b, a * b or act(a), [n_rows, n] */
+LP_PARAMS(lp_elementwise_params)
+{
+    LP_ADDRESS a; /* f32 */
+    LP_ADDRESS b; /* f32, or 0 */
+    LP_ADDRESS y; /* f32 */
+    LP_UINT n_rows, n;
+    LP_UINT a_stride, b_stride, y_stride;
+};
+
 #endif

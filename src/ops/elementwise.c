@@ -1,0 +1,127 @@
+/* Elementwise ops that the fusion pass left alone: a + b, a * b, act(a). Inputs may be strided views
+ * (rows of dim[0]), outputs are contiguous. One kernel; the operation is a constant of it. */
+#include "ops/ops.h"
+
+#include <stddef.h>
+
+#include "params.h"
+
+/* OPERATION of shaders/elementwise.comp. */
+enum { DO_ADD, DO_MUL, DO_ACT };
+
+static lp_status binary_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                              lp_shape shapes[LP_MAX_DST])
+{
+    LP_TRY(lp_op_check_input(ctx, graph, node, 0, "the first operand", 0));
+    LP_TRY(lp_op_check_input(ctx, graph, node, 1, "the second operand", 0));
+    shapes[0] = lp_op_tensor(graph, node->src[0])->shape;
+    return lp_op_check_like(ctx, graph, node, 1, "the second operand", shapes[0]);
+}
+
+lp_status lp_op_add_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                          lp_shape shapes[LP_MAX_DST])
+{
+    return binary_infer(ctx, graph, node, shapes);
+}
+
+lp_status lp_op_mul_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                          lp_shape shapes[LP_MAX_DST])
+{
+    return binary_infer(ctx, graph, node, shapes);
+}
+
+lp_status lp_op_act_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                          lp_shape shapes[LP_MAX_DST])
+{
+    LP_TRY(lp_op_check_input(ctx, graph, node, 0, "the input", 0));
+    shapes[0] = lp_op_tensor(graph, node->src[0])->shape;
+    return LP_OK;
+}
+
+static lp_status elementwise_cpu(const lp_cpu_call *call, int operation)
+{
+    const lp_view *a = &call->src[0], *b = &call->src[1], *y = &call->dst[0];
+    const int64_t n_rows = a->shape.dim[0], n = lp_shape_row(a->shape);
+#pragma omp parallel for schedule(static) if (n_rows > 1)
+    for (int64_t t = 0; t < n_rows; t++) {
+        const float *p = (const float *)a->data + (uint64_t)t * a->stride;
+        const float *q = b->data ? (const float *)b->data + (uint64_t)t * b->stride : NULL;
+        float *to = (float *)y->data + (uint64_t)t * y->stride;
+        for (int64_t i = 0; i < n; i++)
+            switch (operation) {
+            case DO_ADD:
+                to[i] = p[i] + q[i];
+                break;
+            case DO_MUL:
+                to[i] = p[i] * q[i];
+                break;
+            default:
+                to[i] = (float)lp_act_exact(call->node->p.act.act, (double)p[i]);
+                break;
+            }
+    }
+    return LP_OK;
+}
+
+lp_status lp_op_add_cpu(const lp_cpu_call *call)
+{
+    return elementwise_cpu(call, DO_ADD);
+}
+
+lp_status lp_op_mul_cpu(const lp_cpu_call *call)
+{
+    return elementwise_cpu(call, DO_MUL);
+}
+
+lp_status lp_op_act_cpu(const lp_cpu_call *call)
+{
+    return elementwise_cpu(call, DO_ACT);
+}
+
+static lp_status elementwise_plan(lp_planner *pl, const lp_node *node, uint32_t operation,
+                                  lp_tensor_id b, lp_act_kind act)
+{
+    enum { SIZE = 128, PER_INVOCATION = 4 };
+    const lp_shape shape = lp_op_tensor(pl->graph, node->src[0])->shape;
+    lp_elementwise_params p = {
+        .n_rows = (uint32_t)shape.dim[0],
+        .n = (uint32_t)lp_shape_row(shape),
+        .a_stride = lp_op_stride(pl->graph, node->src[0]),
+        .b_stride = lp_op_stride(pl->graph, b),
+        .y_stride = lp_op_stride(pl->graph, node->dst[0]),
+    };
+    if (p.n == 1 && p.a_stride == 1 && p.b_stride <= 1 && p.y_stride == 1) { /* a vector */
+        p.n = p.n_rows;
+        p.n_rows = 1;
+    }
+    const lp_kernel *kernel;
+    LP_TRY(lp_plan_kernel(pl, "elementwise", "-", &kernel));
+    const uint64_t per_row = (p.n + SIZE * PER_INVOCATION - 1) / (SIZE * PER_INVOCATION);
+    uint32_t groups[2];
+    lp_op_groups(pl->caps, per_row * p.n_rows, groups);
+    lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &p, sizeof p);
+    lp_dispatch_spec(d, 0, SIZE);
+    lp_dispatch_spec(d, 1, PER_INVOCATION);
+    lp_dispatch_spec(d, 2, operation);
+    lp_dispatch_spec(d, 3, act);
+    lp_dispatch_tensor(pl, d, offsetof(lp_elementwise_params, a), node->src[0], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_elementwise_params, b), b, LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_elementwise_params, y), node->dst[0], LP_WRITE);
+    d->flops = (double)p.n_rows * p.n;
+    return LP_OK;
+}
+
+lp_status lp_op_add_plan(lp_planner *pl, const lp_node *node)
+{
+    return elementwise_plan(pl, node, DO_ADD, node->src[1], LP_ACT_NONE);
+}
+
+lp_status lp_op_mul_plan(lp_planner *pl, const lp_node *node)
+{
+    return elementwise_plan(pl, node, DO_MUL, node->src[1], LP_ACT_NONE);
+}
+
+lp_status lp_op_act_plan(lp_planner *pl, const lp_node *node)
+{
+    return elementwise_plan(pl, node, DO_ACT, LP_NONE, node->p.act.act);
+}

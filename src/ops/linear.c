@@ -1,0 +1,252 @@
+/* y = act(x w^T + bias) * (x gate^T + gate_bias) + residual: the dense layer with its epilogue.
+ *
+ * Reference: every weight row becomes f32 (dtype table), dot products are summed in double. The fast
+ * path keeps the same loops in float, split over independent sums so that compilers vectorise them;
+ * in both, weights are dequantised once for a tile of tokens. */
+#include "ops/ops.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "params.h"
+
+enum { X, W, BIAS, GATE, RESIDUAL, GATE_BIAS }; /* sources, see graph.h */
+
+lp_status lp_op_linear_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             lp_shape shapes[LP_MAX_DST])
+{
+    LP_TRY(lp_op_check_input(ctx, graph, node, X, "the input", 2));
+    LP_TRY(lp_op_check_matrix(ctx, graph, node, W, "the weight"));
+    const lp_tensor *x = lp_op_tensor(graph, node->src[X]), *w = lp_op_tensor(graph, node->src[W]);
+    char a[96], b[96];
+    if (x->shape.dim[1] != w->shape.dim[1])
+        return lp_fail(ctx, LP_E_SHAPE, "%s: input %s does not fit weight %s", node->name,
+                       lp_shape_print(x->shape, a), lp_shape_print(w->shape, b));
+    const int64_t n_tokens = x->shape.dim[0], n = w->shape.dim[0];
+    LP_TRY(lp_op_check_vector(ctx, graph, node, BIAS, "the bias", n));
+    LP_TRY(lp_op_check_vector(ctx, graph, node, GATE_BIAS, "the gate's bias", n));
+    if (node->src[GATE] != LP_NONE) {
+        LP_TRY(lp_op_check_matrix(ctx, graph, node, GATE, "the gate"));
+        const lp_tensor *gate = lp_op_tensor(graph, node->src[GATE]);
+        if (!lp_shape_equal(gate->shape, w->shape) || gate->dtype != w->dtype)
+            return lp_fail(ctx, LP_E_SHAPE, "%s: gate %s %s does not fit weight %s %s", node->name,
+                           lp_dtype_table[gate->dtype].name, lp_shape_print(gate->shape, a),
+                           lp_dtype_table[w->dtype].name, lp_shape_print(w->shape, b));
+    } else if (node->src[GATE_BIAS] != LP_NONE) {
+        return lp_fail(ctx, LP_E_SHAPE, "%s: the gate's bias without a gate", node->name);
+    }
+    LP_TRY(lp_op_check_like(ctx, graph, node, RESIDUAL, "the residual", LP_SHAPE2(n_tokens, n)));
+    shapes[0] = LP_SHAPE2(n_tokens, n);
+    return LP_OK;
+}
+
+/* ---- CPU ----------------------------------------------------------------------------------- */
+
+enum {
+    TOKENS = 16, /* tokens that share one dequantisation */
+    COLUMNS = 256, /* elements dequantised at a time, a multiple of every block */
+    LANES = 32     /* independent sums of the fast path */
+};
+
+static const float *row_of(const lp_view *view, int64_t row)
+{
+    return (const float *)view->data + (uint64_t)row * view->stride;
+}
+
+/* dots[t] = x[t0 + t] . w[n], in double. */
+static void exact_dots(const lp_view *x, const lp_view *w, int64_t n, int64_t t0, int64_t n_t,
+                       double dots[TOKENS])
+{
+    const int64_t n_inputs = w->shape.dim[1];
+    float part[COLUMNS];
+    for (int64_t t = 0; t < n_t; t++)
+        dots[t] = 0;
+    for (int64_t k = 0; k < n_inputs; k += COLUMNS) {
+        const int64_t count = n_inputs - k < COLUMNS ? n_inputs - k : COLUMNS;
+        lp_view_load(w, n, k, part, count);
+        for (int64_t t = 0; t < n_t; t++) {
+            const float *xt = row_of(x, t0 + t) + k;
+            double sum = 0;
+            for (int64_t i = 0; i < count; i++)
+                sum += (double)xt[i] * (double)part[i];
+            dots[t] += sum;
+        }
+    }
+}
+
+/* The same in float. */
+static void fast_dots(const lp_view *x, const lp_view *w, int64_t n, int64_t t0, int64_t n_t,
+                      double dots[TOKENS])
+{
+    const int64_t n_inputs = w->shape.dim[1];
+    float part[COLUMNS], sums[TOKENS][LANES];
+    memset(sums, 0, sizeof sums);
+    for (int64_t k = 0; k < n_inputs; k += COLUMNS) {
+        const int64_t count = n_inputs - k < COLUMNS ? n_inputs - k : COLUMNS;
+        lp_view_load(w, n, k, part, count);
+        for (int64_t t = 0; t < n_t; t++) {
+            const float *xt = row_of(x, t0 + t) + k;
+            float lane[LANES];
+            memcpy(lane, sums[t], sizeof lane);
+            int64_t i = 0;
+            for (; i + LANES <= count; i += LANES)
+                for (int j = 0; j < LANES; j++)
+                    lane[j] += xt[i + j] * part[i + j];
+            for (; i < count; i++)
+                lane[i % LANES] += xt[i] * part[i];
+            memcpy(sums[t], lane, sizeof lane);
+        }
+    }
+    for (int64_t t = 0; t < n_t; t++) {
+        dots[t] = 0;
+        for (int j = 0; j < LANES; j++)
+            dots[t] += (double)sums[t][j];
+    }
+}
+
+static double bias_of(const lp_view *bias, int64_t n)
+{
+    float value = 0;
+    if (bias->data != NULL)
+        lp_view_load(bias, n, 0, &value, 1);
+    return (double)value;
+}
+
+lp_status lp_op_linear_cpu(const lp_cpu_call *call)
+{
+    const lp_view *x = &call->src[X], *w = &call->src[W], *gate = &call->src[GATE];
+    const lp_view *residual = &call->src[RESIDUAL], *y = &call->dst[0];
+    const int64_t n_tokens = x->shape.dim[0], n_outputs = w->shape.dim[0];
+    const bool gated = gate->data != NULL;
+#pragma omp parallel for schedule(static)
+    for (int64_t n = 0; n < n_outputs; n++) {
+        const double bias = bias_of(&call->src[BIAS], n);
+        const double gate_bias = bias_of(&call->src[GATE_BIAS], n);
+        for (int64_t t0 = 0; t0 < n_tokens; t0 += TOKENS) {
+            const int64_t n_t = n_tokens - t0 < TOKENS ? n_tokens - t0 : TOKENS;
+            double dots[TOKENS], gates[TOKENS];
+            (call->fast ? fast_dots : exact_dots)(x, w, n, t0, n_t, dots);
+            if (gated)
+                (call->fast ? fast_dots : exact_dots)(x, gate, n, t0, n_t, gates);
+            for (int64_t t = 0; t < n_t; t++) {
+                double value = lp_act_exact(call->node->p.linear.act, dots[t] + bias);
+                if (gated)
+                    value *= gates[t] + gate_bias;
+                if (residual->data != NULL)
+                    value += (double)row_of(residual, t0 + t)[n];
+                ((float *)y->data)[(uint64_t)(t0 + t) * y->stride + (uint64_t)n] = (float)value;
+            }
+        }
+    }
+    return LP_OK;
+}
+
+/* ---- Plan ---------------------------------------------------------------------------------- */
+
+/* Bits of the kernels' FLAGS. */
+enum { HAS_BIAS = 1, HAS_GATE = 2, HAS_GATE_BIAS = 4, HAS_RESIDUAL = 8, X_WHOLE = 16 };
+
+static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_linear_params *p)
+{
+    uint32_t flags = 0;
+    if (node->src[BIAS] != LP_NONE)
+        flags |= HAS_BIAS;
+    if (node->src[GATE] != LP_NONE)
+        flags |= HAS_GATE;
+    if (node->src[GATE_BIAS] != LP_NONE)
+        flags |= HAS_GATE_BIAS;
+    if (node->src[RESIDUAL] != LP_NONE)
+        flags |= HAS_RESIDUAL;
+    if (p->n_inputs % 32 == 0 && lp_op_aligned(pl, node->src[X]))
+        flags |= X_WHOLE; /* x is read in whole vec4, without guards */
+    return flags;
+}
+
+static void add_tensors(lp_planner *pl, lp_dispatch *d, const lp_node *node)
+{
+    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, x), node->src[X], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, w), node->src[W], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, bias), node->src[BIAS], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, gate), node->src[GATE], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, gate_bias), node->src[GATE_BIAS], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, residual), node->src[RESIDUAL], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, y), node->dst[0], LP_WRITE);
+}
+
+static uint32_t ceil_div(uint32_t a, uint32_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Few tokens: every weight is read once for all of them, `lanes` invocations share a row.
+ *
+ * On CPU implementations an invocation is a SIMD lane, and memory by lane is a gather: there one
+ * invocation takes a whole row, so that the weights are the only gathered loads, the input is
+ * uniform, and nothing has to be reduced. That serves any number of tokens, in blocks. */
+static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_params *p,
+                         const char *variant)
+{
+    const lp_caps *caps = pl->caps;
+    const uint32_t columns = min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
+    const lp_kernel *kernel;
+    LP_TRY(lp_plan_kernel(pl, "linear_mv", variant, &kernel));
+    const bool subgroup = (kernel->needs & LP_NEED_SUBGROUP_ARITH) != 0;
+    uint32_t size = 128, lanes = subgroup ? caps->subgroup_size : 64, rows = 2;
+    if (caps->is_cpu && !subgroup) {
+        size = 32;
+        lanes = 1;
+        rows = 1;
+    }
+    const uint32_t per_group = size / lanes * rows;
+    uint32_t groups[2];
+    lp_op_groups(caps, ceil_div(p->n_outputs, per_group), groups);
+    lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1],
+                                      ceil_div(p->n_tokens, columns), p, sizeof *p);
+    const uint32_t spec[] = {size, lanes, rows, columns, node->p.linear.act, flags_of(pl, node, p)};
+    for (uint32_t i = 0; i < sizeof spec / sizeof *spec; i++)
+        lp_dispatch_spec(d, i, spec[i]);
+    add_tensors(pl, d, node);
+    d->flops = 2.0 * p->n_tokens * p->n_outputs * p->n_inputs;
+    return LP_OK;
+}
+
+/* Many tokens: tiles of tokens x outputs in registers, fed from shared memory. */
+static lp_status plan_mm(lp_planner *pl, const lp_node *node, const lp_linear_params *p,
+                         const char *variant)
+{
+    enum { SIZE = 128, TILE_T = 64, TILE_N = 64, TILE_K = 16, THREAD_T = 8, THREAD_N = 4 };
+    const lp_kernel *kernel;
+    LP_TRY(lp_plan_kernel(pl, "linear_mm", variant, &kernel));
+    lp_dispatch *d = lp_plan_dispatch(pl, kernel, ceil_div(p->n_outputs, TILE_N),
+                                      ceil_div(p->n_tokens, TILE_T), 1, p, sizeof *p);
+    const uint32_t spec[] = {SIZE,     TILE_T,   TILE_N,             TILE_K,
+                             THREAD_T, THREAD_N, node->p.linear.act, flags_of(pl, node, p)};
+    for (uint32_t i = 0; i < sizeof spec / sizeof *spec; i++)
+        lp_dispatch_spec(d, i, spec[i]);
+    add_tensors(pl, d, node);
+    d->flops = 2.0 * p->n_tokens * p->n_outputs * p->n_inputs;
+    return LP_OK;
+}
+
+lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
+{
+    const lp_tensor *x = lp_op_tensor(pl->graph, node->src[X]);
+    const lp_tensor *w = lp_op_tensor(pl->graph, node->src[W]);
+    const lp_linear_params p = {
+        .n_tokens = (uint32_t)x->shape.dim[0],
+        .n_outputs = (uint32_t)w->shape.dim[0],
+        .n_inputs = (uint32_t)x->shape.dim[1],
+        .x_stride = lp_op_stride(pl->graph, node->src[X]),
+        .residual_stride = lp_op_stride(pl->graph, node->src[RESIDUAL]),
+        .y_stride = lp_op_stride(pl->graph, node->dst[0]),
+    };
+    const char *variant = lp_dtype_table[w->dtype].kernel;
+    if (p.n_tokens <= 8 || pl->caps->is_cpu)
+        return plan_mv(pl, node, &p, variant);
+    return plan_mm(pl, node, &p, variant);
+}

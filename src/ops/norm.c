@@ -1,0 +1,100 @@
+/* Layer norm (Ba, Kiros & Hinton 2016, arXiv:1607.06450) and RMS norm (Zhang & Sennrich 2019,
+ * arXiv:1910.07467), with the residual sum that usually precedes them. The sum is a second output,
+ * because the residual stream goes on from it. Variances are taken in a second pass around the mean:
+ * E[x^2] - E[x]^2 loses everything where |mean| is large. */
+#include "ops/ops.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "params.h"
+
+enum { X, GAIN, BIAS, RESIDUAL }; /* sources, see graph.h */
+
+lp_status lp_op_norm_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                           lp_shape shapes[LP_MAX_DST])
+{
+    LP_TRY(lp_op_check_input(ctx, graph, node, X, "the input", 2));
+    const lp_shape shape = lp_op_tensor(graph, node->src[X])->shape;
+    LP_TRY(lp_op_check_vector(ctx, graph, node, GAIN, "the gain", shape.dim[1]));
+    LP_TRY(lp_op_check_vector(ctx, graph, node, BIAS, "the bias", shape.dim[1]));
+    LP_TRY(lp_op_check_like(ctx, graph, node, RESIDUAL, "the residual", shape));
+    if (!(node->p.norm.eps >= 0))
+        return lp_fail(ctx, LP_E_ARG, "%s: epsilon %g", node->name, (double)node->p.norm.eps);
+    if (node->src[RESIDUAL] == LP_NONE && node->dst[1] != LP_NONE)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: a sum without a residual", node->name);
+    shapes[0] = shape;
+    if (node->src[RESIDUAL] != LP_NONE)
+        shapes[1] = shape;
+    return LP_OK;
+}
+
+static double vector_at(const lp_view *vector, int64_t i, double missing)
+{
+    float value;
+    if (vector->data == NULL)
+        return missing;
+    lp_view_load(vector, i, 0, &value, 1);
+    return (double)value;
+}
+
+lp_status lp_op_norm_cpu(const lp_cpu_call *call)
+{
+    const lp_view *x = &call->src[X], *residual = &call->src[RESIDUAL];
+    const lp_view *y = &call->dst[0], *sum = &call->dst[1];
+    const int64_t n_rows = x->shape.dim[0], n = x->shape.dim[1];
+    const bool centred = call->node->p.norm.kind == LP_NORM_LAYER;
+#pragma omp parallel for schedule(static) if (n_rows > 1)
+    for (int64_t t = 0; t < n_rows; t++) {
+        const float *a = (const float *)x->data + (uint64_t)t * x->stride;
+        float *to = (float *)y->data + (uint64_t)t * y->stride;
+        if (residual->data != NULL) {
+            const float *b = (const float *)residual->data + (uint64_t)t * residual->stride;
+            float *s = sum->data ? (float *)sum->data + (uint64_t)t * sum->stride : to;
+            for (int64_t i = 0; i < n; i++)
+                s[i] = a[i] + b[i];
+            a = s;
+        }
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < n && centred; i++)
+            mean += (double)a[i];
+        mean /= (double)n;
+        for (int64_t i = 0; i < n; i++)
+            variance += ((double)a[i] - mean) * ((double)a[i] - mean);
+        variance /= (double)n;
+        const double scale = 1 / sqrt(variance + (double)call->node->p.norm.eps);
+        for (int64_t i = 0; i < n; i++)
+            to[i] = (float)(((double)a[i] - mean) * scale * vector_at(&call->src[GAIN], i, 1) +
+                            vector_at(&call->src[BIAS], i, 0));
+    }
+    return LP_OK;
+}
+
+lp_status lp_op_norm_plan(lp_planner *pl, const lp_node *node)
+{
+    const lp_shape shape = lp_op_tensor(pl->graph, node->src[X])->shape;
+    const lp_norm_params p = {
+        .n_rows = (uint32_t)shape.dim[0],
+        .n = (uint32_t)shape.dim[1],
+        .x_stride = lp_op_stride(pl->graph, node->src[X]),
+        .residual_stride = lp_op_stride(pl->graph, node->src[RESIDUAL]),
+        .y_stride = lp_op_stride(pl->graph, node->dst[0]),
+        .sum_stride = lp_op_stride(pl->graph, node->dst[1]),
+        .eps = node->p.norm.eps,
+    };
+    const lp_kernel *kernel;
+    LP_TRY(lp_plan_kernel(pl, "norm", "-", &kernel));
+    uint32_t groups[2];
+    lp_op_groups(pl->caps, p.n_rows, groups);
+    lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &p, sizeof p);
+    lp_dispatch_spec(d, 0, pl->caps->is_cpu ? 32 : 128);
+    lp_dispatch_spec(d, 1, node->p.norm.kind == LP_NORM_LAYER);
+    lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, x), node->src[X], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, residual), node->src[RESIDUAL], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, gain), node->src[GAIN], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, bias), node->src[BIAS], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, y), node->dst[0], LP_WRITE);
+    lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, sum), node->dst[1], LP_WRITE);
+    d->flops = 8.0 * p.n_rows * p.n;
+    return LP_OK;
+}

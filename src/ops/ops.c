@@ -1,0 +1,172 @@
+/* The op table, made of the rows of graph/ops.def, and the checks that the families share. A missing
+ * function is an error of the linker, a missing word about scratch one of the compiler. */
+#include "ops/ops.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Ops that need no scratch. */
+#define lp_op_embed_scratch    NULL
+#define lp_op_norm_scratch     NULL
+#define lp_op_linear_scratch   NULL
+#define lp_op_rope_scratch     NULL
+#define lp_op_kv_write_scratch NULL
+#define lp_op_add_scratch      NULL
+#define lp_op_mul_scratch      NULL
+#define lp_op_act_scratch      NULL
+#define lp_op_sample_scratch   NULL
+#define lp_op_advance_scratch  NULL
+
+const lp_op_info lp_op_table[LP_N_OPS] = {
+#define OP(id, op_name, purpose)                                                                   \
+    [LP_OP_##id] = {.name = #op_name,                                                              \
+                    .infer = lp_op_##op_name##_infer,                                              \
+                    .cpu = lp_op_##op_name##_cpu,                                                  \
+                    .scratch = lp_op_##op_name##_scratch,                                          \
+                    .plan = lp_op_##op_name##_plan},
+#include "graph/ops.def"
+#undef OP
+};
+
+const lp_tensor *lp_op_tensor(const lp_graph *graph, lp_tensor_id id)
+{
+    return id == LP_NONE ? NULL : &graph->tensors[id];
+}
+
+/* Kernels index with 32 bits: a row, and the rows of an activation, stay below 2^31 elements. */
+static lp_status check_size(lp_context *ctx, const lp_node *node, const lp_tensor *t,
+                            const char *what)
+{
+    char text[96];
+    bool good = lp_shape_elements(t->shape) > 0 && t->stride < (UINT64_C(1) << 30);
+    for (int i = 0; i < t->shape.n; i++)
+        good = good && t->shape.dim[i] < (INT64_C(1) << 30);
+    if (good)
+        return LP_OK;
+    return lp_fail(ctx, LP_E_SHAPE, "%s: %s has an unusable shape %s", node->name, what,
+                   lp_shape_print(t->shape, text));
+}
+
+lp_status lp_op_check_input(lp_context *ctx, const lp_graph *graph, const lp_node *node, int source,
+                            const char *what, int n_dims)
+{
+    const lp_tensor *t = lp_op_tensor(graph, node->src[source]);
+    char text[96];
+    if (t == NULL)
+        return lp_fail(ctx, LP_E_MISSING, "%s: no %s", node->name, what);
+    if (t->dtype != LP_F32)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must be F32, not %s", node->name, what,
+                       lp_dtype_table[t->dtype].name);
+    if (n_dims != 0 && t->shape.n != n_dims)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must have %d dimensions, has %s", node->name, what,
+                       n_dims, lp_shape_print(t->shape, text));
+    return check_size(ctx, node, t, what);
+}
+
+lp_status lp_op_check_like(lp_context *ctx, const lp_graph *graph, const lp_node *node, int source,
+                           const char *what, lp_shape shape)
+{
+    const lp_tensor *t = lp_op_tensor(graph, node->src[source]);
+    if (t == NULL)
+        return LP_OK;
+    char want[96], has[96];
+    LP_TRY(lp_op_check_input(ctx, graph, node, source, what, 0));
+    if (!lp_shape_equal(t->shape, shape))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must be %s, is %s", node->name, what,
+                       lp_shape_print(shape, want), lp_shape_print(t->shape, has));
+    return LP_OK;
+}
+
+lp_status lp_op_check_vector(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             int source, const char *what, int64_t n)
+{
+    const lp_tensor *t = lp_op_tensor(graph, node->src[source]);
+    char want[96], has[96];
+    if (t == NULL)
+        return LP_OK;
+    if (!lp_shape_equal(t->shape, LP_SHAPE1(n)))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must be %s, is %s", node->name, what,
+                       lp_shape_print(LP_SHAPE1(n), want), lp_shape_print(t->shape, has));
+    bool weight = t->slot != LP_NONE && graph->store->slots[t->slot].kind == LP_SLOT_WEIGHT;
+    const lp_dtype_info *info = &lp_dtype_table[t->dtype];
+    if (weight ? info->to_f32 == NULL || info->block != 1 : t->dtype != LP_F32)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s cannot be %s", node->name, what, info->name);
+    return LP_OK;
+}
+
+lp_status lp_op_check_matrix(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             int source, const char *what)
+{
+    const lp_tensor *t = lp_op_tensor(graph, node->src[source]);
+    char text[96];
+    if (t == NULL)
+        return lp_fail(ctx, LP_E_MISSING, "%s: no %s", node->name, what);
+    if (t->slot == LP_NONE || graph->store->slots[t->slot].kind != LP_SLOT_WEIGHT ||
+        !lp_shape_equal(t->shape, graph->store->slots[t->slot].shape))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must be a whole weight", node->name, what);
+    if (t->shape.n != 2)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must have 2 dimensions, has %s", node->name, what,
+                       lp_shape_print(t->shape, text));
+    const lp_dtype_info *info = &lp_dtype_table[t->dtype];
+    if (info->to_f32 == NULL || t->shape.dim[1] % info->block)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s cannot be %s with rows of %lld elements",
+                       node->name, what, info->name, (long long)t->shape.dim[1]);
+    return check_size(ctx, node, t, what);
+}
+
+lp_status lp_op_check_cursor(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             lp_tensor_id id)
+{
+    const lp_tensor *t = lp_op_tensor(graph, id);
+    if (t == NULL)
+        return lp_fail(ctx, LP_E_MISSING, "%s: no cursor", node->name);
+    if (t->dtype != LP_I32 || !lp_shape_equal(t->shape, LP_SHAPE1(LP_CURSOR_WORDS)))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: the cursor must be I32 [%d]", node->name,
+                       LP_CURSOR_WORDS);
+    return LP_OK;
+}
+
+void lp_view_load(const lp_view *view, int64_t row, int64_t first, float *to, int64_t n)
+{
+    const lp_dtype_info *info = &lp_dtype_table[view->dtype];
+    const uint64_t start = ((uint64_t)row * view->stride + (uint64_t)first) / info->block;
+    info->to_f32((const char *)view->data + start * info->bytes, to, (size_t)n);
+}
+
+double lp_act_exact(lp_act_kind kind, double x)
+{
+    switch (kind) {
+    case LP_ACT_RELU:
+        return x < 0 ? 0 : x;
+    case LP_ACT_GELU_ERF:
+        return 0.5 * x * (1 + erf(x * sqrt(0.5)));
+    case LP_ACT_GELU_TANH:
+        return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    case LP_ACT_GELU_QUICK:
+        return x / (1 + exp(-1.702 * x));
+    case LP_ACT_SILU:
+        return x / (1 + exp(-x));
+    case LP_ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+void lp_op_groups(const lp_caps *caps, uint64_t n, uint32_t groups[2])
+{
+    const uint64_t most = caps->max_groups[0];
+    const uint64_t rows = (n + most - 1) / most;
+    groups[0] = (uint32_t)((n + rows - 1) / rows);
+    groups[1] = (uint32_t)rows;
+}
+
+bool lp_op_aligned(const lp_planner *pl, lp_tensor_id id)
+{
+    const lp_tensor *t = lp_op_tensor(pl->graph, id);
+    return t != NULL && t->offset % 4 == 0 && t->stride % 4 == 0;
+}
+
+uint32_t lp_op_stride(const lp_graph *graph, lp_tensor_id id)
+{
+    return id == LP_NONE ? 0 : (uint32_t)graph->tensors[id].stride;
+}
