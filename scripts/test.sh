@@ -24,11 +24,11 @@ esac
 extra=()
 builds=""
 
-# extra_build NAME CMAKE_OPTION...: a further configuration, in build/NAME, whose tests join the
+# extra_build NAME CMAKE_OPTION...: a further configuration, in build/with-NAME, whose tests join the
 # run. One that does not build shows up there as the failed test NAME.build.
 extra_build()
 {
-    local name=$1 dir=$root/build/$1
+    local name=$1 dir=$root/build/with-$1
     shift
     builds+="${builds:+;}$dir"
     if ! step "build $name" configure_and_build "$dir" -DLAPILLI_TEST_PREFIX="$name." "$@"; then
