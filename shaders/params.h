@@ -78,4 +78,56 @@ LP_PARAMS(lp_elementwise_params)
     LP_UINT a_stride, b_stride, y_stride;
 };
 
+/* ---- rope, kv_write, sample, advance ------------------------------------------------------- */
+
+LP_PARAMS(lp_rope_params)
+{
+    LP_ADDRESS x, y, cursor, table;
+    LP_UINT x_stride, y_stride; /* of a token */
+    LP_UINT n_tokens, n_heads, head, n_rotated;
+    LP_UINT table_rows;
+};
+
+LP_PARAMS(lp_kv_write_params)
+{
+    LP_ADDRESS x, cache, cursor;
+    LP_UINT x_stride; /* of a token */
+    LP_UINT n_tokens, row; /* row: elements of a token, G * D */
+    LP_UINT cache_rows;
+};
+
+LP_PARAMS(lp_sample_params)
+{
+    LP_ADDRESS logits, keys, settings, history, cursor;
+    LP_UINT n_vocab, history_size, advance;
+};
+
+LP_PARAMS(lp_advance_params)
+{
+    LP_ADDRESS cursor;
+    LP_UINT advance;
+};
+
+/* ---- attention ----------------------------------------------------------------------------- */
+
+LP_PARAMS(lp_attention_params)
+{
+    LP_ADDRESS q, keys, values, cursor;
+    LP_ADDRESS y;     /* or with several splits partial [G, rows, splits, Dv] */
+    LP_ADDRESS stats; /* [G, rows, splits, 2]: largest score and sum of exponentials, per split */
+    LP_UINT q_stride, y_stride; /* of a token */
+    LP_UINT n_tokens, n_heads, n_groups, n_splits;
+    LP_UINT first_block; /* of query rows, in this dispatch */
+    LP_UINT kv_max, window;
+    LP_INT mask_shift;
+    LP_FLOAT scale;
+};
+
+LP_PARAMS(lp_attention_merge_params)
+{
+    LP_ADDRESS partial, stats, y;
+    LP_UINT y_stride; /* of a token */
+    LP_UINT n_tokens, n_heads, n_groups, n_splits, head;
+};
+
 #endif

@@ -1,0 +1,133 @@
+// What the attention kernels share: their parameters, query rows, the mask, loads from the cache.
+//
+// The query rows of K/V head g are a list of T * R, R = H / G heads of the group: row r is token
+// r / R, head g R + r % R. Token t sees the keys of [seen_first(t), seen_end(t)).
+#ifndef LP_ATTENTION_GLSL
+#define LP_ATTENTION_GLSL
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint ROWS = 1u;  // prefill: query rows per invocation; decode: per group
+layout(constant_id = 2) const uint KEYS = 32u; // per tile
+layout(constant_id = 3) const uint DK = 32u;
+layout(constant_id = 4) const uint DV = 32u;
+layout(constant_id = 5) const bool WIDE = false; // head sizes are multiples of 8: whole 16-byte loads
+
+layout(push_constant) uniform push_block
+{
+    lp_attention_params p;
+};
+
+const uint DK4 = (DK + 3u) / 4u, DV4 = (DV + 3u) / 4u;
+const float NONE = -3.4e38; // the score of a masked key; real ones are kept above it
+const float LEAST = -3.3e38;
+
+#ifdef KV_F16
+const uint ELEMENT_BYTES = 2u;
+#else
+const uint ELEMENT_BYTES = 4u;
+#endif
+
+uint group_heads()
+{
+    return p.n_heads / p.n_groups;
+}
+
+int position()
+{
+    return lp_ints(p.cursor).v[LP_CURSOR_POSITION];
+}
+
+int seen_first(uint t)
+{
+    return p.window == 0u ? 0 : max(position() + int(t) - int(p.window) + 1, 0);
+}
+
+int seen_end(uint t)
+{
+    return clamp(position() + int(t) + p.mask_shift + 1, 0, int(p.kv_max));
+}
+
+// Start of row j, head g of a cache [C, G, D].
+uvec2 cache_row(uvec2 cache, int j, uint g, uint size)
+{
+    return lp_offset(lp_row(cache, uint(j), p.n_groups * size * ELEMENT_BYTES),
+                     g * size * ELEMENT_BYTES);
+}
+
+// Elements 4 i ... 4 i + 3 of a head of n elements; zeros past its end.
+vec4 load4(uvec2 head, uint i, uint n)
+{
+    if (4u * i >= n) {
+        return vec4(0.0);
+    }
+#ifdef KV_F16
+    if (WIDE) {
+        uvec2 w = lp_words2(head).v[i];
+        return vec4(unpackHalf2x16(w.x), unpackHalf2x16(w.y));
+    }
+    lp_words words = lp_words(head);
+    vec2 low = unpackHalf2x16(words.v[2u * i]);
+    return vec4(low, 4u * i + 2u < n ? unpackHalf2x16(words.v[2u * i + 1u]) : vec2(0.0));
+#else
+    if (WIDE) {
+        return lp_floats4(head).v[i];
+    }
+    lp_floats x = lp_floats(head);
+    vec2 high = vec2(0.0);
+    if (4u * i + 2u < n) {
+        high = vec2(x.v[4u * i + 2u], x.v[4u * i + 3u]);
+    }
+    return vec4(x.v[4u * i], x.v[4u * i + 1u], high);
+#endif
+}
+
+// Elements 8 i ... 8 i + 7.
+void load8(uvec2 head, uint i, uint n, out vec4 a, out vec4 b)
+{
+#ifdef KV_F16
+    if (WIDE) {
+        uvec4 w = lp_words4(head).v[i];
+        a = vec4(unpackHalf2x16(w.x), unpackHalf2x16(w.y));
+        b = vec4(unpackHalf2x16(w.z), unpackHalf2x16(w.w));
+        return;
+    }
+#endif
+    a = load4(head, 2u * i, n);
+    b = load4(head, 2u * i + 1u, n);
+}
+
+// scale q of row r, elements 4 i ... 4 i + 3.
+vec4 load_query(uint r, uint g, uint i)
+{
+    uint heads = group_heads(), t = r / heads, h = g * heads + r % heads;
+    if (t >= p.n_tokens || 4u * i >= DK) {
+        return vec4(0.0);
+    }
+    lp_floats q = lp_floats(lp_row_words(p.q, t, p.q_stride));
+    uint at = h * DK + 4u * i;
+    vec4 x = vec4(q.v[at], q.v[at + 1u], 0.0, 0.0);
+    if (4u * i + 2u < DK) {
+        x.zw = vec2(q.v[at + 2u], q.v[at + 3u]);
+    }
+    return p.scale * x;
+}
+
+void store4(lp_floats to, uint at, uint i, vec4 x)
+{
+    to.v[at + 4u * i] = x.x;
+    to.v[at + 4u * i + 1u] = x.y;
+    if (4u * i + 2u < DV) {
+        to.v[at + 4u * i + 2u] = x.z;
+        to.v[at + 4u * i + 3u] = x.w;
+    }
+}
+
+// y of row r, elements 4 i ... 4 i + 3.
+void store_output(uint r, uint g, uint i, vec4 x)
+{
+    uint heads = group_heads();
+    lp_floats y = lp_floats(lp_row_words(p.y, r / heads, p.y_stride));
+    store4(y, (g * heads + r % heads) * DV, i, x);
+}
+
+#endif

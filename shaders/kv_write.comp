@@ -1,0 +1,36 @@
+// New keys or values x [T, G, D] f32 go to rows position + t of the cache [C, G, D]. One invocation
+// per two elements: in an f16 cache they are one 32-bit word, so no 16-bit stores are needed.
+// Rows from C on are dropped: the tokens that would need them are discarded by the host.
+//
+// KV_F16 or KV_F32: the cache's type.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "state.glsl"
+
+layout(local_size_x_id = 0) in;
+
+layout(push_constant) uniform push_block
+{
+    lp_kv_write_params p;
+};
+
+void main()
+{
+    uint i = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x +
+             gl_LocalInvocationID.x;
+    uint pairs = p.row / 2u, k = i % pairs, t = i / pairs;
+    uint row = uint(lp_ints(p.cursor).v[LP_CURSOR_POSITION]) + t; // a negative one is large
+    if (t >= p.n_tokens || row >= p.cache_rows) {
+        return;
+    }
+    lp_floats x = lp_floats(lp_row_words(p.x, t, p.x_stride));
+    float a = x.v[2u * k], b = x.v[2u * k + 1u];
+#ifdef KV_F16
+    lp_words(lp_row_words(p.cache, row, pairs)).v[k] = lp_pack_halves(a, b);
+#else
+    lp_floats to = lp_floats(lp_row_words(p.cache, row, p.row));
+    to.v[2u * k] = a;
+    to.v[2u * k + 1u] = b;
+#endif
+}

@@ -1,0 +1,48 @@
+// Rotary position embedding: y [T, H, D] = x [T, H, D], the first n_rotated elements of every head
+// turned by pairs. One invocation per pair of elements; what is not rotated is copied.
+//
+// table [256 + n, n_rotated / 2, 2]: (cos, sin) of the angles of positions 0 ... 255, then of
+// 256 b; the angle of position 256 b + a is the sum of two, so its cos and sin are the product of
+// two complex numbers. There is no sine here: its precision is not guaranteed.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "state.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const bool HALVES = false; // pairs (k, k + n/2) instead of (2k, 2k + 1)
+
+layout(push_constant) uniform push_block
+{
+    lp_rope_params p;
+};
+
+void main()
+{
+    uint i = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x +
+             gl_LocalInvocationID.x;
+    uint per_head = p.head / 2u;
+    uint k = i % per_head, h = i / per_head % p.n_heads, t = i / per_head / p.n_heads;
+    if (t >= p.n_tokens) {
+        return;
+    }
+    lp_floats x = lp_floats(lp_row_words(p.x, t, p.x_stride));
+    lp_floats y = lp_floats(lp_row_words(p.y, t, p.y_stride));
+    uint pairs = p.n_rotated / 2u, at = h * p.head;
+    if (k >= pairs) {
+        y.v[at + 2u * k] = x.v[at + 2u * k];
+        y.v[at + 2u * k + 1u] = x.v[at + 2u * k + 1u];
+        return;
+    }
+    uint position = uint(lp_ints(p.cursor).v[LP_CURSOR_POSITION]) + t;
+    uint row = min(256u + (position >> 8u), p.table_rows - 1u); // past the context: never used
+    lp_floats table = lp_floats(p.table);
+    uint low = ((position & 255u) * pairs + k) * 2u, high = (row * pairs + k) * 2u;
+    float ca = table.v[low], sa = table.v[low + 1u], cb = table.v[high], sb = table.v[high + 1u];
+    float c = ca * cb - sa * sb, s = sa * cb + ca * sb;
+
+    uint first = at + (HALVES ? k : 2u * k), second = at + (HALVES ? k + pairs : 2u * k + 1u);
+    float a = x.v[first], b = x.v[second];
+    y.v[first] = a * c - b * s;
+    y.v[second] = a * s + b * c;
+}
