@@ -283,7 +283,7 @@ static void test_config_defaults(void **state)
 static void test_llama3_frequencies(void **state)
 {
     (void)state;
-    lp_rope_params rope = {.n_rotated = 128,
+    lp_rope_hparams rope = {.n_rotated = 128,
                            .base = 500000,
                            .scaling = LP_ROPE_SCALING_LLAMA3,
                            .factor = 8,

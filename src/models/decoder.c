@@ -67,7 +67,7 @@ static lp_status rope_divisors(const decoder *d, float **divisors)
 
 static void make_rope_table(decoder *d)
 {
-    const lp_rope_params *rope = &d->hp->rope;
+    const lp_rope_hparams *rope = &d->hp->rope;
     float *divisors = NULL;
     double *frequencies = malloc(rope->n_rotated / 2 * sizeof *frequencies);
     lp_status status =

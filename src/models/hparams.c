@@ -72,7 +72,7 @@ static char *printable(lp_gguf_string s, char text[64])
 
 static lp_status read_rope(reader *r, lp_hparams *hp)
 {
-    lp_rope_params *rope = &hp->rope;
+    lp_rope_hparams *rope = &hp->rope;
     rope->pairing = LP_ROPE_ADJACENT;
     rope->n_rotated = hp->head_k;
     rope->base = 10000;
@@ -187,7 +187,7 @@ lp_status lp_hparams_check(lp_context *ctx, const char *where, const lp_hparams 
     if (hp->arch->position != LP_POSITION_ROPE)
         return LP_OK;
 
-    const lp_rope_params *rope = &hp->rope;
+    const lp_rope_hparams *rope = &hp->rope;
     if (rope->n_rotated == 0 || rope->n_rotated % 2 || rope->n_rotated > hp->head_k)
         return lp_fail(ctx, LP_E_FORMAT,
                        "%s: RoPE on %u elements of a head of %u; an even number up to the head's "
@@ -211,7 +211,7 @@ lp_status lp_hparams_check(lp_context *ctx, const char *where, const lp_hparams 
     return LP_OK;
 }
 
-void lp_rope_frequencies(const lp_rope_params *rope, const float *divisors, double *frequencies)
+void lp_rope_frequencies(const lp_rope_hparams *rope, const float *divisors, double *frequencies)
 {
     const double pi = 3.14159265358979323846;
     for (uint32_t i = 0; i < rope->n_rotated / 2; i++) {
@@ -290,7 +290,7 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_text(&w, "positions", "learned");
         return w.n;
     }
-    const lp_rope_params *rope = &hp->rope;
+    const lp_rope_hparams *rope = &hp->rope;
     put_text(&w, "positions", "rope");
     put_text(&w, "rope_pairing", rope->pairing == LP_ROPE_HALVES ? "halves" : "adjacent");
     put_count(&w, "rope_elements", rope->n_rotated);

@@ -13,14 +13,14 @@ typedef enum lp_rope_scaling {
     LP_ROPE_SCALING_LLAMA3  /* long wavelengths divided by `factor`: see lp_rope_frequencies() */
 } lp_rope_scaling;
 
-typedef struct lp_rope_params {
+typedef struct lp_rope_hparams {
     lp_rope_pairing pairing;
     uint32_t n_rotated; /* leading elements of a head, even; 0: no RoPE */
     float base;         /* theta */
     lp_rope_scaling scaling;
     float factor, low_freq_factor, high_freq_factor;
     uint32_t original_context; /* tokens */
-} lp_rope_params;
+} lp_rope_hparams;
 
 typedef struct lp_hparams {
     const lp_arch *arch;
@@ -30,7 +30,7 @@ typedef struct lp_hparams {
     lp_act_kind act;
     bool tied;       /* the head is the token embedding */
     uint32_t window; /* sliding window of attention in tokens; 0: none */
-    lp_rope_params rope;
+    lp_rope_hparams rope;
 } lp_hparams;
 
 /* Errors name `where` (the file) and the key. An unknown architecture is LP_E_UNSUPPORTED with the
@@ -39,6 +39,9 @@ lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf
                                const lp_weights *weights, lp_hparams *hp);
 /* `path`: of config.json. */
 lp_status lp_hparams_from_config(lp_context *ctx, const char *path, lp_hparams *hp);
+/* The same from its text. */
+lp_status lp_hparams_parse_config(lp_context *ctx, const char *where, const char *text,
+                                  size_t bytes, lp_hparams *hp);
 
 /* What both end with: ranges and divisibility. */
 lp_status lp_hparams_check(lp_context *ctx, const char *where, const lp_hparams *hp);
@@ -50,7 +53,7 @@ lp_status lp_hparams_check(lp_context *ctx, const char *where, const lp_hparams 
  * it stays, below low_freq_factor it is divided by `factor`, between them 1/divisor is interpolated
  * linearly in the turns. GGUF files bring the divisors ready-made instead: `divisors`
  * [n_rotated / 2], or NULL. */
-void lp_rope_frequencies(const lp_rope_params *rope, const float *divisors, double *frequencies);
+void lp_rope_frequencies(const lp_rope_hparams *rope, const float *divisors, double *frequencies);
 
 /* One hyperparameter as people read it. */
 typedef struct lp_hparam {

@@ -51,7 +51,7 @@ static lp_status read_act(const config *c, lp_hparams *hp)
 
 static lp_status read_rope(const config *c, lp_hparams *hp)
 {
-    lp_rope_params *rope = &hp->rope;
+    lp_rope_hparams *rope = &hp->rope;
     yyjson_val *params = NULL;
     const char *key = "rope_parameters", *type = NULL;
     rope->pairing = LP_ROPE_HALVES;
@@ -160,13 +160,26 @@ static lp_status read_config(const config *c, lp_hparams *hp)
     return lp_hparams_check(c->ctx, c->where, hp);
 }
 
-lp_status lp_hparams_from_config(lp_context *ctx, const char *path, lp_hparams *hp)
+static lp_status read_doc(lp_context *ctx, const char *where, yyjson_doc *doc, lp_hparams *hp)
 {
+    config c = {ctx, where, yyjson_doc_get_root(doc)};
     *hp = (lp_hparams){0};
-    yyjson_doc *doc = NULL;
-    LP_TRY(lp_json_open(ctx, path, &doc));
-    config c = {ctx, path, yyjson_doc_get_root(doc)};
     lp_status status = read_config(&c, hp);
     yyjson_doc_free(doc);
     return status;
+}
+
+lp_status lp_hparams_from_config(lp_context *ctx, const char *path, lp_hparams *hp)
+{
+    yyjson_doc *doc = NULL;
+    LP_TRY(lp_json_open(ctx, path, &doc));
+    return read_doc(ctx, path, doc, hp);
+}
+
+lp_status lp_hparams_parse_config(lp_context *ctx, const char *where, const char *text,
+                                  size_t bytes, lp_hparams *hp)
+{
+    yyjson_doc *doc = NULL;
+    LP_TRY(lp_json_parse(ctx, where, text, bytes, &doc));
+    return read_doc(ctx, where, doc, hp);
 }

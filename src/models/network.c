@@ -60,7 +60,8 @@ void lp_network_destroy(lp_network *model)
     free(model);
 }
 
-static lp_status check_options(lp_context *ctx, const lp_network *model, const lp_network_options *o)
+static lp_status check_options(lp_context *ctx, const lp_network *model,
+                               const lp_network_options *o)
 {
     const lp_hparams *hp = &model->hparams;
     if (o->n_tokens < 1 || o->n_ctx < 1 || o->n_ctx > 1 << 26 || o->n_tokens > o->n_ctx ||
@@ -76,7 +77,7 @@ static lp_status check_options(lp_context *ctx, const lp_network *model, const l
 }
 
 lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *store,
-                         const lp_network_options *options, lp_graph **graph)
+                           const lp_network_options *options, lp_graph **graph)
 {
     *graph = NULL;
     lp_network_options o = *options;
@@ -87,10 +88,7 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
     LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
     lp_decoder_build(&b, model, &o);
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
-    if (status != LP_OK) { /* the builder names the layer; the file's name goes before it */
-        char message[sizeof ctx->message];
-        memcpy(message, ctx->message, sizeof message);
-        return lp_fail(ctx, status, "%s: %s", model->path, message);
-    }
+    if (status != LP_OK) /* the builder names the layer; the file's name goes before it */
+        return lp_fail(ctx, status, "%s: %s", model->path, ctx->message);
     return LP_OK;
 }

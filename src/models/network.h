@@ -22,7 +22,11 @@ lp_status lp_network_open(lp_context *ctx, const char *path, lp_network **model)
 void lp_network_destroy(lp_network *model);
 
 /* Rows of logits that the host reads after the run, as the tensor "logits" [1 or T, V]. */
-typedef enum lp_network_outputs { LP_OUTPUTS_NONE, LP_OUTPUTS_LAST, LP_OUTPUTS_ALL } lp_network_outputs;
+typedef enum lp_network_outputs {
+    LP_OUTPUTS_NONE,
+    LP_OUTPUTS_LAST,
+    LP_OUTPUTS_ALL
+} lp_network_outputs;
 
 typedef struct lp_network_options {
     int32_t n_tokens;  /* T */
@@ -45,6 +49,6 @@ typedef struct lp_network_options {
  * Errors name the weight: LP_E_MISSING, LP_E_SHAPE; LP_E_LIMIT if n_ctx exceeds the table of
  * position embeddings; LP_E_ARG for options that make no sense. */
 lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *store,
-                         const lp_network_options *options, lp_graph **graph);
+                           const lp_network_options *options, lp_graph **graph);
 
 #endif

@@ -1,0 +1,27 @@
+/* config.json: whatever is accepted must be in range, so that frequencies can be computed from it.
+ */
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "models/hparams.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    lp_context ctx = {0};
+    lp_hparams hp;
+    lp_hparam facts[LP_MAX_FACTS];
+    double frequencies[1024];
+    if (lp_hparams_parse_config(&ctx, "FILE", (const char *)data, size, &hp) != LP_OK)
+        return 0;
+    if (hp.n_head % hp.n_head_kv || lp_hparams_describe(&hp, facts) > LP_MAX_FACTS)
+        abort();
+    lp_rope_frequencies(&hp.rope, NULL, frequencies);
+    for (uint32_t i = 0; i < hp.rope.n_rotated / 2; i++)
+        if (isnan(frequencies[i]))
+            abort();
+    return 0;
+}
