@@ -95,7 +95,7 @@ static lp_status elementwise_plan(lp_planner *pl, const lp_node *node, uint32_t 
         p.n_rows = 1;
     }
     const lp_kernel *kernel;
-    LP_TRY(lp_plan_kernel(pl, "elementwise", "-", &kernel));
+    LP_TRY(lp_plan_kernel(pl, "elementwise", "f32", &kernel));
     const uint64_t per_row = (p.n + SIZE * PER_INVOCATION - 1) / (SIZE * PER_INVOCATION);
     uint32_t groups[2];
     lp_op_groups(pl->caps, per_row * p.n_rows, groups);

@@ -162,6 +162,16 @@ static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_lin
     return flags;
 }
 
+/* Specialization constants: 0 to 5 the tile (0 the workgroup size), 6 activation, 7 flags. */
+static void add_constants(lp_planner *pl, lp_dispatch *d, const lp_node *node,
+                          const lp_linear_params *p, const uint32_t *tile, uint32_t n_tile)
+{
+    for (uint32_t i = 0; i < n_tile; i++)
+        lp_dispatch_spec(d, i, tile[i]);
+    lp_dispatch_spec(d, 6, node->p.linear.act);
+    lp_dispatch_spec(d, 7, flags_of(pl, node, p));
+}
+
 static void add_tensors(lp_planner *pl, lp_dispatch *d, const lp_node *node)
 {
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, x), node->src[X], LP_READ);
@@ -207,9 +217,8 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
     lp_op_groups(caps, ceil_div(p->n_outputs, per_group), groups);
     lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1],
                                       ceil_div(p->n_tokens, columns), p, sizeof *p);
-    const uint32_t spec[] = {size, lanes, rows, columns, node->p.linear.act, flags_of(pl, node, p)};
-    for (uint32_t i = 0; i < sizeof spec / sizeof *spec; i++)
-        lp_dispatch_spec(d, i, spec[i]);
+    const uint32_t tile[] = {size, lanes, rows, columns};
+    add_constants(pl, d, node, p, tile, sizeof tile / sizeof *tile);
     add_tensors(pl, d, node);
     d->flops = 2.0 * p->n_tokens * p->n_outputs * p->n_inputs;
     return LP_OK;
@@ -219,15 +228,13 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
 static lp_status plan_mm(lp_planner *pl, const lp_node *node, const lp_linear_params *p,
                          const char *variant)
 {
-    enum { SIZE = 128, TILE_T = 64, TILE_N = 64, TILE_K = 16, THREAD_T = 8, THREAD_N = 4 };
+    enum { TILE_T = 64, TILE_N = 64, TILE_K = 16, THREAD_T = 8, SIZE = TILE_T / THREAD_T * TILE_N / 4 };
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "linear_mm", variant, &kernel));
     lp_dispatch *d = lp_plan_dispatch(pl, kernel, ceil_div(p->n_outputs, TILE_N),
                                       ceil_div(p->n_tokens, TILE_T), 1, p, sizeof *p);
-    const uint32_t spec[] = {SIZE,     TILE_T,   TILE_N,             TILE_K,
-                             THREAD_T, THREAD_N, node->p.linear.act, flags_of(pl, node, p)};
-    for (uint32_t i = 0; i < sizeof spec / sizeof *spec; i++)
-        lp_dispatch_spec(d, i, spec[i]);
+    const uint32_t tile[] = {SIZE, TILE_T, TILE_N, TILE_K, THREAD_T};
+    add_constants(pl, d, node, p, tile, sizeof tile / sizeof *tile);
     add_tensors(pl, d, node);
     d->flops = 2.0 * p->n_tokens * p->n_outputs * p->n_inputs;
     return LP_OK;

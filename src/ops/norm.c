@@ -83,7 +83,7 @@ lp_status lp_op_norm_plan(lp_planner *pl, const lp_node *node)
         .eps = node->p.norm.eps,
     };
     const lp_kernel *kernel;
-    LP_TRY(lp_plan_kernel(pl, "norm", "-", &kernel));
+    LP_TRY(lp_plan_kernel(pl, "norm", "f32", &kernel));
     uint32_t groups[2];
     lp_op_groups(pl->caps, p.n_rows, groups);
     lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &p, sizeof p);

@@ -1,0 +1,61 @@
+// What the linear kernels share: parameters, constants 6 and 7, and the epilogue
+//   y[t, n] = act(value + bias[n]) * (gate + gate_bias[n]) + residual[t, n].
+#ifndef LP_EPILOGUE_GLSL
+#define LP_EPILOGUE_GLSL
+
+#include "common.glsl"
+
+layout(push_constant, std430) uniform push_block {
+    lp_linear_params p;
+};
+
+layout(constant_id = 6) const uint ACT = 0u;   // lp_act_kind
+layout(constant_id = 7) const uint FLAGS = 0u; // as in src/ops/linear.c
+
+const bool HAS_BIAS = (FLAGS & 1u) != 0u;
+const bool HAS_GATE = (FLAGS & 2u) != 0u;
+const bool HAS_GATE_BIAS = (FLAGS & 4u) != 0u;
+const bool HAS_RESIDUAL = (FLAGS & 8u) != 0u;
+const bool X_WHOLE = (FLAGS & 16u) != 0u; // rows of x: whole vec4, K a multiple of 32
+const uint MATRICES = HAS_GATE ? 2u : 1u;
+
+uvec2 lp_x_row(uint t)
+{
+    return lp_row_words(p.x, t, p.x_stride);
+}
+
+// Elements k to k + 3 of a row of x, 0 past its end.
+vec4 lp_x_four(uvec2 row, uint k)
+{
+    if (X_WHOLE)
+        return lp_floats4(row).v[k >> 2];
+    vec4 x = vec4(0.0);
+    [[unroll]] for (uint i = 0u; i < 4u; i++)
+        if (k + i < p.n_inputs)
+            x[i] = lp_floats(row).v[k + i];
+    return x;
+}
+
+// sum + a . b, in one chain of fused products where the device has them
+float lp_dot_add(vec4 a, vec4 b, float sum)
+{
+    return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+void lp_linear_store(uint t, uint n, float value, float gate)
+{
+    if (t >= p.n_tokens || n >= p.n_outputs)
+        return;
+    if (HAS_BIAS)
+        value += lp_floats(p.bias).v[n];
+    value = lp_activate(ACT, value);
+    if (HAS_GATE_BIAS)
+        gate += lp_floats(p.gate_bias).v[n];
+    if (HAS_GATE)
+        value *= gate;
+    if (HAS_RESIDUAL)
+        value += lp_floats(lp_row_words(p.residual, t, p.residual_stride)).v[n];
+    lp_floats(lp_row_words(p.y, t, p.y_stride)).v[n] = value;
+}
+
+#endif

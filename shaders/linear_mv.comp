@@ -1,0 +1,133 @@
+// y [T, N] = x [T, K] w^T [N, K] with the epilogue, for few tokens: matrix times COLUMNS vectors.
+//
+// A team of LANES invocations takes ROWS rows of w (of both matrices, if gated) and walks them in
+// chunks of W_CHUNK elements; sums are joined in shared memory, or by the subgroup in the variant
+// SUBGROUP, where a team is a subgroup. LANES = 1 (CPU implementations): an invocation is a SIMD lane
+// with rows of its own, the loads of x are uniform, and nothing is joined.
+// Groups: x, y rows of w, split for devices that count only to 65535; z blocks of COLUMNS tokens.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#ifdef SUBGROUP
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
+#include "quant.glsl"
+#include "epilogue.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint LANES = 64u; // a power of two, at most SIZE
+layout(constant_id = 2) const uint ROWS = 2u;
+layout(constant_id = 3) const uint COLUMNS = 1u;
+
+const uint SIZE = gl_WorkGroupSize.x;
+const uint TEAMS = SIZE / LANES;
+const uint SUMS = ROWS * COLUMNS;
+const uint GROUPS_OF_FOUR = W_CHUNK / 4u;
+
+#ifndef SUBGROUP
+const bool JOIN = LANES > 1u;
+shared float parts[JOIN ? MATRICES * SUMS * SIZE : 1u];
+#endif
+
+float sums[SUMS], gate_sums[SUMS];
+
+// sums += chunk i of row `row` of one matrix times all columns
+void add_chunk(inout float into[SUMS], lp_chunk w[ROWS], uvec2 x_rows[COLUMNS], uint i)
+{
+    float part[SUMS];
+    [[unroll]] for (uint s = 0u; s < SUMS; s++)
+        part[s] = W_SCALE_BYTES != 0u ? 0.0 : into[s];
+    [[unroll]] for (uint g = 0u; g < GROUPS_OF_FOUR; g++) {
+        vec4 w4[ROWS];
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+            w4[r] = lp_chunk_four(w[r], g);
+        [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
+            vec4 x = lp_x_four(x_rows[c], i * W_CHUNK + 4u * g);
+            [[unroll]] for (uint r = 0u; r < ROWS; r++)
+                part[r * COLUMNS + c] = lp_dot_add(w4[r], x, part[r * COLUMNS + c]);
+        }
+    }
+    [[unroll]] for (uint s = 0u; s < SUMS; s++)
+        into[s] = W_SCALE_BYTES != 0u ? fma(w[s / COLUMNS].scale, part[s], into[s]) : part[s];
+}
+
+void main()
+{
+#ifdef SUBGROUP
+    const uint team = LANES > 1u ? gl_SubgroupID : gl_LocalInvocationID.x;
+    const uint lane = LANES > 1u ? gl_SubgroupInvocationID : 0u;
+#else
+    const uint team = gl_LocalInvocationID.x / LANES, lane = gl_LocalInvocationID.x % LANES;
+#endif
+    const uint group = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+    const uint row0 = (group * TEAMS + team) * ROWS, t0 = gl_WorkGroupID.z * COLUMNS;
+    if (group * TEAMS * ROWS >= p.n_outputs)
+        return;
+
+    // Rows and tokens past the end repeat the last one; they are not stored.
+    const lp_weight w = lp_weight_at(p.w, p.n_outputs, p.n_inputs);
+    const lp_weight v = lp_weight_at(p.gate, p.n_outputs, p.n_inputs);
+    uvec2 w_rows[ROWS], w_scales[ROWS], v_rows[ROWS], v_scales[ROWS], x_rows[COLUMNS];
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        uint row = min(row0 + r, p.n_outputs - 1u);
+        w_rows[r] = lp_weight_row(w, row);
+        w_scales[r] = lp_scale_row(w, row);
+        v_rows[r] = lp_weight_row(v, row);
+        v_scales[r] = lp_scale_row(v, row);
+    }
+    [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
+        x_rows[c] = lp_x_row(min(t0 + c, p.n_tokens - 1u));
+    [[unroll]] for (uint s = 0u; s < SUMS; s++) {
+        sums[s] = 0.0;
+        gate_sums[s] = 0.0;
+    }
+
+    const uint n_chunks = (p.n_inputs + W_CHUNK - 1u) / W_CHUNK;
+    for (uint i = lane; i < n_chunks; i += LANES) {
+        lp_chunk chunks[ROWS], gates[ROWS];
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+            chunks[r] = lp_chunk_load(w_rows[r], w_scales[r], i);
+            if (HAS_GATE)
+                gates[r] = lp_chunk_load(v_rows[r], v_scales[r], i);
+        }
+        add_chunk(sums, chunks, x_rows, i);
+        if (HAS_GATE)
+            add_chunk(gate_sums, gates, x_rows, i);
+    }
+
+#ifdef SUBGROUP
+    [[unroll]] for (uint s = 0u; s < SUMS; s++) {
+        float value = sums[s], gate = gate_sums[s];
+        if (LANES > 1u) {
+            value = subgroupAdd(value);
+            if (HAS_GATE)
+                gate = subgroupAdd(gate);
+        }
+        if (lane == s % LANES)
+            lp_linear_store(t0 + s % COLUMNS, row0 + s / COLUMNS, value, gate);
+    }
+#else
+    if (!JOIN) {
+        [[unroll]] for (uint s = 0u; s < SUMS; s++)
+            lp_linear_store(t0 + s % COLUMNS, row0 + s / COLUMNS, sums[s], gate_sums[s]);
+        return;
+    }
+    const uint me = gl_LocalInvocationID.x;
+    [[unroll]] for (uint s = 0u; s < SUMS; s++) {
+        parts[s * SIZE + me] = sums[s];
+        if (HAS_GATE)
+            parts[(SUMS + s) * SIZE + me] = gate_sums[s];
+    }
+    for (uint half_team = LANES / 2u; half_team > 0u; half_team /= 2u) {
+        barrier();
+        if (lane < half_team)
+            [[unroll]] for (uint s = 0u; s < MATRICES * SUMS; s++)
+                parts[s * SIZE + me] += parts[s * SIZE + me + half_team];
+    }
+    barrier();
+    for (uint s = lane; s < SUMS; s += LANES) {
+        float gate = HAS_GATE ? parts[(SUMS + s) * SIZE + team * LANES] : 0.0;
+        lp_linear_store(t0 + s % COLUMNS, row0 + s / COLUMNS, parts[s * SIZE + team * LANES], gate);
+    }
+#endif
+}

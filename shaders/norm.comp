@@ -1,0 +1,75 @@
+// Layer norm or RMS norm of the rows of x [T, N], or of x + residual, which is then stored as well:
+//   y = (s - mean) / sqrt(mean((s - mean)^2) + eps) * gain + bias, mean = 0 for RMS.
+// One workgroup per row. Every invocation walks the same elements in each pass, so that it reads back
+// only what it wrote itself. The variance is taken around the mean in a second pass; the mean of
+// layer norm is corrected by the mean of what is left, which keeps it right where |mean| >> deviation.
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+
+layout(push_constant, std430) uniform push_block {
+    lp_norm_params p;
+};
+layout(local_size_x_id = 0) in;                  // a power of two
+layout(constant_id = 1) const bool CENTRED = true; // layer norm
+
+const uint SIZE = gl_WorkGroupSize.x;
+shared float parts[SIZE];
+
+float sum_over_group(float value)
+{
+    const uint me = gl_LocalInvocationID.x;
+    parts[me] = value;
+    for (uint n = SIZE / 2u; n > 0u; n /= 2u) {
+        barrier();
+        if (me < n)
+            parts[me] += parts[me + n];
+    }
+    barrier();
+    float sum = parts[0];
+    barrier();
+    return sum;
+}
+
+// Sum over the row of (s - centre), or of its square.
+float moment(uvec2 row, float centre, bool square)
+{
+    float sum = 0.0;
+    for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE) {
+        float d = lp_floats(row).v[i] - centre;
+        sum += square ? d * d : d;
+    }
+    return sum_over_group(sum);
+}
+
+void main()
+{
+    const uint t = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+    if (t >= p.n_rows)
+        return;
+    uvec2 row = lp_row_words(p.x, t, p.x_stride);
+    const uvec2 y = lp_row_words(p.y, t, p.y_stride);
+    if (lp_present(p.residual)) {
+        // without a place for the sum it lies in y until it is normalised
+        const uvec2 residual = lp_row_words(p.residual, t, p.residual_stride);
+        const uvec2 to = lp_present(p.sum) ? lp_row_words(p.sum, t, p.sum_stride) : y;
+        for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE)
+            lp_floats(to).v[i] = lp_floats(row).v[i] + lp_floats(residual).v[i];
+        row = to;
+    }
+
+    float mean = 0.0;
+    if (CENTRED) {
+        mean = moment(row, 0.0, false) / float(p.n);
+        mean += moment(row, mean, false) / float(p.n);
+    }
+    const float scale = 1.0 / sqrt(moment(row, mean, true) / float(p.n) + p.eps);
+    for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE) {
+        float value = (lp_floats(row).v[i] - mean) * scale;
+        if (lp_present(p.gain))
+            value *= lp_floats(p.gain).v[i];
+        if (lp_present(p.bias))
+            value += lp_floats(p.bias).v[i];
+        lp_floats(y).v[i] = value;
+    }
+}
