@@ -86,7 +86,7 @@ enum {
  *           j > position + t - window
  * ADD, MUL  src: 0 a, 1 b of one shape   dst: 0
  * ACT       src: 0 x   dst: 0
- * SAMPLE    src: 0 logits [1, V], 1 sampler   dst: 0 history, 1 cursor (in place), 2 scratch [1, V]
+ * SAMPLE    src: 0 logits [1, V], 1 sampler   dst: 0 history, 1 cursor (in place), 2 scratch [2, V]
  *           history[position + advance] = token; position += advance; draws += 1
  * ADVANCE   dst: 0 cursor (in place)   position += advance */
 typedef struct lp_node {
