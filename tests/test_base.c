@@ -1,6 +1,5 @@
 /* The lowest floor: messages, arena, files, numbers as text, JSON getters. */
 #define _DEFAULT_SOURCE /* mkfifo, lstat, symlink */
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,17 +130,6 @@ static void maps_files(void **state)
     scratch_destroy(folder);
 }
 
-static int count_files(const char *folder)
-{
-    int n = 0;
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n - 2;
-}
-
 static void writes_whole_files_or_nothing(void **state)
 {
     (void)state;
@@ -157,7 +145,7 @@ static void writes_whole_files_or_nothing(void **state)
     assert_int_equal(lp_writer_write(&writer, "half", 4), LP_OK);
     lp_writer_abandon(&writer);
     lp_writer_abandon(&writer); /* closed: nothing happens */
-    assert_int_equal(count_files(folder), 2);
+    assert_int_equal(scratch_count(folder), 2);
     assert_int_equal(lp_file_open(&ctx, path, &file), LP_OK);
     assert_memory_equal(file.data, "first", 5);
     lp_file_close(&file);
@@ -167,7 +155,7 @@ static void writes_whole_files_or_nothing(void **state)
     assert_int_equal(lp_writer_align(&writer, 256), LP_OK);
     assert_int_equal(lp_writer_align(&writer, 256), LP_OK);
     assert_int_equal(lp_writer_commit(&writer), LP_OK);
-    assert_int_equal(count_files(folder), 2);
+    assert_int_equal(scratch_count(folder), 2);
     struct stat info;
     assert_int_equal(lstat(link, &info), 0);
     assert_true(S_ISLNK(info.st_mode)); /* the link is kept, its target is replaced */

@@ -74,13 +74,17 @@ static void renames(void **state)
     lp_weights_destroy(weights);
 }
 
-static void owns_memory(void **state)
+static void owns_files(void **state)
 {
     (void)state;
     lp_context ctx = {0};
     lp_weights *weights = lp_weights_create();
-    for (int i = 0; i < 10; i++) /* the leak checker sees whether they are freed */
-        assert_int_equal(lp_weights_own_memory(&ctx, weights, malloc(100)), LP_OK);
+    for (size_t i = 0; i < 10; i++) {
+        lp_file file;
+        assert_int_equal(lp_file_memory(&ctx, 100 * i, "a test", &file), LP_OK);
+        assert_int_equal(lp_weights_own_file(&ctx, weights, &file), LP_OK);
+        assert_null(file.data); /* the table's now */
+    }
     lp_weights_destroy(weights);
     lp_weights_destroy(NULL);
 }
@@ -90,7 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_was_added),
         cmocka_unit_test(renames),
-        cmocka_unit_test(owns_memory),
+        cmocka_unit_test(owns_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,15 +100,17 @@ static lp_status align_data(reader *r, lp_weight *weight)
 {
     if ((uintptr_t)weight->data % lp_dtype_table[weight->dtype].bytes == 0)
         return LP_OK;
-    void *copy = malloc((size_t)weight->bytes);
-    if (!copy)
-        return lp_fail_memory(r->ctx, weight->name);
-    memcpy(copy, weight->data, (size_t)weight->bytes);
-    lp_status status = lp_weights_own_memory(r->ctx, r->weights, copy);
-    if (status != LP_OK)
-        free(copy);
-    weight->data = copy;
-    return status;
+    lp_file copy;
+    LP_TRY(lp_file_memory(r->ctx, (size_t)weight->bytes, weight->name, &copy));
+    const uint8_t *data = copy.data;
+    memcpy((uint8_t *)(uintptr_t)data, weight->data, (size_t)weight->bytes);
+    lp_status status = lp_weights_own_file(r->ctx, r->weights, &copy);
+    if (status != LP_OK) {
+        lp_file_close(&copy);
+        return status;
+    }
+    weight->data = data;
+    return LP_OK;
 }
 
 static lp_status add_tensor(reader *r, yyjson_val *key, yyjson_val *entry, tensor_span *span)

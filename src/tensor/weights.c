@@ -18,8 +18,6 @@ struct lp_weights {
     size_t n_used;   /* not free, tombstones included */
     lp_file *files;
     size_t n_files;
-    void **memory;
-    size_t n_memory;
 };
 
 lp_weights *lp_weights_create(void)
@@ -33,10 +31,7 @@ void lp_weights_destroy(lp_weights *weights)
         return;
     for (size_t i = 0; i < weights->n_files; i++)
         lp_file_close(&weights->files[i]);
-    for (size_t i = 0; i < weights->n_memory; i++)
-        free(weights->memory[i]);
     free(weights->files);
-    free(weights->memory);
     free(weights->slots);
     free(weights->entries);
     lp_arena_destroy(&weights->arena);
@@ -135,16 +130,6 @@ lp_status lp_weights_own_file(lp_context *ctx, lp_weights *weights, lp_file *fil
     weights->files = files;
     files[weights->n_files++] = *file;
     *file = (lp_file){0};
-    return LP_OK;
-}
-
-lp_status lp_weights_own_memory(lp_context *ctx, lp_weights *weights, void *data)
-{
-    void **memory = realloc(weights->memory, (weights->n_memory + 1) * sizeof(*memory));
-    if (!memory)
-        return lp_fail_memory(ctx, "the table of tensors");
-    weights->memory = memory;
-    memory[weights->n_memory++] = data;
     return LP_OK;
 }
 

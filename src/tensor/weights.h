@@ -29,11 +29,9 @@ void lp_weights_destroy(lp_weights *weights);
 
 /* Adds a tensor; name and type are copied. LP_E_FORMAT if the name exists already. */
 lp_status lp_weights_add(lp_context *ctx, lp_weights *weights, const lp_weight *weight);
-/* The table takes the file over and closes it when it is destroyed; *file is zeroed. On failure the
- * file stays the caller's. */
+/* The table takes the file (or memory, see lp_file_memory()) over and closes it when it is destroyed;
+ * *file is zeroed. On failure the file stays the caller's. */
 lp_status lp_weights_own_file(lp_context *ctx, lp_weights *weights, lp_file *file);
-/* The table frees `data` (from malloc) when it is destroyed. */
-lp_status lp_weights_own_memory(lp_context *ctx, lp_weights *weights, void *data);
 
 size_t lp_weights_count(const lp_weights *weights);
 /* In file order. */

@@ -84,6 +84,16 @@ char *scratch_file(const char *folder, const char *name, const void *data, size_
     return path;
 }
 
+int scratch_count(const char *folder)
+{
+    int n = 0;
+    DIR *dir = must(opendir(folder));
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n - 2; /* without . and .. */
+}
+
 void scratch_destroy(char *folder)
 {
     DIR *dir = must(opendir(folder));

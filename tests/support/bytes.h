@@ -21,6 +21,8 @@ void bytes_free(bytes *b);
 char *scratch_create(void);
 /* Writes folder/name and returns its path (malloc'ed). */
 char *scratch_file(const char *folder, const char *name, const void *data, size_t n);
+/* Entries of the folder. */
+int scratch_count(const char *folder);
 /* Removes the folder with its files and frees the path. */
 void scratch_destroy(char *folder);
 
