@@ -246,7 +246,7 @@ static void fill_random(const tensor *t, uint64_t stream, uint64_t first, float 
 static void fill_divisors(const lp_synth_shape_info *shape, float *values)
 {
     double plain[512], scaled[512]; /* of at most 1024 elements of a head */
-    lp_rope_params rope = {.n_rotated = shape->dim / shape->n_head,
+    lp_rope_hparams rope = {.n_rotated = shape->dim / shape->n_head,
                            .base = shape->rope_base,
                            .factor = shape->rope_factor,
                            .low_freq_factor = 1,
