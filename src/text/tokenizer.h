@@ -4,6 +4,7 @@
 
 #include "base/context.h"
 #include "tensor/gguf.h"
+#include "text/utf8.h"
 
 typedef struct lp_tokenizer lp_tokenizer;
 
@@ -19,33 +20,31 @@ const char *lp_tokenizer_kind(const lp_tokenizer *tokenizer); /* "llama (Sentenc
 typedef struct lp_special_tokens {
     int32_t bos, eos, unknown; /* -1: none */
     bool add_bos, add_eos;     /* what the model wants at the ends of a prompt */
+    bool space_prefix; /* text gets a space in front that was not there: whoever decodes a text from
+                          its very start drops one leading space */
 } lp_special_tokens;
 lp_special_tokens lp_tokenizer_special(const lp_tokenizer *tokenizer);
 /* Whether a token ends generation: EOS, end of turn, end of text. */
 bool lp_tokenizer_is_end(const lp_tokenizer *tokenizer, int32_t token);
 
-enum { LP_TOKENIZE_ADD_SPECIAL = 1, /* BOS/EOS as the model wants them */
-       LP_TOKENIZE_PARSE_SPECIAL = 2 /* text like "<|end|>" becomes that token */ };
+enum {
+    LP_TOKENIZE_ADD_SPECIAL = 1,  /* BOS/EOS as the model wants them */
+    LP_TOKENIZE_PARSE_SPECIAL = 2 /* text like "<|end|>" becomes that token */
+};
 
-/* Any bytes are accepted, invalid UTF-8 included. *tokens is malloc'ed; the caller frees it. */
-lp_status lp_tokenize(lp_context *ctx, const lp_tokenizer *tokenizer, const char *text, size_t bytes,
-                      unsigned flags, int32_t **tokens, size_t *n_tokens);
+/* Any bytes are accepted, invalid UTF-8 included; LP_E_LIMIT from 1 GiB on. *tokens is malloc'ed
+ * (and never NULL on success); the caller frees it. */
+lp_status lp_tokenize(lp_context *ctx, const lp_tokenizer *tokenizer, const char *text,
+                      size_t bytes, unsigned flags, int32_t **tokens, size_t *n_tokens);
 
 /* Bytes of one token as they appear in text: a leading space is kept, control tokens give nothing.
  * Borrowed from the tokenizer. LP_E_ARG for an id out of range. */
 lp_status lp_detokenize(lp_context *ctx, const lp_tokenizer *tokenizer, int32_t token,
                         const char **bytes, size_t *n_bytes);
 
-/* Streaming: collects bytes of tokens and gives back whole UTF-8 characters only, so that half a
- * character is never printed. Invalid bytes come out as U+FFFD. */
-typedef struct lp_utf8_stream {
-    uint8_t pending[4];
-    unsigned n_pending;
-} lp_utf8_stream; /* zero-initialise */
-
-/* Room needed in `out` for n bytes fed: 3 * (n + 4). Returns the bytes written. */
-size_t lp_utf8_push(lp_utf8_stream *stream, const char *bytes, size_t n, char *out);
-/* What is left at the end (U+FFFD for an incomplete character). `out` needs 12 bytes. */
-size_t lp_utf8_finish(lp_utf8_stream *stream, char *out);
+/* How the vocabulary spells a token, control tokens included (for chat templates and inspection):
+ * not terminated, borrowed. LP_E_ARG for an id out of range. */
+lp_status lp_token_text(lp_context *ctx, const lp_tokenizer *tokenizer, int32_t token,
+                        const char **text, size_t *bytes);
 
 #endif
