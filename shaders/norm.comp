@@ -1,8 +1,8 @@
 // Layer norm or RMS norm of the rows of x [T, N], or of x + residual, which is then stored as well:
 //   y = (s - mean) / sqrt(mean((s - mean)^2) + eps) * gain + bias, mean = 0 for RMS.
 // One workgroup per row. Every invocation walks the same elements in each pass, so that it reads back
-// only what it wrote itself. The variance is taken around the mean in a second pass; the mean of
-// layer norm is corrected by the mean of what is left, which keeps it right where |mean| >> deviation.
+// only what it wrote itself. The variance is taken around the mean in a second pass. The mean is kept
+// as a float and the mean of what is left after it: where |mean| >> deviation, one float is too coarse.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -31,15 +31,21 @@ float sum_over_group(float value)
     return sum;
 }
 
-// Sum over the row of (s - centre), or of its square.
-float moment(uvec2 row, float centre, bool square)
+// s - mean
+float deviation(uvec2 row, uint i, vec2 mean)
+{
+    return (lp_floats(row).v[i] - mean.x) - mean.y;
+}
+
+// Mean over the row of s - mean, or of its square.
+float moment(uvec2 row, vec2 mean, bool square)
 {
     float sum = 0.0;
     for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE) {
-        float d = lp_floats(row).v[i] - centre;
+        float d = deviation(row, i, mean);
         sum += square ? d * d : d;
     }
-    return sum_over_group(sum);
+    return sum_over_group(sum) / float(p.n);
 }
 
 void main()
@@ -58,14 +64,14 @@ void main()
         row = to;
     }
 
-    float mean = 0.0;
+    vec2 mean = vec2(0.0);
     if (CENTRED) {
-        mean = moment(row, 0.0, false) / float(p.n);
-        mean += moment(row, mean, false) / float(p.n);
+        mean.x = moment(row, mean, false);
+        mean.y = moment(row, mean, false);
     }
-    const float scale = 1.0 / sqrt(moment(row, mean, true) / float(p.n) + p.eps);
+    const float scale = 1.0 / sqrt(moment(row, mean, true) + p.eps);
     for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE) {
-        float value = (lp_floats(row).v[i] - mean) * scale;
+        float value = deviation(row, i, mean) * scale;
         if (lp_present(p.gain))
             value *= lp_floats(p.gain).v[i];
         if (lp_present(p.bias))
