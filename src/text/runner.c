@@ -152,12 +152,18 @@ void lp_runner_destroy(lp_runner *s)
 {
     if (s == NULL)
         return;
-    s->backend->table->wait(s->backend, s->last_ticket);
-    while (s->n_programs > 0)
-        drop_program(s, s->n_programs - 1);
+    lp_runner_trim(s);
     s->backend->table->destroy(s->backend);
     lp_store_destroy(&s->store);
     free(s);
+}
+
+lp_status lp_runner_trim(lp_runner *s)
+{
+    lp_status status = s->backend->table->wait(s->backend, s->last_ticket);
+    while (s->n_programs > 0)
+        drop_program(s, s->n_programs - 1);
+    return status;
 }
 
 uint32_t lp_runner_n_ctx(const lp_runner *s)

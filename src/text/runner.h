@@ -41,6 +41,9 @@ lp_status lp_runner_next(lp_runner *runner, uint32_t wanted, int32_t *token);
 /* Forgets all tokens after the first n (n <= n_tokens), and what is in flight. */
 lp_status lp_runner_rewind(lp_runner *runner, uint32_t n);
 
+/* Drops all recorded programs; they are made again when they are needed. */
+lp_status lp_runner_trim(lp_runner *runner);
+
 /* Bytes: weights, states (K/V cache), activations, staging. */
 void lp_runner_memory(const lp_runner *runner, uint64_t bytes[4]);
 lp_backend *lp_runner_backend(lp_runner *runner);
