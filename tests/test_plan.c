@@ -128,8 +128,8 @@ static void fixture_plan(lp_context *ctx, lp_store *store, const char *name, int
     char path[512];
     snprintf(path, sizeof path, "%s/models/%s", LAPILLI_TEST_FIXTURES, name);
     lp_network_options options = {.n_tokens = n_tokens,
-                                  .kv_max = 64,
-                                  .n_ctx = 64,
+                                  .kv_max = 48,
+                                  .n_ctx = 48,
                                   .kv_dtype = LP_F16,
                                   .sample = true};
     if (lp_network_open(ctx, path, network) != LP_OK ||
