@@ -1,0 +1,323 @@
+/* lapilli bench: tokens per second of prompt evaluation (pp) and of generation (tg), in rows that
+ * can stand beside those of llama.cpp's llama-bench: pp512 evaluates 512 tokens at once, tg128
+ * generates 128 tokens one after another from an almost empty context; mean and sample standard
+ * deviation over the repetitions, after one warm-up. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum { MAX_REPEATS = 1000 };
+
+typedef struct bench {
+    const char *path, *selector;
+    uint32_t n_prompt, n_generate, repeats;
+    bool prompt_given, generate_given, json;
+    int verbose;
+    lp_session_options options;
+    lp_context *ctx;
+    lp_devices *devices;
+    size_t device;
+    lp_model *model;
+    lp_session *session;
+} bench;
+
+typedef struct result {
+    char name[24]; /* "pp512" */
+    uint32_t n_prompt, n_generate;
+    double *samples; /* tokens/s, `repeats` of them */
+    double mean, deviation;
+} result;
+
+/* Ids spread over the vocabulary, the same every time; which ones does not matter to the speed. */
+static lp_status feed(bench *b, uint32_t n)
+{
+    int32_t *tokens = malloc(((size_t)n + 1) * sizeof(*tokens));
+    if (!tokens)
+        return LP_E_MEMORY;
+    uint32_t vocabulary = lp_model_vocabulary(b->model), x = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        x = x * 1664525u + 1013904223u; /* Knuth's "quick and dirty" generator */
+        tokens[i] = (int32_t)((x >> 8) % vocabulary);
+    }
+    lp_status status = lp_session_feed(b->session, tokens, n);
+    free(tokens);
+    return status;
+}
+
+/* One repetition; *seconds of n tokens. */
+static lp_status measure(bench *b, const result *r, double *seconds)
+{
+    lp_status status = lp_session_rewind(b->session, 0);
+    if (status == LP_OK)
+        status = feed(b, r->n_prompt ? r->n_prompt : 1);
+    double begin = cli_seconds();
+    if (status == LP_OK && r->n_prompt)
+        status = lp_session_eval(b->session, NULL);
+    for (uint32_t i = 0; i < r->n_generate && status == LP_OK && !cli_stop_signal(); i++) {
+        int32_t token;
+        status = lp_session_next(b->session, r->n_generate - i, &token);
+    }
+    *seconds = cli_seconds() - begin;
+    return status;
+}
+
+static lp_status run_test(bench *b, result *r)
+{
+    const uint32_t n = r->n_prompt ? r->n_prompt : r->n_generate;
+    snprintf(r->name, sizeof(r->name), "%s%u", r->n_prompt ? "pp" : "tg", n);
+    r->samples = calloc(b->repeats, sizeof(*r->samples));
+    if (!r->samples)
+        return LP_E_MEMORY;
+    double seconds, sum = 0, squares = 0;
+    lp_status status = measure(b, r, &seconds); /* warm-up */
+    for (uint32_t i = 0; i < b->repeats && status == LP_OK && !cli_stop_signal(); i++) {
+        status = measure(b, r, &seconds);
+        r->samples[i] = n / seconds;
+        sum += r->samples[i];
+    }
+    r->mean = sum / b->repeats;
+    for (uint32_t i = 0; i < b->repeats; i++)
+        squares += pow(r->samples[i] - r->mean, 2);
+    r->deviation = b->repeats > 1 ? sqrt(squares / (b->repeats - 1)) : 0;
+    return status;
+}
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static const char *backend_name(const lp_device_info *d)
+{
+    return strcmp(d->type, "host") == 0 ? "CPU" : "Vulkan";
+}
+
+static void print_row(const bench *b, const result *r)
+{
+    const lp_device_info *d = lp_devices_info(b->devices, b->device);
+    char size[16], speed[48], parameters[24];
+    snprintf(parameters, sizeof(parameters), "%.2f M", (double)lp_model_parameters(b->model) / 1e6);
+    snprintf(speed, sizeof(speed), "%.2f ± %.2f", r->mean, r->deviation);
+    printf("| %-30s | %10s | %10s | %-7s | %-30s | %7s | %20s |\n", lp_model_title(b->model),
+           cli_bytes(lp_model_bytes(b->model), size), parameters, backend_name(d), d->name, r->name,
+           speed);
+}
+
+static void print_head(void)
+{
+    printf("| %-30s | %10s | %10s | %-7s | %-30s | %7s | %19s |\n", "model", "size", "params",
+           "backend", "device", "test", "t/s");
+    printf("| %.30s | %.9s: | %.9s: | %.7s | %.30s | %.6s: | %.18s: |\n",
+           "------------------------------", "------------------------------",
+           "------------------------------", "------------------------------",
+           "------------------------------", "------------------------------",
+           "------------------------------");
+}
+
+static int print_json(const bench *b, const result *results, size_t n)
+{
+    const lp_device_info *d = lp_devices_info(b->devices, b->device);
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_arr(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    for (size_t i = 0; i < n; i++) {
+        yyjson_mut_val *row = yyjson_mut_arr_add_obj(doc, root);
+        cli_json_text(doc, row, "test", results[i].name);
+        cli_json_text(doc, row, "lapilli", lp_version());
+        cli_json_text(doc, row, "backend", backend_name(d));
+        cli_json_text(doc, row, "device", d->name);
+        cli_json_text(doc, row, "driver", d->driver);
+        cli_json_text(doc, row, "model_filename", file_name(b->path));
+        cli_json_text(doc, row, "model", lp_model_title(b->model));
+        cli_json_text(doc, row, "quantisation", lp_model_type(b->model));
+        yyjson_mut_obj_add_uint(doc, row, "model_size", lp_model_bytes(b->model));
+        yyjson_mut_obj_add_uint(doc, row, "model_n_params", lp_model_parameters(b->model));
+        cli_json_text(doc, row, "cache_type", b->options.cache_type == LP_F32 ? "f32" : "f16");
+        yyjson_mut_obj_add_uint(doc, row, "n_prompt", results[i].n_prompt);
+        yyjson_mut_obj_add_uint(doc, row, "n_gen", results[i].n_generate);
+        yyjson_mut_obj_add_real(doc, row, "avg_ts", results[i].mean);
+        yyjson_mut_obj_add_real(doc, row, "stddev_ts", results[i].deviation);
+        yyjson_mut_val *samples = yyjson_mut_obj_add_arr(doc, row, "samples_ts");
+        for (uint32_t k = 0; k < b->repeats; k++)
+            yyjson_mut_arr_add_real(doc, samples, results[i].samples[k]);
+    }
+    return cli_json_print(doc);
+}
+
+static int run_tests(bench *b)
+{
+    result results[2] = {0};
+    size_t n = 0;
+    int code = CLI_OK;
+    if (b->n_prompt)
+        results[n++].n_prompt = b->n_prompt;
+    if (b->n_generate)
+        results[n++].n_generate = b->n_generate;
+    if (!b->json)
+        print_head();
+    for (size_t i = 0; i < n && code == CLI_OK; i++) {
+        lp_status status = run_test(b, &results[i]);
+        if (status != LP_OK)
+            code = cli_failed(b->ctx, status);
+        else if (cli_stop_signal())
+            code = CLI_INTERRUPTED;
+        else if (!b->json)
+            print_row(b, &results[i]);
+        fflush(stdout);
+    }
+    if (code == CLI_OK && b->json)
+        code = print_json(b, results, n);
+    free(results[0].samples);
+    free(results[1].samples);
+    return code;
+}
+
+/* Small models have small contexts: what was not asked for need not fail. */
+static void clamp_defaults(bench *b, uint32_t context)
+{
+    if (!b->prompt_given && b->n_prompt > context)
+        b->n_prompt = context;
+    if (!b->generate_given && b->n_generate >= context)
+        b->n_generate = context - 1;
+}
+
+static int run_bench(bench *b)
+{
+    char *shipped = NULL, *cache = NULL;
+    int code = CLI_FAILED;
+    cli_progress progress = CLI_PROGRESS("loading");
+    b->ctx = cli_context(b->verbose);
+    if (!b->ctx)
+        return CLI_FAILED;
+    if (!b->path && !(b->path = shipped = cli_default_model()))
+        goto cleanup;
+    lp_status status = lp_model_open(b->ctx, b->path, &b->model);
+    if (status != LP_OK) {
+        code = cli_failed(b->ctx, status);
+        goto cleanup;
+    }
+    code = cli_choose_device(b->ctx, b->selector, &b->devices, &b->device, NULL);
+    if (code != CLI_OK)
+        goto cleanup;
+    clamp_defaults(b, lp_model_context(b->model));
+    uint32_t n_ctx = b->n_prompt > b->n_generate + 1 ? b->n_prompt : b->n_generate + 1;
+    if (n_ctx > lp_model_context(b->model)) {
+        cli_error("%s: %u tokens do not fit into the model's context of %u", b->path, n_ctx,
+                  lp_model_context(b->model));
+        code = CLI_FAILED;
+        goto cleanup;
+    }
+    b->options.n_ctx = n_ctx;
+    b->options.cache_folder = cache = cli_cache_folder();
+    b->options.progress = cli_show_progress;
+    b->options.progress_user = &progress;
+    status = lp_session_create(b->devices, b->device, b->model, &b->options, &b->session);
+    cli_clear_progress(&progress);
+    code = status == LP_OK ? run_tests(b) : cli_failed(b->ctx, status);
+cleanup:
+    lp_session_destroy(b->session);
+    lp_model_destroy(b->model);
+    lp_devices_destroy(b->devices);
+    lp_context_destroy(b->ctx);
+    free(shipped);
+    free(cache);
+    return code;
+}
+
+static bool parse_u32(const char *name, uint32_t min, uint32_t max, uint32_t *value)
+{
+    uint64_t number;
+    if (!cli_parse_u64(&cli_bench, name, optarg, min, max, &number))
+        return false;
+    *value = (uint32_t)number;
+    return true;
+}
+
+static int run(int argc, char **argv)
+{
+    enum { CACHE_TYPE = CLI_LONG_ONLY };
+    static const struct option long_options[] = {
+        {"model", required_argument, NULL, 'm'},
+        {"prompt", required_argument, NULL, 'p'},
+        {"tokens", required_argument, NULL, 'n'},
+        {"repeats", required_argument, NULL, 'r'},
+        {"batch", required_argument, NULL, 'b'},
+        {"device", required_argument, NULL, 'd'},
+        {"cache-type", required_argument, NULL, CACHE_TYPE},
+        {"json", no_argument, NULL, 'j'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    cli_options options = {&cli_bench, "m:p:n:r:b:d:jv", long_options, argc, argv, 0};
+    bench b = {.n_prompt = 512, .n_generate = 128, .repeats = 5, .options = LP_SESSION_DEFAULT};
+    bool ok = true;
+    for (int id; ok && (id = cli_next(&options)) != CLI_NO_MORE;) {
+        switch (id) {
+        case 'm':
+            b.path = optarg;
+            break;
+        case 'p':
+            ok = b.prompt_given = parse_u32("-p", 0, 1u << 26, &b.n_prompt);
+            break;
+        case 'n':
+            ok = b.generate_given = parse_u32("-n", 0, 1u << 26, &b.n_generate);
+            break;
+        case 'r':
+            ok = parse_u32("-r", 1, MAX_REPEATS, &b.repeats);
+            break;
+        case 'b':
+            ok = parse_u32("-b", 0, UINT32_MAX, &b.options.n_batch);
+            break;
+        case 'd':
+            b.selector = optarg;
+            break;
+        case CACHE_TYPE:
+            b.options.cache_type = lp_dtype_by_name(optarg);
+            if (b.options.cache_type != LP_F16 && b.options.cache_type != LP_F32)
+                return cli_usage_error(&cli_bench, "--cache-type is f16 or f32, not \"%s\"",
+                                       optarg);
+            break;
+        case 'j':
+            b.json = true;
+            break;
+        case 'v':
+            b.verbose++;
+            break;
+        default:
+            return options.exit_code;
+        }
+    }
+    if (!ok)
+        return CLI_USAGE;
+    if (optind < argc)
+        return cli_usage_error(&cli_bench, "\"%s\" is not an option", argv[optind]);
+    if (!b.n_prompt && !b.n_generate)
+        return cli_usage_error(&cli_bench, "-p 0 -n 0 leaves nothing to measure");
+    return run_bench(&b);
+}
+
+const cli_command cli_bench = {
+    .name = "bench",
+    .summary = "measure tokens per second",
+    .usage = "[OPTION]...",
+    .help = "Measures tokens per second, as a Markdown table or JSON: ppN, a prompt of N tokens\n"
+            "evaluated at once; tgN, N tokens generated one after another. Mean and standard\n"
+            "deviation, after one warm-up.\n"
+            "\n"
+            "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
+            "                        ships with lapilli\n"
+            "  -p, --prompt=N        tokens of the prompt (default 512; 0: not measured)\n"
+            "  -n, --tokens=N        tokens to generate (default 128; 0: not measured)\n"
+            "  -r, --repeats=R       default 5\n"
+            "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
+            "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
+            "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+            "  -j, --json            as JSON\n"
+            "  -v, --verbose         say more; twice: everything\n"
+            "  -h, --help            this text\n",
+    .run = run,
+};

@@ -1,0 +1,131 @@
+/* lapilli inspect: what is in a model's file. */
+#include <string.h>
+#include "cli.h"
+
+/* "[768, 2304]" into text[96]. */
+static const char *shape_text(const lp_tensor_info *t, char text[96])
+{
+    size_t at = (size_t)snprintf(text, 96, "[");
+    for (int i = 0; i < t->n_dims; i++)
+        at += (size_t)snprintf(text + at, 96 - at, "%s%lld", i ? ", " : "", (long long)t->dims[i]);
+    snprintf(text + at, 96 - at, "]");
+    return text;
+}
+
+static int print_json(lp_model *model, const char *path)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    cli_json_text(doc, root, "file", path);
+    cli_json_text(doc, root, "title", lp_model_title(model));
+    cli_json_text(doc, root, "architecture", lp_model_architecture(model));
+    yyjson_mut_val *facts = yyjson_mut_obj_add_obj(doc, root, "hyperparameters");
+    for (size_t i = 0; i < lp_model_n_facts(model); i++)
+        cli_json_fact(doc, facts, lp_model_fact(model, i));
+    cli_json_text(doc, root, "tokenizer", lp_model_tokenizer(model));
+    yyjson_mut_obj_add_uint(doc, root, "parameters", lp_model_parameters(model));
+    yyjson_mut_obj_add_uint(doc, root, "bytes", lp_model_bytes(model));
+    yyjson_mut_val *metadata = yyjson_mut_obj_add_obj(doc, root, "metadata");
+    for (size_t i = 0; i < lp_model_n_metadata(model); i++)
+        cli_json_fact(doc, metadata, lp_model_metadata(model, i));
+    for (size_t i = 0; i < lp_model_n_tensors(model); i++) {
+        lp_tensor_info t = lp_model_tensor(model, i);
+        yyjson_mut_val *row = yyjson_mut_arr_add_obj(doc, list);
+        cli_json_text(doc, row, "name", t.name);
+        cli_json_text(doc, row, "type", t.type);
+        yyjson_mut_val *dims = yyjson_mut_obj_add_arr(doc, row, "shape");
+        for (int d = 0; d < t.n_dims; d++)
+            yyjson_mut_arr_add_int(doc, dims, t.dims[d]);
+        yyjson_mut_obj_add_uint(doc, row, "bytes", t.bytes);
+    }
+    yyjson_mut_obj_add_val(doc, root, "tensors", list);
+    return cli_json_print(doc);
+}
+
+static int print_text(lp_model *model, bool metadata)
+{
+    char a[27], b[16], shape[96];
+    printf("%s\n\n", lp_model_title(model));
+    for (size_t i = 0; i < lp_model_n_facts(model); i++) {
+        lp_fact fact = lp_model_fact(model, i);
+        printf("%-22s %s\n", fact.name, fact.value);
+    }
+    printf("%-22s %s\n", "tokenizer", lp_model_tokenizer(model));
+    if (metadata) {
+        printf("\nmetadata\n");
+        for (size_t i = 0; i < lp_model_n_metadata(model); i++) {
+            lp_fact fact = lp_model_metadata(model, i);
+            printf("  %-40s %s\n", fact.name, fact.value);
+        }
+    }
+    printf("\ntensors\n");
+    for (size_t i = 0; i < lp_model_n_tensors(model); i++) {
+        lp_tensor_info t = lp_model_tensor(model, i);
+        printf("  %-32s %-6s %-18s %15s\n", t.name, t.type, shape_text(&t, shape),
+               cli_count(t.bytes, a));
+    }
+    printf("\n%s tensors", cli_count(lp_model_n_tensors(model), a));
+    printf(", %s parameters", cli_count(lp_model_parameters(model), a));
+    printf(", %s bytes (%s)\n", cli_count(lp_model_bytes(model), a),
+           cli_bytes(lp_model_bytes(model), b));
+    return CLI_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        {"json", no_argument, NULL, 'j'},
+        {"metadata", no_argument, NULL, 'a'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    cli_options options = {&cli_inspect, "jav", long_options, argc, argv, 0};
+    bool json = false, metadata = false;
+    int verbose = 0;
+    for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
+        switch (id) {
+        case 'j':
+            json = true;
+            break;
+        case 'a':
+            metadata = true;
+            break;
+        case 'v':
+            verbose++;
+            break;
+        default:
+            return options.exit_code;
+        }
+    }
+    if (argc - optind != 1)
+        return cli_usage_error(&cli_inspect, "one FILE or DIR is expected, not %d", argc - optind);
+
+    lp_context *ctx = cli_context(verbose);
+    lp_model *model = NULL;
+    if (!ctx)
+        return CLI_FAILED;
+    lp_status status = lp_model_open(ctx, argv[optind], &model);
+    int code = status != LP_OK ? cli_failed(ctx, status)
+               : json          ? print_json(model, argv[optind])
+                               : print_text(model, metadata);
+    lp_model_destroy(model);
+    lp_context_destroy(ctx);
+    return code;
+}
+
+const cli_command cli_inspect = {
+    .name = "inspect",
+    .summary = "show what is in a model's file",
+    .usage = "[OPTION]... FILE|DIR",
+    .help = "Shows architecture, hyperparameters, tokenizer and tensors of a GGUF file or of a\n"
+            "Hugging Face folder. Weights are not read. Tensors of types that cannot be run are\n"
+            "listed, too.\n"
+            "\n"
+            "  -a, --metadata  also the file's metadata (always in JSON)\n"
+            "  -j, --json      as JSON\n"
+            "  -v, --verbose   say more; twice: everything\n"
+            "  -h, --help      this text\n",
+    .run = run,
+};

@@ -1,0 +1,332 @@
+/* lapilli run: text from a model. The text goes to stdout as it comes, everything else to stderr.
+ */
+#define _DEFAULT_SOURCE /* getpid */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "prompt.h"
+
+enum { MAX_STOPS = 16 };
+
+typedef struct settings {
+    const char *model, *device;
+    cli_prompt prompt;
+    bool has_prompt, no_echo, quiet, has_seed;
+    int verbose;
+    lp_sampling sampling;
+    lp_session_options session;
+    const char *stops[MAX_STOPS];
+    lp_generate_options generate;
+} settings;
+
+enum {
+    TEMP = CLI_LONG_ONLY,
+    TOP_K,
+    TOP_P,
+    MIN_P,
+    REPEAT_PENALTY,
+    REPEAT_WINDOW,
+    CACHE_TYPE,
+    STOP,
+    NO_ECHO
+};
+
+static const struct option long_options[] = {
+    {"model", required_argument, NULL, 'm'},
+    {"prompt", required_argument, NULL, 'p'},
+    {"file", required_argument, NULL, 'f'},
+    {"tokens", required_argument, NULL, 'n'},
+    {"context", required_argument, NULL, 'c'},
+    {"batch", required_argument, NULL, 'b'},
+    {"seed", required_argument, NULL, 's'},
+    {"temp", required_argument, NULL, TEMP},
+    {"top-k", required_argument, NULL, TOP_K},
+    {"top-p", required_argument, NULL, TOP_P},
+    {"min-p", required_argument, NULL, MIN_P},
+    {"repeat-penalty", required_argument, NULL, REPEAT_PENALTY},
+    {"repeat-window", required_argument, NULL, REPEAT_WINDOW},
+    {"device", required_argument, NULL, 'd'},
+    {"cache-type", required_argument, NULL, CACHE_TYPE},
+    {"stop", required_argument, NULL, STOP},
+    {"no-echo", no_argument, NULL, NO_ECHO},
+    {"quiet", no_argument, NULL, 'q'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static bool parse_u32(const char *name, uint64_t max, uint32_t *value)
+{
+    uint64_t number;
+    if (!cli_parse_u64(&cli_run, name, optarg, 0, max, &number))
+        return false;
+    *value = (uint32_t)number;
+    return true;
+}
+
+static bool parse_number(const char *name, float max, float *value)
+{
+    return cli_parse_float(&cli_run, name, optarg, 0, max, value);
+}
+
+/* The prompt may be given once. Returns the exit code. */
+static int set_prompt(settings *s, bool literal, const char *text)
+{
+    if (s->has_prompt)
+        return cli_usage_error(&cli_run, "only one prompt can be given");
+    s->has_prompt = true;
+    bool ok = literal ? cli_prompt_literal(&s->prompt, text) : cli_prompt_file(&s->prompt, text);
+    return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* One option; returns the exit code, CLI_OK to go on. */
+static int set_option(settings *s, int id)
+{
+    bool ok = true;
+    switch (id) {
+    case 'm':
+        s->model = optarg;
+        break;
+    case 'p':
+        return set_prompt(s, true, optarg);
+    case 'f':
+        return set_prompt(s, false, optarg);
+    case 'n':
+        ok = parse_u32("-n", UINT32_MAX, &s->generate.max_tokens);
+        break;
+    case 'c':
+        ok = parse_u32("-c", UINT32_MAX, &s->session.n_ctx);
+        break;
+    case 'b':
+        ok = parse_u32("-b", UINT32_MAX, &s->session.n_batch);
+        break;
+    case 's':
+        s->has_seed = true;
+        ok = cli_parse_u64(&cli_run, "-s", optarg, 0, UINT64_MAX, &s->sampling.seed);
+        break;
+    case TEMP:
+        ok = parse_number("--temp", 100, &s->sampling.temperature);
+        break;
+    case TOP_K:
+        ok = parse_u32("--top-k", UINT32_MAX, &s->sampling.top_k);
+        break;
+    case TOP_P:
+        ok = parse_number("--top-p", 1, &s->sampling.top_p);
+        break;
+    case MIN_P:
+        ok = parse_number("--min-p", 1, &s->sampling.min_p);
+        break;
+    case REPEAT_PENALTY:
+        ok = cli_parse_float(&cli_run, "--repeat-penalty", optarg, 0.01f, 100,
+                             &s->sampling.repeat_penalty);
+        break;
+    case REPEAT_WINDOW:
+        ok = parse_u32("--repeat-window", UINT32_MAX, &s->sampling.repeat_window);
+        break;
+    case 'd':
+        s->device = optarg;
+        break;
+    case CACHE_TYPE:
+        s->session.cache_type = lp_dtype_by_name(optarg);
+        if (s->session.cache_type != LP_F16 && s->session.cache_type != LP_F32)
+            return cli_usage_error(&cli_run, "--cache-type is f16 or f32, not \"%s\"", optarg);
+        break;
+    case STOP:
+        if (s->generate.n_stop == MAX_STOPS)
+            return cli_usage_error(&cli_run, "at most %d --stop can be given", MAX_STOPS);
+        if (!*optarg)
+            return cli_usage_error(&cli_run, "--stop wants a text that is not empty");
+        s->stops[s->generate.n_stop++] = optarg;
+        break;
+    case NO_ECHO:
+        s->no_echo = true;
+        break;
+    case 'q':
+        s->quiet = true;
+        break;
+    default: /* 'v': getopt returns nothing else */
+        s->verbose++;
+    }
+    return ok ? CLI_OK : CLI_USAGE;
+}
+
+/* Returns the exit code, CLI_OK to go on; *end: the command ends here (--help). */
+static int parse(settings *s, int argc, char **argv, bool *end)
+{
+    cli_options options = {&cli_run, "m:p:f:n:c:b:s:d:qv", long_options, argc, argv, 0};
+    for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
+        if (id == CLI_END_NOW) {
+            *end = true;
+            return options.exit_code;
+        }
+        int code = set_option(s, id);
+        if (code != CLI_OK)
+            return code;
+    }
+    for (; optind < argc; optind++) {
+        if (strcmp(argv[optind], "-") != 0)
+            return cli_usage_error(&cli_run, "\"%s\" is not an option; a prompt is given with -p",
+                                   argv[optind]);
+        int code = set_prompt(s, false, "-");
+        if (code != CLI_OK)
+            return code;
+    }
+    if (!s->has_prompt && !cli_prompt_ask(&s->prompt))
+        return CLI_FAILED;
+    if (!s->has_seed) /* another text every time; it is printed, so it can be had again */
+        s->sampling.seed = ((uint64_t)time(NULL) * 1000003u + (uint64_t)getpid()) % 1000000u;
+    return CLI_OK;
+}
+
+static int write_text(void *user, const char *text, size_t bytes)
+{
+    (void)user;
+    return !cli_write(text, bytes) || cli_stop_signal();
+}
+
+static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
+{
+    char count[27];
+    double decode = g->seconds - g->first_token_seconds;
+    fprintf(stderr, "lapilli: %s tokens", cli_count(g->n_tokens, count));
+    if (g->n_tokens > 1 && decode > 0)
+        fprintf(stderr, ", %.1f tokens/s", (g->n_tokens - 1) / decode);
+    if (g->n_tokens > 0)
+        fprintf(stderr, "; first after %.2f s (prompt: %s tokens)", g->first_token_seconds,
+                cli_count(g->n_prompt, count));
+    fprintf(stderr, "; ended: %s", lp_ending_text(g->ending));
+    if (sampled)
+        fprintf(stderr, "; seed %llu", (unsigned long long)seed);
+    fputc('\n', stderr);
+}
+
+static void print_device(const lp_devices *devices, size_t index, const char *reason,
+                         const lp_model *model)
+{
+    const lp_device_info *d = lp_devices_info(devices, index);
+    fprintf(stderr, "lapilli: %s on %s (%s): %s", lp_model_title(model), d->name, d->id, reason);
+    if (strcmp(d->type, "host") == 0 && *lp_devices_vulkan_problem(devices))
+        fprintf(stderr, " (%s)", lp_devices_vulkan_problem(devices));
+    fputc('\n', stderr);
+}
+
+/* Everything after the session is there. */
+static int generate(lp_context *ctx, lp_session *session, const settings *s)
+{
+    lp_generation g = {0};
+    lp_status status = lp_session_feed_text(session, s->prompt.text ? s->prompt.text : "",
+                                            s->prompt.bytes, LP_FEED_PROMPT);
+    if (status == LP_OK && lp_session_n_tokens(session) == 0) {
+        cli_error("the prompt is empty, and this model has no token that begins a text");
+        return CLI_FAILED;
+    }
+    if (status == LP_OK)
+        status = lp_session_sampling(session, &s->sampling);
+    if (status != LP_OK)
+        return cli_failed(ctx, status);
+    if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
+        return CLI_FAILED; /* cli_finish() tells why */
+    status = lp_session_generate(session, &s->generate, &g);
+    cli_write("\n", 1);
+    if (status != LP_OK)
+        return cli_failed(ctx, status);
+    if (!s->quiet)
+        print_summary(&g, s->sampling.seed, s->sampling.temperature > 0);
+    return CLI_OK;
+}
+
+static int run_model(settings *s)
+{
+    char *shipped = NULL, *cache = NULL;
+    lp_devices *devices = NULL;
+    lp_model *model = NULL;
+    lp_session *session = NULL;
+    size_t index = 0;
+    const char *reason = "";
+    int code = CLI_FAILED;
+    cli_progress progress = CLI_PROGRESS("loading");
+
+    lp_context *ctx = cli_context(s->verbose);
+    if (!ctx)
+        return CLI_FAILED;
+    if (!s->model && !(s->model = shipped = cli_default_model()))
+        goto cleanup;
+    lp_status status = lp_model_open(ctx, s->model, &model);
+    if (status != LP_OK) {
+        code = cli_failed(ctx, status);
+        goto cleanup;
+    }
+    code = cli_choose_device(ctx, s->device, &devices, &index, &reason);
+    if (code != CLI_OK)
+        goto cleanup;
+    if (!s->quiet)
+        print_device(devices, index, reason, model);
+    s->session.cache_folder = cache = cli_cache_folder();
+    s->session.progress = cli_show_progress;
+    s->session.progress_user = &progress;
+    status = lp_session_create(devices, index, model, &s->session, &session);
+    cli_clear_progress(&progress);
+    code = status == LP_OK ? generate(ctx, session, s) : cli_failed(ctx, status);
+cleanup:
+    lp_session_destroy(session);
+    lp_model_destroy(model);
+    lp_devices_destroy(devices);
+    lp_context_destroy(ctx);
+    free(shipped);
+    free(cache);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    settings s = {.sampling = LP_SAMPLING_DEFAULT,
+                  .session = LP_SESSION_DEFAULT,
+                  .generate = {.max_tokens = 256, .on_text = write_text}};
+    s.generate.stop = s.stops;
+    bool end = false;
+    int code = parse(&s, argc, argv, &end);
+    if (code == CLI_OK && !end)
+        code = cli_stop_signal() ? CLI_FAILED : run_model(&s);
+    free(s.prompt.text);
+    return code;
+}
+
+const cli_command cli_run = {
+    .name = "run",
+    .summary = "continue a text",
+    .usage = "[OPTION]... [-p PROMPT | -f FILE | -]",
+    .help =
+        "Continues a text. Prompt and continuation go to standard output, everything else to\n"
+        "standard error. Ends when the model ends the text, after -n tokens, at a stop string,\n"
+        "when the context is full, or at Ctrl-C (exit code 130).\n"
+        "\n"
+        "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
+        "                        ships with lapilli\n"
+        "  -p, --prompt=PROMPT   the text's beginning\n"
+        "  -f, --file=FILE       the beginning is in a file (one newline at its end is dropped)\n"
+        "  -                     the beginning comes from standard input\n"
+        "                        (none of these: asked for on a terminal, else empty)\n"
+        "  -n, --tokens=N        at most N tokens (default 256; 0: until the text ends)\n"
+        "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
+        "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
+        "  -s, --seed=SEED       same seed, same text (default: another one every time)\n"
+        "      --temp=T          temperature; 0: always the likeliest token (default 0.8)\n"
+        "      --top-k=K         only the K likeliest tokens (default 40; 0: all)\n"
+        "      --top-p=P         only the likeliest that together have probability P\n"
+        "                        (default 0.95; 1: all)\n"
+        "      --min-p=P         only those at least P times as likely as the likeliest\n"
+        "                        (default 0.05; 0: all)\n"
+        "      --repeat-penalty=R  makes tokens of the latest text less likely (default 1: off)\n"
+        "      --repeat-window=N   how many tokens that looks at (default 64)\n"
+        "      --stop=TEXT       ends before this text; up to 16 times\n"
+        "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
+        "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+        "      --no-echo         only the continuation, not the prompt\n"
+        "  -q, --quiet           nothing but the text and errors\n"
+        "  -v, --verbose         say more; twice: everything\n"
+        "  -h, --help            this text\n",
+    .run = run,
+};
