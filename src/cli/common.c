@@ -151,7 +151,9 @@ void cli_prepare(void)
      * writing (EPIPE), not a sudden death with work on the device. */
     struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&stop.sa_mask);
-    sigaction(SIGINT, &stop, NULL);
+    struct sigaction inherited;
+    if (sigaction(SIGINT, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
+        sigaction(SIGINT, &stop, NULL); /* ignored in background jobs: so it stays */
     sigaction(SIGTERM, &stop, NULL);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);

@@ -1,0 +1,221 @@
+#!/usr/bin/env bash
+# The command as a user or a script sees it: usage errors, help, broken files of each kind, empty and
+# long prompts, streams that are closed or full, interruption, JSON that parses. LAPILLI is the
+# command; models are made by `lapilli synth`.
+set -u
+
+out=$(mktemp -d "${TMPDIR:-/tmp}/lapilli-cli-XXXXXX")
+trap 'rm -rf "$out"' EXIT
+failures=0
+
+fail() # MESSAGE
+{
+    echo "FAILED: $1"
+    sed 's/^/    stdout: /' "$out/stdout" | head -n 5
+    sed 's/^/    stderr: /' "$out/stderr" | head -n 5
+    failures=$((failures + 1))
+}
+
+# expect CODE STDERR-PATTERN ARGUMENT...: runs the command without a terminal. The pattern (of grep
+# -E, "" for anything) must be found in stderr.
+expect()
+{
+    local code=$1 pattern=$2 got
+    shift 2
+    "$LAPILLI" "$@" > "$out/stdout" 2> "$out/stderr" < /dev/null
+    got=$?
+    if [ $got -ne "$code" ]; then
+        fail "exit code $got instead of $code: lapilli $*"
+    elif [ -n "$pattern" ] && ! grep -Eq "$pattern" "$out/stderr"; then
+        fail "stderr lacks \"$pattern\": lapilli $*"
+    elif [ "$code" -eq 2 ] && [ -s "$out/stdout" ]; then
+        fail "a usage error must leave stdout empty: lapilli $*"
+    fi
+}
+
+# The same, and stderr must be exactly one line.
+expect_line()
+{
+    expect "$@"
+    [ "$(wc -l < "$out/stderr")" -eq 1 ] || fail "not one line: lapilli ${*:3}"
+}
+
+stdout_has() # PATTERN
+{
+    grep -Eq -- "$1" "$out/stdout" || fail "stdout lacks \"$1\""
+}
+
+# --- Usage ---------------------------------------------------------------------------------------
+expect 2 "^Usage: lapilli COMMAND"
+expect 0 "" --help
+stdout_has "^Usage: lapilli COMMAND"
+stdout_has "Exit codes: 0 success; 1 failure"
+expect 0 "" --version
+stdout_has "^lapilli [0-9]+\.[0-9]+\.[0-9]+$"
+expect_line 2 'there is no command "frobnicate"; see lapilli --help' frobnicate
+for command in run devices inspect bench synth; do
+    expect 0 "" $command --help
+    stdout_has "^Usage: lapilli $command "
+    expect 0 "" help $command
+    stdout_has "^Usage: lapilli $command "
+    expect_line 2 "^lapilli $command: there is no option --frobnicate" $command --frobnicate
+    expect_line 2 "^lapilli $command: there is no option -Z; see lapilli $command --help" $command -Z
+done
+expect_line 2 '^lapilli run: -n needs an argument' run -n
+expect_line 2 '^lapilli run: -n wants a whole number from 0 to 4,294,967,295, not "x"' run -n x
+expect_line 2 'not "-1"' run -n -1
+expect_line 2 'not " 1"' run -n " 1"
+expect_line 2 'not "1e3"' run -n 1e3
+expect_line 2 'not "4294967296"' run -n 4294967296
+expect_line 2 'not "99999999999999999999999"' run -s 99999999999999999999999
+expect_line 2 '^lapilli run: --temp wants a number from 0 to 100, not "nan"' run --temp nan
+expect_line 2 'not "-0.5"' run --temp=-0.5
+expect_line 2 'not "1.5"' run --top-p 1.5
+expect_line 2 '^lapilli run: --cache-type is f16 or f32, not "q4_0"' run --cache-type q4_0
+expect_line 2 '^lapilli run: only one prompt can be given' run -p a -p b
+expect_line 2 '^lapilli run: "hello" is not an option; a prompt is given with -p' run hello
+expect_line 2 '^lapilli run: --stop wants a text that is not empty' run --stop ""
+expect_line 2 'takes no argument' run --quiet=yes
+expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 0' inspect
+expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 2' inspect a b
+expect_line 2 '^lapilli devices: nothing is expected' devices x
+expect_line 2 '^lapilli bench: -p 0 -n 0 leaves nothing to measure' bench -p 0 -n 0
+expect_line 2 '^lapilli bench: -r wants a whole number from 1 to 1,000, not "0"' bench -r 0
+expect_line 2 '^lapilli synth: one SHAPE is expected, not 0' synth -o "$out/x"
+expect_line 2 '^lapilli synth: -o FILE is missing' synth gpt2
+expect_line 2 '^lapilli synth: --type is F32, F16, BF16, Q8_0 or Q4_0, not "Q3"' synth gpt2 -t Q3
+
+# --- synth and inspect ---------------------------------------------------------------------------
+expect 0 "" synth --list
+stdout_has "^llama-15m  .*dim 288, 6 layers"
+expect_line 1 '^lapilli: no shape is called gpt9; there are ' synth gpt9 -o "$out/x"
+expect_line 1 '^lapilli: /nonexistent/x: No such file or directory' synth gpt2 -o /nonexistent/x
+for shape in tiny-gpt2 tiny-llama tiny-llama3; do
+    expect 0 "" synth $shape -t q8_0 -o "$out/$shape.gguf"
+    expect 0 "" inspect --metadata "$out/$shape.gguf"
+    stdout_has "^  token_embd.weight +Q8_0 +\[[0-9]+, 64\] "
+    stdout_has "^  general.name +\"$shape random\""
+    stdout_has "[0-9] tensors, [0-9,]+ parameters, [0-9,]+ bytes \("
+    expect 0 "" inspect --json "$out/$shape.gguf"
+    stdout_has '"general.name": "'$shape' random"'
+    stdout_has '"embedding_length": 64'
+done
+model=$out/tiny-llama.gguf
+expect 0 "" synth tiny-llama -t f32 -s 5 -o "$out/a.gguf"
+expect 0 "" synth tiny-llama -t f32 -s 5 -o "$out/b.gguf"
+cmp -s "$out/a.gguf" "$out/b.gguf" || fail "the same seed gave another file"
+
+# --- Broken files --------------------------------------------------------------------------------
+size=$(stat -c %s "$model")
+head -c $((size - 40)) "$model" > "$out/cut.gguf"
+head -c 700 "$model" > "$out/header.gguf"
+printf 'GGUF\003\000\000\000\377\377\377\377\377\377\377\377\000\000\000\000\000\000\000\000' \
+    > "$out/absurd.gguf"
+printf 'PK\003\004 not a model' > "$out/zip.gguf"
+: > "$out/empty.gguf"
+mkdir "$out/folder" "$out/badjson"
+echo '{"model_type": "llama",' > "$out/badjson/config.json"
+for how in "run -p x -m" inspect "bench -m"; do
+    # shellcheck disable=SC2086 # the subcommand and its options
+    {
+        expect_line 1 "^lapilli: $out/cut.gguf: tensor .*: [0-9,]+ bytes expected, file ends after" \
+            $how "$out/cut.gguf"
+        expect_line 1 "^lapilli: $out/header.gguf: metadata key " $how "$out/header.gguf"
+        expect_line 1 "^lapilli: $out/absurd.gguf: .* tensors do not fit" $how "$out/absurd.gguf"
+        expect_line 1 "^lapilli: $out/zip.gguf: not a GGUF file" $how "$out/zip.gguf"
+        expect_line 1 "^lapilli: $out/empty.gguf: not a GGUF file" $how "$out/empty.gguf"
+        expect_line 1 "^lapilli: $out/folder/config.json: No such file" $how "$out/folder"
+        expect_line 1 "^lapilli: $out/badjson/config.json: JSON: " $how "$out/badjson"
+        expect_line 1 "^lapilli: $out/none.gguf: No such file or directory" $how "$out/none.gguf"
+        expect_line 1 "^lapilli: /dev/null: a device or pipe" $how /dev/null
+    }
+done
+
+# --- devices -------------------------------------------------------------------------------------
+expect 0 "" devices
+stdout_has "^cpu: .* \| host \| "
+stdout_has "^chosen: .*\("
+expect 0 "" devices --json
+stdout_has '"id": "cpu"'
+stdout_has '"chosen": '
+expect 1 '^lapilli: no device "quantum"; there are: .*cpu' devices --device quantum
+
+# --- run -----------------------------------------------------------------------------------------
+expect 0 "^lapilli: llama .* on CPU \(cpu\): asked for" \
+    run -m "$model" --device cpu -p "ba be" -n 8 --temp 0
+stdout_has "^ba be"
+grep -Eq "^lapilli: 8 tokens.*; ended: as many tokens as asked for$" "$out/stderr" ||
+    fail "no summary"
+cp "$out/stdout" "$out/first"
+expect 0 "" run -m "$model" --device cpu -p "ba be" -n 8 --temp 0 --no-echo -q
+[ ! -s "$out/stderr" ] || fail "--quiet was not quiet"
+[ "$(cat "$out/first")" = "ba be$(cat "$out/stdout")" ] || fail "--no-echo changed the text"
+for seed in 1 2; do
+    for again in a b; do
+        expect 0 "; seed $seed$" run -m "$model" -d cpu -p "ba" -n 20 --temp 1.5 -s $seed
+        cp "$out/stdout" "$out/seed-$seed-$again"
+    done
+    cmp -s "$out/seed-$seed-a" "$out/seed-$seed-b" || fail "seed $seed gave two texts"
+done
+cmp -s "$out/seed-1-a" "$out/seed-2-a" && fail "two seeds gave one text"
+printf 'ba be\n' > "$out/prompt"
+expect 0 "" run -m "$model" -d cpu -f "$out/prompt" -n 8 --temp 0
+cmp -s "$out/first" "$out/stdout" || fail "-f gave another text than -p"
+"$LAPILLI" run -m "$model" -d cpu -n 8 --temp 0 - < "$out/prompt" > "$out/stdout" 2> "$out/stderr"
+cmp -s "$out/first" "$out/stdout" || fail "- gave another text than -p"
+expect 0 "" run -m "$model" -d cpu -p "" -n 4 # begins with BOS
+expect 0 "" run -m "$model" -d cpu -n 4      # no terminal: not asked
+expect_line 1 "^lapilli: the prompt is empty" run -q -m "$out/tiny-gpt2.gguf" -d cpu -p "" -n 4
+expect_line 1 "^lapilli: $out/nowhere: No such file" run -m "$model" -f "$out/nowhere"
+expect_line 1 '^lapilli: no device "quantum"' run -m "$model" -p x -d quantum
+expect 0 "ended: the context is full|ended: the model ended the text" \
+    run -m "$model" -d cpu -p "ba" -n 4294967295 -c 32 -s 1
+head -c 20000 /dev/zero | tr '\0' 'x' > "$out/long"
+expect 1 "context" run -q -m "$model" -d cpu -f "$out/long" -n 4
+[ "$(wc -l < "$out/stderr")" -eq 1 ] || fail "a prompt longer than the context: not one line"
+head -c 3000 /dev/urandom > "$out/noise" # any bytes are a prompt
+expect 1 "context" run -q -m "$model" -d cpu -c 64 -f "$out/noise" -n 4
+expect 0 "" run -m "$model" -d cpu -p "$(printf 'ba\377\300be')" -n 4
+
+# --- bench ---------------------------------------------------------------------------------------
+expect 0 "" bench -m "$model" -d cpu -p 16 -n 4 -r 2
+stdout_has "^\| llama .* \| +pp16 \| +[0-9.]+ ± [0-9.]+ \|$"
+stdout_has "^\| llama .* \| +tg4 \| "
+expect 0 "" bench -m "$model" -d cpu -p 16 -n 0 -r 2 --json
+stdout_has '"test": "pp16"'
+stdout_has '"quantisation": "Q8_0"'
+expect_line 1 "do not fit into the model's context of 256" bench -m "$model" -d cpu -p 1000
+
+# --- Streams and signals -------------------------------------------------------------------------
+"$LAPILLI" inspect "$model" > /dev/full 2> "$out/stderr"
+[ $? -eq 1 ] && grep -q "^lapilli: standard output: No space left on device" "$out/stderr" ||
+    fail "a full disk was not noticed (inspect)"
+"$LAPILLI" run -q -m "$model" -d cpu -p ba -n 8 > /dev/full 2> "$out/stderr"
+[ $? -eq 1 ] && grep -q "^lapilli: standard output: No space left" "$out/stderr" ||
+    fail "a full disk was not noticed (run)"
+"$LAPILLI" --version >&- 2> "$out/stderr"
+[ $? -eq 1 ] && grep -q "^lapilli: standard output: Bad file descriptor" "$out/stderr" ||
+    fail "a closed stdout was not noticed"
+{
+    "$LAPILLI" run -q -m "$model" -d cpu -p ba -n 0 2> "$out/stderr"
+    echo $? > "$out/code"
+} | head -c 1 > /dev/null
+[ "$(cat "$out/code")" -eq 141 ] && [ ! -s "$out/stderr" ] ||
+    fail "a reader that goes: exit code $(cat "$out/code")"
+"$LAPILLI" synth llama-110m -t f32 -o "$out/big.gguf" > "$out/stdout" 2> "$out/stderr" &
+pid=$!
+sleep 0.3
+kill -TERM $pid # (a shell without job control makes its children deaf to INT)
+wait $pid
+code=$?
+[ $code -eq 143 ] || [ $code -eq 0 ] || fail "exit code $code after SIGTERM"
+[ $code -eq 0 ] || [ -z "$(ls "$out" | grep big)" ] || fail "an interrupted file was left behind"
+
+expect 0 "" synth llama-15m -t q4_0 -o "$out/15m.gguf"
+timeout --preserve-status -s INT 1 "$LAPILLI" run -q -m "$out/15m.gguf" -d cpu -p ba -n 0 --temp 0 \
+    > "$out/stdout" 2> "$out/stderr"
+code=$?
+[ $code -eq 130 ] && [ ! -s "$out/stderr" ] || fail "exit code $code after Ctrl-C"
+
+[ $failures -eq 0 ] && echo "all passed"
+exit $((failures > 0))
