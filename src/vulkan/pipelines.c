@@ -116,6 +116,7 @@ void lp_vk_pipelines_end(vulkan_backend *vb)
 static lp_status create_pipeline(vulkan_backend *vb, const lp_dispatch *d, VkPipeline *pipeline)
 {
     const lp_caps *caps = &vb->gpu->facts.caps;
+    lp_log(vb->base.ctx, LP_LOG_DEBUG, "compiling %s", d->kernel->name);
     VkShaderModule module;
     VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
                                      .codeSize = d->kernel->spirv_bytes,
