@@ -1,0 +1,474 @@
+/* Tokenizers against ids from other libraries: the small fixtures of fixtures/tokenizer (made by
+ * its make.py with Hugging Face's tokenizers and SentencePiece), and where they are at hand the
+ * real vocabularies of ../shared with llama.cpp's ids. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "text/tokenizer.h"
+
+#define FIXTURES LAPILLI_TEST_FIXTURES "/tokenizer/"
+#define SHARED   LAPILLI_TEST_FIXTURES "/../../../shared/tokenizers/"
+#define ALL      (LP_TOKENIZE_ADD_SPECIAL | LP_TOKENIZE_PARSE_SPECIAL)
+
+static lp_context ctx;
+
+static const char *const fixtures[] = {"gpt2",      "llama3",      "qwen2",      "llama2",
+                                       "gpt2.gguf", "llama3.gguf", "qwen2.gguf", "spm.gguf"};
+#define N_FIXTURES (sizeof fixtures / sizeof fixtures[0])
+
+static void ok(lp_status status)
+{
+    if (status != LP_OK)
+        fail_msg("%s: %s", lp_status_text(status), ctx.message);
+}
+
+static lp_tokenizer *open_path(const char *path)
+{
+    lp_tokenizer *tokenizer = NULL;
+    if (lp_path_is_folder(path)) {
+        ok(lp_tokenizer_from_folder(&ctx, path, &tokenizer));
+        return tokenizer;
+    }
+    lp_weights *weights = lp_weights_create();
+    lp_gguf *gguf = NULL;
+    assert_non_null(weights);
+    ok(lp_gguf_open(&ctx, path, weights, &gguf));
+    ok(lp_tokenizer_from_gguf(&ctx, gguf, &tokenizer));
+    lp_gguf_destroy(gguf); /* the tokenizer keeps nothing of the file */
+    lp_weights_destroy(weights);
+    return tokenizer;
+}
+
+static lp_tokenizer *open_fixture(const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, FIXTURES "%s", name);
+    return open_path(path);
+}
+
+static int32_t id_of(const lp_tokenizer *tokenizer, const char *text)
+{
+    for (uint32_t i = 0; i < lp_tokenizer_size(tokenizer); i++) {
+        const char *spelling;
+        size_t n;
+        ok(lp_token_text(&ctx, tokenizer, (int32_t)i, &spelling, &n));
+        if (n == strlen(text) && memcmp(spelling, text, n) == 0)
+            return (int32_t)i;
+    }
+    fail_msg("no token %s", text);
+    return -1;
+}
+
+/* Fails with the place of the first difference. */
+static void check_ids(const char *name, size_t index, const lp_tokenizer *tokenizer,
+                      const char *text, size_t bytes, unsigned flags, const int32_t *want,
+                      size_t n_want)
+{
+    int32_t *ids;
+    size_t n;
+    ok(lp_tokenize(&ctx, tokenizer, text, bytes, flags, &ids, &n));
+    assert_non_null(ids);
+    for (size_t i = 0; i < n || i < n_want; i++)
+        if (i >= n || i >= n_want || ids[i] != want[i])
+            fail_msg("%s, text %zu: %zu ids, expected %zu; the first difference is at %zu", name,
+                     index, n, n_want, i);
+    free(ids);
+}
+
+static int32_t *id_array(yyjson_val *list)
+{
+    int32_t *ids = calloc(yyjson_arr_size(list) + 1, sizeof *ids);
+    yyjson_val *item;
+    size_t i, n;
+    assert_non_null(ids);
+    yyjson_arr_foreach(list, i, n, item) ids[i] = (int32_t)yyjson_get_int(item);
+    return ids;
+}
+
+static size_t from_hex(const char *hex, char *bytes)
+{
+    size_t n = strlen(hex) / 2;
+    for (size_t i = 0; i < n; i++) {
+        char pair[3] = {hex[2 * i], hex[2 * i + 1], 0};
+        bytes[i] = (char)strtoul(pair, NULL, 16);
+    }
+    return n;
+}
+
+static yyjson_doc *open_cases(void)
+{
+    yyjson_doc *doc = NULL;
+    ok(lp_json_open(&ctx, FIXTURES "cases.json", &doc));
+    return doc;
+}
+
+static void gives_the_ids_of_other_libraries(void **state)
+{
+    (void)state;
+    yyjson_doc *doc = open_cases();
+    yyjson_val *root = yyjson_doc_get_root(doc), *text;
+    size_t i, n, n_checked = 0;
+    for (size_t f = 0; f < N_FIXTURES; f++) {
+        lp_tokenizer *tokenizer = open_fixture(fixtures[f]);
+        yyjson_val *ids = yyjson_obj_get(yyjson_obj_get(root, "ids"), fixtures[f]);
+        yyjson_val *broken = yyjson_obj_get(yyjson_obj_get(root, "broken_ids"), fixtures[f]);
+        yyjson_arr_foreach(yyjson_obj_get(root, "texts"), i, n, text)
+        {
+            yyjson_val *list = yyjson_arr_get(ids, i);
+            int32_t *want = id_array(list);
+            assert_true(yyjson_is_arr(list));
+            check_ids(fixtures[f], i, tokenizer, yyjson_get_str(text), yyjson_get_len(text), ALL,
+                      want, yyjson_arr_size(list));
+            n_checked += yyjson_arr_size(list);
+            free(want);
+        }
+        yyjson_arr_foreach(yyjson_obj_get(root, "broken"), i, n, text)
+        {
+            yyjson_val *list = yyjson_arr_get(broken, i);
+            int32_t *want = id_array(list);
+            char bytes[64];
+            assert_true(yyjson_is_arr(list) && yyjson_get_len(text) <= 128);
+            size_t n_bytes = from_hex(yyjson_get_str(text), bytes);
+            check_ids(fixtures[f], i, tokenizer, bytes, n_bytes, ALL, want, yyjson_arr_size(list));
+            n_checked += yyjson_arr_size(list);
+            free(want);
+        }
+        lp_tokenizer_destroy(tokenizer);
+    }
+    assert_true(n_checked > 7000);
+    yyjson_doc_free(doc);
+}
+
+/* Bytes of the ids, without the space that the tokenizer put in front. */
+static char *decode_all(const lp_tokenizer *tokenizer, const int32_t *ids, size_t n, size_t *bytes)
+{
+    char *text = NULL;
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *piece;
+        size_t k;
+        ok(lp_detokenize(&ctx, tokenizer, ids[i], &piece, &k));
+        text = realloc(text, at + k + 1);
+        assert_non_null(text);
+        memcpy(text + at, piece, k);
+        at += k;
+    }
+    if (lp_tokenizer_special(tokenizer).space_prefix && at > 0) {
+        assert_int_equal(text[0], ' ');
+        memmove(text, text + 1, --at);
+    }
+    *bytes = at;
+    return text;
+}
+
+static void check_round_trip(const lp_tokenizer *tokenizer, const char *text, size_t bytes)
+{
+    int32_t *ids;
+    size_t n, n_back;
+    ok(lp_tokenize(&ctx, tokenizer, text, bytes, 0, &ids, &n));
+    char *back = decode_all(tokenizer, ids, n, &n_back);
+    assert_int_equal(n_back, bytes);
+    if (bytes > 0)
+        assert_memory_equal(back, text, bytes);
+    free(back);
+    free(ids);
+}
+
+/* Without PARSE_SPECIAL every text comes back, special tokens' names and broken bytes included.
+ * (Not where text is composed first, or where U+2581 itself stands for a space.) */
+static void decodes_to_the_same_bytes(void **state)
+{
+    (void)state;
+    yyjson_doc *doc = open_cases();
+    yyjson_val *root = yyjson_doc_get_root(doc), *text;
+    size_t i, n;
+    for (size_t f = 0; f < N_FIXTURES; f++) {
+        lp_tokenizer *tokenizer = open_fixture(fixtures[f]);
+        yyjson_arr_foreach(yyjson_obj_get(root, "texts"), i, n,
+                           text) if (strcmp(fixtures[f], "qwen2") != 0 &&
+                                     !strstr(yyjson_get_str(text), "\xe2\x96\x81"))
+            check_round_trip(tokenizer, yyjson_get_str(text), yyjson_get_len(text));
+        yyjson_arr_foreach(yyjson_obj_get(root, "broken"), i, n, text)
+        {
+            char bytes[64];
+            size_t n_bytes = from_hex(yyjson_get_str(text), bytes);
+            check_round_trip(tokenizer, bytes, n_bytes);
+        }
+        for (int b = 0; b < 256; b++) {
+            char byte = (char)b;
+            check_round_trip(tokenizer, &byte, 1);
+        }
+        lp_tokenizer_destroy(tokenizer);
+    }
+    yyjson_doc_free(doc);
+}
+
+static void names_of_special_tokens_are_text_unless_asked_for(void **state)
+{
+    (void)state;
+    static const char text[] = "<|im_start|>a<tool><|im_end|>";
+    lp_tokenizer *tokenizer = open_fixture("qwen2");
+    int32_t start = id_of(tokenizer, "<|im_start|>"), end = id_of(tokenizer, "<|im_end|>");
+    int32_t tool = id_of(tokenizer, "<tool>"), a = id_of(tokenizer, "a"), *ids;
+    size_t n, n_tools = 0;
+    const int32_t want[] = {start, a, tool, end};
+    check_ids("qwen2", 0, tokenizer, text, strlen(text), ALL, want, 4);
+    ok(lp_tokenize(&ctx, tokenizer, text, strlen(text), LP_TOKENIZE_ADD_SPECIAL, &ids, &n));
+    for (size_t i = 0; i < n; i++) {
+        assert_true(ids[i] != start && ids[i] != end);
+        n_tools += ids[i] == tool; /* no control token: always recognised */
+    }
+    assert_int_equal(n_tools, 1);
+    free(ids);
+    lp_tokenizer_destroy(tokenizer);
+}
+
+static void knows_special_tokens(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fixture, *kind, *bos, *eos, *end, *no_end;
+        bool add_bos, space_prefix;
+    } rows[] = {
+        {"gpt2", "BPE (byte-level)", "<|endoftext|>", "<|endoftext|>", "<|im_end|>", "<|im_start|>",
+         false, false},
+        {"llama3", "BPE (byte-level)", "<|begin|>", "<|im_end|>", "<|endoftext|>", "<|begin|>",
+         true, false},
+        {"qwen2", "BPE (byte-level)", NULL, "<|im_end|>", "<|endoftext|>", "<tool>", false, false},
+        {"llama2", "BPE (byte fallback)", "<s>", "</s>", "</s>", "<s>", true, true},
+        {"gpt2.gguf", "gpt2 (byte-level BPE, gpt-2)", "<|endoftext|>", "<|endoftext|>",
+         "<|im_end|>", "<|im_start|>", false, false},
+        {"llama3.gguf", "gpt2 (byte-level BPE, llama-bpe)", "<|begin|>", "<|im_end|>",
+         "<|endoftext|>", "<|begin|>", true, false},
+        {"qwen2.gguf", "gpt2 (byte-level BPE, qwen2)", NULL, "<|im_end|>", "<|endoftext|>", "a",
+         false, false},
+        {"spm.gguf", "llama (SentencePiece BPE)", "<s>", "</s>", "</s>", "<unk>", true, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        lp_tokenizer *t = open_fixture(rows[i].fixture);
+        lp_special_tokens special = lp_tokenizer_special(t);
+        const char *bytes;
+        size_t n;
+        assert_string_equal(lp_tokenizer_kind(t), rows[i].kind);
+        assert_int_equal(special.bos, rows[i].bos ? id_of(t, rows[i].bos) : -1);
+        assert_int_equal(special.eos, id_of(t, rows[i].eos));
+        assert_int_equal(special.add_bos, rows[i].add_bos);
+        assert_false(special.add_eos);
+        assert_int_equal(special.space_prefix, rows[i].space_prefix);
+        assert_true(lp_tokenizer_is_end(t, special.eos));
+        assert_true(lp_tokenizer_is_end(t, id_of(t, rows[i].end)));
+        assert_false(lp_tokenizer_is_end(t, id_of(t, rows[i].no_end)));
+        assert_false(lp_tokenizer_is_end(t, -1));
+        assert_false(lp_tokenizer_is_end(t, (int32_t)lp_tokenizer_size(t)));
+        ok(lp_detokenize(&ctx, t, special.eos, &bytes, &n));
+        assert_int_equal(n, 0); /* control tokens are not text */
+        assert_int_equal(lp_detokenize(&ctx, t, -1, &bytes, &n), LP_E_ARG);
+        assert_int_equal(lp_detokenize(&ctx, t, (int32_t)lp_tokenizer_size(t), &bytes, &n),
+                         LP_E_ARG);
+        lp_tokenizer_destroy(t);
+    }
+}
+
+/* Long words and long runs; a quadratic merge loop would take many minutes. */
+static void long_texts_take_seconds(void **state)
+{
+    (void)state;
+    enum { BYTES = 1 << 18 };
+    static const char *const units[] = {"ab",   " ",         "\n ", "e\xcc\x81\xcc\xa3",
+                                        "\xff", "Alice was "};
+    char *text = malloc(BYTES);
+    assert_non_null(text);
+    for (size_t f = 0; f < N_FIXTURES; f++) {
+        lp_tokenizer *tokenizer = open_fixture(fixtures[f]);
+        for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
+            size_t unit = strlen(units[u]), n, bytes = BYTES / unit * unit;
+            for (size_t i = 0; i < bytes; i++)
+                text[i] = units[u][i % unit];
+            int32_t *ids;
+            ok(lp_tokenize(&ctx, tokenizer, text, bytes, 0, &ids, &n));
+            assert_true(n > bytes / 40 && n <= bytes + 1);
+            free(ids);
+        }
+        lp_tokenizer_destroy(tokenizer);
+    }
+    /* marks in an order that normalising must turn round, in one run */
+    lp_tokenizer *tokenizer = open_fixture("qwen2");
+    for (size_t i = 0; i < BYTES / 4; i++)
+        memcpy(text + 4 * i, "\xcc\x81\xcc\xa3", 4);
+    int32_t *ids;
+    size_t n;
+    ok(lp_tokenize(&ctx, tokenizer, text, BYTES, 0, &ids, &n));
+    assert_true(n > 0);
+    free(ids);
+    lp_tokenizer_destroy(tokenizer);
+    free(text);
+}
+
+/* --- ../shared: real vocabularies --------------------------------------------------------------
+ */
+
+static char *read_text(const char *path, size_t *bytes)
+{
+    lp_file file;
+    ok(lp_file_open(&ctx, path, &file));
+    char *text = malloc(file.bytes + 1);
+    assert_non_null(text);
+    memcpy(text, file.data, file.bytes);
+    text[file.bytes] = 0;
+    *bytes = file.bytes;
+    lp_file_close(&file);
+    return text;
+}
+
+/* Every text of NAME.inp against its line of NAME.out. */
+static void check_against_llama_cpp(const char *name, const lp_tokenizer *tokenizer)
+{
+    static const char separator[] = "\n__ggml_vocab_test__\n";
+    char path[4096];
+    size_t n_texts, n_lines;
+    snprintf(path, sizeof path, SHARED "gguf/ggml-vocab-%s.gguf.inp", name);
+    char *texts = read_text(path, &n_texts);
+    snprintf(path, sizeof path, SHARED "gguf/ggml-vocab-%s.gguf.out", name);
+    char *lines = read_text(path, &n_lines), *line = lines, *text = texts;
+    size_t index = 0;
+    for (;; index++) {
+        char *end = strstr(text, separator);
+        size_t bytes = end ? (size_t)(end - text) : n_texts - (size_t)(text - texts);
+        int32_t want[512];
+        size_t n = 0;
+        while (*line && *line != '\n') {
+            assert_true(n < 512);
+            want[n++] = (int32_t)strtol(line, &line, 10);
+            while (*line == ' ')
+                line++;
+        }
+        check_ids(name, index, tokenizer, text, bytes, 0, want, n);
+        if (!end)
+            break;
+        text = end + strlen(separator);
+        assert_int_equal(*line, '\n');
+        line++;
+    }
+    assert_true(index > 40);
+    free(texts);
+    free(lines);
+}
+
+static void need_shared(const char *file)
+{
+    if (access(file, R_OK) != 0) {
+        print_message("skipped: %s is not at hand\n",
+                      file + strlen(LAPILLI_TEST_FIXTURES "/../../"));
+        skip();
+    }
+}
+
+static void check_shared_gguf(const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, SHARED "gguf/ggml-vocab-%s.gguf", name);
+    need_shared(path);
+    lp_tokenizer *tokenizer = open_path(path);
+    check_against_llama_cpp(name, tokenizer);
+    lp_tokenizer_destroy(tokenizer);
+}
+
+#define SHARED_TEST(function, name)                                                                \
+    static void function(void **state)                                                             \
+    {                                                                                              \
+        (void)state;                                                                               \
+        check_shared_gguf(name);                                                                   \
+    }
+SHARED_TEST(shared_llama_spm, "llama-spm")
+SHARED_TEST(shared_phi_3, "phi-3")
+SHARED_TEST(shared_gpt_2, "gpt-2")
+SHARED_TEST(shared_falcon, "falcon")
+SHARED_TEST(shared_starcoder, "starcoder")
+SHARED_TEST(shared_deepseek_llm, "deepseek-llm")
+
+static void shared_gpt_2_folder(void **state)
+{
+    (void)state;
+    need_shared(SHARED "gpt2/tokenizer.json");
+    lp_tokenizer *tokenizer = open_path(SHARED "gpt2");
+    assert_int_equal(lp_tokenizer_size(tokenizer), 50257);
+    assert_true(lp_tokenizer_is_end(tokenizer, 50256));
+    check_against_llama_cpp("gpt-2", tokenizer);
+    lp_tokenizer_destroy(tokenizer);
+}
+
+/* Qwen 2's vocab.json and merges.txt, put into a tokenizer.json. */
+static void shared_qwen2(void **state)
+{
+    (void)state;
+    need_shared(SHARED "qwen2/vocab.json");
+    static const char head[] =
+        "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
+        "\"pattern\":"
+        "{\"Regex\":\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}"
+        "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
+        "\"behavior\":\"Isolated\",\"invert\":false},{\"type\":\"ByteLevel\",\"add_prefix_space\":"
+        "false,"
+        "\"use_regex\":false}]},\"model\":{\"type\":\"BPE\",\"vocab\":";
+    char folder[] = "/tmp/lapilli-test-XXXXXX", path[64];
+    size_t n_vocab, n_merges;
+    char *vocab = read_text(SHARED "qwen2/vocab.json", &n_vocab);
+    char *merges = read_text(SHARED "qwen2/merges.txt", &n_merges);
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fprintf(file, "%s%s,\"merges\":[", head, vocab);
+    bool first = true;
+    for (char *line = strtok(merges, "\n"); line; line = strtok(NULL, "\n")) {
+        if (strncmp(line, "#version", 8) == 0)
+            continue;
+        fputs(first ? "\"" : ",\"", file);
+        first = false;
+        for (const char *c = line; *c; c++) {
+            if (*c == '"' || *c == '\\')
+                fputc('\\', file);
+            fputc(*c, file);
+        }
+        fputc('"', file);
+    }
+    fputs("]}}", file);
+    assert_int_equal(fclose(file), 0);
+    free(vocab);
+    free(merges);
+    lp_tokenizer *tokenizer = open_path(folder);
+    unlink(path);
+    rmdir(folder);
+    check_against_llama_cpp("qwen2", tokenizer);
+    lp_tokenizer_destroy(tokenizer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_the_ids_of_other_libraries),
+        cmocka_unit_test(decodes_to_the_same_bytes),
+        cmocka_unit_test(names_of_special_tokens_are_text_unless_asked_for),
+        cmocka_unit_test(knows_special_tokens),
+        cmocka_unit_test(long_texts_take_seconds),
+        cmocka_unit_test(shared_llama_spm),
+        cmocka_unit_test(shared_phi_3),
+        cmocka_unit_test(shared_gpt_2),
+        cmocka_unit_test(shared_falcon),
+        cmocka_unit_test(shared_starcoder),
+        cmocka_unit_test(shared_deepseek_llm),
+        cmocka_unit_test(shared_gpt_2_folder),
+        cmocka_unit_test(shared_qwen2),
+    };
+    return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
+}
