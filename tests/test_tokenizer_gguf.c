@@ -133,17 +133,17 @@ static void reads_small_vocabularies(void **state)
 
     content bpe = {.model = "gpt2",
                    .pre = "gpt-2",
-                   .tokens = "a,b,c,ab,bc,<end>",
+                   .tokens = "a,b,c,ab,bc,<end>,<turn>",
                    .merges = "a b,b c",
-                   .types = {1, 1, 1, 1, 1, 3},
-                   .n_types = 6,
+                   .types = {1, 1, 1, 1, 1, 3, 1},
+                   .n_types = 7,
                    .bos = -1,
                    .eos = 5,
-                   .eot = 4};
+                   .eot = 6};
     assert_int_equal(read_content(&bpe, &t), LP_OK);
     check_ids(t, "abc<end>", LP_TOKENIZE_PARSE_SPECIAL, "3 2 5");
     check_ids(t, "a b", LP_TOKENIZE_ADD_SPECIAL, "0 1"); /* no token for a space: dropped */
-    assert_true(lp_tokenizer_is_end(t, 5) && lp_tokenizer_is_end(t, 4));
+    assert_true(lp_tokenizer_is_end(t, 5) && lp_tokenizer_is_end(t, 6));
     assert_false(lp_tokenizer_special(t).add_bos);
     lp_tokenizer_destroy(t);
 }
@@ -185,7 +185,7 @@ static void wrong_metadata_gives_one_line(void **state)
           .n_scores = 2,
           NONE},
          LP_E_FORMAT,
-         "score of token 1"},
+         "numbers expected"},
         {{.model = "llama", .tokens = "a,b", .n_scores = 2, .bos = 2, .eos = -1, .eot = -1},
          LP_E_FORMAT,
          KEY("bos_token_id")},

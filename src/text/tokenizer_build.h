@@ -31,7 +31,7 @@ typedef struct lp_token {
     const char *text; /* as the vocabulary spells it */
     const char *decoded;
     uint32_t bytes, decoded_bytes;
-    float score;
+    float score; /* no NaN */
     uint8_t type, flags;
 } lp_token;
 

@@ -2,7 +2,6 @@
 #include "text/tokenizer_build.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,11 +314,8 @@ lp_status lp_tokenizer_finish(lp_context *ctx, const char *where, lp_tokenizer *
     lp_vocab *vocab = &tokenizer->vocab;
     unsigned n_byte_tokens = 0;
     mark_ends(tokenizer);
-    for (uint32_t i = 0; i < vocab->n; i++) {
-        if (isnan(vocab->tokens[i].score))
-            return lp_fail(ctx, LP_E_FORMAT, "%s: the score of token %u is not a number", where, i);
+    for (uint32_t i = 0; i < vocab->n; i++)
         LP_TRY(set_decoded(ctx, where, tokenizer, &vocab->tokens[i]));
-    }
     for (unsigned b = 0; b < 256; b++) {
         char name[8];
         size_t n = 6;
