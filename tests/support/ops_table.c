@@ -171,6 +171,7 @@ ops_table *ops_table_create(void)
     ops_table *table = must(calloc(1, sizeof *table));
     table->weights = must(lp_weights_create());
     ops_table_dense(table);
+    ops_table_sequence(table);
 
     for (int i = 0; i < table->n; i++)
         build(table, &table->cases[i], (uint64_t)i);

@@ -108,6 +108,7 @@ void ops_table_destroy(ops_table *table);
 bool ops_compare(const float *expected, const float *got, uint64_t n, ops_gate gate, char *why);
 
 /* The families. */
-void ops_table_dense(ops_table *table);     /* linear, norm, embed, elementwise */
+void ops_table_dense(ops_table *table);    /* linear, norm, embed, elementwise */
+void ops_table_sequence(ops_table *table); /* rope, kv_write, attention, sample, advance */
 
 #endif
