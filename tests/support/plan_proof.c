@@ -32,7 +32,8 @@ static int compare(const void *a, const void *b)
 
 static void sort(cuts *c)
 {
-    qsort(c->at, c->n, sizeof *c->at, compare);
+    if (c->n > 0) // qsort(NULL, 0) is undefined
+        qsort(c->at, c->n, sizeof *c->at, compare);
     size_t n = 0;
     for (size_t i = 0; i < c->n; i++)
         if (n == 0 || c->at[n - 1] != c->at[i])
