@@ -138,10 +138,10 @@ double lp_act_exact(lp_act_kind kind, double x)
     switch (kind) {
     case LP_ACT_RELU:
         return x < 0 ? 0 : x;
-    case LP_ACT_GELU_ERF:
-        return 0.5 * x * (1 + erf(x * sqrt(0.5)));
-    case LP_ACT_GELU_TANH:
-        return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    case LP_ACT_GELU_ERF: /* 1 + erf(z) = erfc(-z), without cancellation */
+        return 0.5 * x * erfc(-x * sqrt(0.5));
+    case LP_ACT_GELU_TANH: /* (1 + tanh u) / 2 = 1 / (1 + exp(-2 u)), likewise */
+        return x / (1 + exp(-2 * sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
     case LP_ACT_GELU_QUICK:
         return x / (1 + exp(-1.702 * x));
     case LP_ACT_SILU:

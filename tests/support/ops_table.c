@@ -93,16 +93,18 @@ lp_tensor_id ops_weight(ops_build *c, lp_dtype dtype, lp_shape shape, ops_fill r
         abort();
     const char *name = unique(c, "weight");
     float *values = fill(c, n, rule);
-    void *data = must(malloc((size_t)bytes));
+    lp_file memory; // not malloc: loading a device gives the pages of weights back
+    if (lp_file_memory(c->b->ctx, (size_t)bytes, name, &memory) != LP_OK)
+        abort();
+    void *data = (void *)(uintptr_t)memory.data;
     lp_dtype_table[dtype].from_f32(values, data, (size_t)n);
     free(values);
-    ops_table *table = c->table;
-    table->memory = must(realloc(table->memory, (size_t)(table->n_memory + 1) * sizeof(void *)));
-    table->memory[table->n_memory++] = data;
+    if (lp_weights_own_file(c->b->ctx, c->table->weights, &memory) != LP_OK)
+        abort();
     const lp_weight weight = {
         .name = name, .dtype = dtype, .shape = shape, .data = data, .bytes = (uint64_t)bytes};
     if (c->b->status == LP_OK)
-        c->b->status = lp_weights_add(c->b->ctx, table->weights, &weight);
+        c->b->status = lp_weights_add(c->b->ctx, c->table->weights, &weight);
     return lp_weight_tensor(c->b, shape, "%s", name);
 }
 
@@ -193,9 +195,6 @@ void ops_table_destroy(ops_table *table)
     free(table->cases);
     lp_store_destroy(&table->store);
     lp_weights_destroy(table->weights);
-    for (int i = 0; i < table->n_memory; i++)
-        free(table->memory[i]);
-    free(table->memory);
     free(table);
 }
 

@@ -66,8 +66,6 @@ typedef struct ops_table {
     lp_context ctx;
     lp_store store;
     lp_weights *weights;
-    void **memory; /* of the weights */
-    int n_memory;
 } ops_table;
 
 /* ---- For the families' files --------------------------------------------------------------- */

@@ -224,7 +224,7 @@ static void elementwises(ops_table *table)
             elementwise(table, LP_OP_ADD, 0, shapes[s], view, 1);
             elementwise(table, LP_OP_MUL, 0, shapes[s], view, 1000000);
             for (int act = LP_ACT_NONE; act <= LP_ACT_SILU; act++)
-                elementwise(table, LP_OP_ACT, act, shapes[s], view, 8);
+                elementwise(table, LP_OP_ACT, act, shapes[s], view, s == 0 ? 1 : 8);
         }
     for (int act = LP_ACT_NONE; act <= LP_ACT_SILU; act++) { // zero; 1e6; nearly the largest float
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(2, 9), 0, 0);
