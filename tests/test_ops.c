@@ -9,7 +9,7 @@
 // Plans depend on the device's facts. So that a CPU implementation also tests what a GPU would run,
 // every case is planned again as for a GPU, with and without subgroup operations.
 #include "cpu/cpu_backend.h"
-#include "ops_table.h"
+#include "support/ops_table.h"
 #include "vulkan/vulkan_internal.h"
 
 #include <setjmp.h>
