@@ -45,9 +45,18 @@ static void *room(uint64_t bytes)
     return memory;
 }
 
+static void log_line(void *user, lp_log_level level, const char *line)
+{
+    (void)user;
+    if (level <= LP_LOG_WARN)
+        print_error("%s\n", line);
+}
+
 static int set_up(void **state)
 {
     (void)state;
+    device_ctx.log = log_line;
+    device_ctx.level = LP_LOG_WARN;
     const char *name = getenv("LAPILLI_TEST_DEVICE");
     table = ops_table_create();
     must(lp_cpu_backend_create(&table->ctx, false, &reference), &table->ctx);
@@ -178,7 +187,8 @@ static void declare(const image *im, uint8_t *mask, const lp_range *ranges, uint
     }
 }
 
-// Fills all bytes outside the declared reads with NaN (all bits set), and remembers everything.
+// Fills all bytes outside the declared reads with NaN (all bits set), and remembers everything. States
+// keep what is declared as written, too: an op in place (a cache) need not write all of it.
 static image *prepare_images(const ops_case *row, const lp_plan *plan, uint32_t *n_images)
 {
     image *images = room((row->graph->n_tensors + 1) * sizeof *images);
@@ -204,7 +214,7 @@ static image *prepare_images(const ops_case *row, const lp_plan *plan, uint32_t 
         }
         must(lp_vulkan_raw_read(device, im->buffer, 0, im->before, im->bytes), &device_ctx);
         for (uint64_t k = 0; k < im->bytes; k++)
-            if (!im->read[k])
+            if (!im->read[k] && (im->buffer == LP_BUFFER_ARENA || !im->written[k]))
                 im->before[k] = 0xff;
         must(lp_vulkan_raw_write(device, im->buffer, 0, im->before, im->bytes), &device_ctx);
     }
