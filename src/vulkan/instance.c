@@ -91,7 +91,9 @@ static lp_status create_instance(lp_vulkan *vulkan, bool validation)
     VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
                              .pApplicationName = "lapilli",
                              .pEngineName = "lapilli",
-                             .apiVersion = VK_API_VERSION_1_2};
+                             /* the newest that is used where a device has it: subgroup size
+                                control is core in 1.3 */
+                             .apiVersion = VK_API_VERSION_1_3};
     VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                  .pApplicationInfo = &app,
                                  .ppEnabledExtensionNames = extensions};
