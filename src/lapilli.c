@@ -19,7 +19,7 @@ struct lp_model {
     lp_tokenizer *tokenizer;
     lp_hparam facts[LP_MAX_FACTS];
     size_t n_facts;
-    lp_dtype type;
+    const char *type; /* the weights' */
     char title[128];
     char meta_key[256], meta_value[512]; /* of the latest lp_model_metadata() */
 };
@@ -59,20 +59,27 @@ const char *lp_context_message(const lp_context *ctx)
 
 /* ---- Models -------------------------------------------------------------------------------- */
 
-/* The type that holds most bytes of the matrices. */
-static lp_dtype main_type(const lp_weights *weights)
+/* The type that holds most bytes of the matrices, by name: it may be one that we do not read. */
+static const char *main_type(lp_weights *weights)
 {
-    uint64_t bytes[LP_N_DTYPES + 1] = {0};
-    lp_dtype best = LP_F32;
+    enum { MAX_TYPES = 16 }; /* of one file; more would not change the answer */
+    const char *names[MAX_TYPES] = {lp_dtype_table[LP_F32].name};
+    uint64_t bytes[MAX_TYPES] = {0};
+    size_t n = 1, best = 0;
     for (size_t i = 0; i < lp_weights_count(weights); i++) {
-        const lp_weight *w = lp_weights_at((lp_weights *)(uintptr_t)weights, i);
-        if (w->shape.n >= 2)
-            bytes[w->dtype] += w->bytes;
-    }
-    for (lp_dtype t = 0; t < LP_N_DTYPES; t++)
+        const lp_weight *w = lp_weights_at(weights, i);
+        size_t t = 0;
+        while (t < n && strcmp(names[t], w->type) != 0)
+            t++;
+        if (w->shape.n < 2 || t == MAX_TYPES)
+            continue;
+        if (t == n)
+            names[n++] = w->type;
+        bytes[t] += w->bytes;
         if (bytes[t] > bytes[best])
             best = t;
-    return best;
+    }
+    return names[best];
 }
 
 lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **result)
@@ -100,7 +107,7 @@ lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **result)
     const char *unit = n >= 1000000000 ? "B" : n >= 1000000 ? "M" : "K";
     double in_units = (double)n / (n >= 1000000000 ? 1e9 : n >= 1000000 ? 1e6 : 1e3);
     snprintf(model->title, sizeof model->title, "%s %.*f%s %s", lp_model_architecture(model),
-             in_units < 100 ? 1 : 0, in_units, unit, lp_dtype_table[model->type].name);
+             in_units < 100 ? 1 : 0, in_units, unit, model->type);
     *result = model;
     return LP_OK;
 cleanup:
@@ -130,7 +137,7 @@ const char *lp_model_title(const lp_model *model)
 
 const char *lp_model_type(const lp_model *model)
 {
-    return lp_dtype_table[model->type].name;
+    return model->type;
 }
 
 uint64_t lp_model_parameters(const lp_model *model)

@@ -191,12 +191,13 @@ static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
 {
     char count[27];
     double decode = g->seconds - g->first_token_seconds;
-    fprintf(stderr, "lapilli: %s tokens", cli_count(g->n_tokens, count));
+    fprintf(stderr, "lapilli: %s token%s", cli_count(g->n_tokens, count),
+            g->n_tokens == 1 ? "" : "s");
     if (g->n_tokens > 1 && decode > 0)
         fprintf(stderr, ", %.1f tokens/s", (g->n_tokens - 1) / decode);
     if (g->n_tokens > 0)
-        fprintf(stderr, "; first after %.2f s (prompt: %s tokens)", g->first_token_seconds,
-                cli_count(g->n_prompt, count));
+        fprintf(stderr, "; first after %.2f s (prompt: %s token%s)", g->first_token_seconds,
+                cli_count(g->n_prompt, count), g->n_prompt == 1 ? "" : "s");
     fprintf(stderr, "; ended: %s", lp_ending_text(g->ending));
     if (sampled)
         fprintf(stderr, "; seed %llu", (unsigned long long)seed);
