@@ -47,53 +47,56 @@ int seen_end(uint t)
     return clamp(position() + int(t) + p.mask_shift + 1, 0, int(p.kv_max));
 }
 
-// Start of row j, head g of a cache [C, G, D].
+// Start of head g of row j of a cache [C, G, D]. Addresses are the same in all invocations, what
+// differs is a 32-bit index: cheaper, and llvmpipe at 512 bits crashes otherwise.
 uvec2 cache_row(uvec2 cache, int j, uint g, uint size)
 {
     return lp_offset(lp_row(cache, uint(j), p.n_groups * size * ELEMENT_BYTES),
                      g * size * ELEMENT_BYTES);
 }
 
-// Elements 4 i ... 4 i + 3 of a head of n elements; zeros past its end.
-vec4 load4(uvec2 head, uint i, uint n)
+// Elements 4 i ... 4 i + 3 of a head of n elements that starts `at` elements after `base`; zeros
+// past its end.
+vec4 load4(uvec2 base, uint at, uint i, uint n)
 {
     if (4u * i >= n) {
         return vec4(0.0);
     }
+    at += 4u * i;
 #ifdef KV_F16
     if (WIDE) {
-        uvec2 w = lp_words2(head).v[i];
+        uvec2 w = lp_words2(base).v[at / 4u];
         return vec4(unpackHalf2x16(w.x), unpackHalf2x16(w.y));
     }
-    lp_words words = lp_words(head);
-    vec2 low = unpackHalf2x16(words.v[2u * i]);
-    return vec4(low, 4u * i + 2u < n ? unpackHalf2x16(words.v[2u * i + 1u]) : vec2(0.0));
+    lp_words words = lp_words(base);
+    vec2 low = unpackHalf2x16(words.v[at / 2u]);
+    return vec4(low, 4u * i + 2u < n ? unpackHalf2x16(words.v[at / 2u + 1u]) : vec2(0.0));
 #else
     if (WIDE) {
-        return lp_floats4(head).v[i];
+        return lp_floats4(base).v[at / 4u];
     }
-    lp_floats x = lp_floats(head);
+    lp_floats x = lp_floats(base);
     vec2 high = vec2(0.0);
     if (4u * i + 2u < n) {
-        high = vec2(x.v[4u * i + 2u], x.v[4u * i + 3u]);
+        high = vec2(x.v[at + 2u], x.v[at + 3u]);
     }
-    return vec4(x.v[4u * i], x.v[4u * i + 1u], high);
+    return vec4(x.v[at], x.v[at + 1u], high);
 #endif
 }
 
 // Elements 8 i ... 8 i + 7.
-void load8(uvec2 head, uint i, uint n, out vec4 a, out vec4 b)
+void load8(uvec2 base, uint at, uint i, uint n, out vec4 a, out vec4 b)
 {
 #ifdef KV_F16
     if (WIDE) {
-        uvec4 w = lp_words4(head).v[i];
+        uvec4 w = lp_words4(base).v[at / 8u + i];
         a = vec4(unpackHalf2x16(w.x), unpackHalf2x16(w.y));
         b = vec4(unpackHalf2x16(w.z), unpackHalf2x16(w.w));
         return;
     }
 #endif
-    a = load4(head, 2u * i, n);
-    b = load4(head, 2u * i + 1u, n);
+    a = load4(base, at, 2u * i, n);
+    b = load4(base, at, 2u * i + 1u, n);
 }
 
 // scale q of row r, elements 4 i ... 4 i + 3.
@@ -103,8 +106,8 @@ vec4 load_query(uint r, uint g, uint i)
     if (t >= p.n_tokens || 4u * i >= DK) {
         return vec4(0.0);
     }
-    lp_floats q = lp_floats(lp_row_words(p.q, t, p.q_stride));
-    uint at = h * DK + 4u * i;
+    lp_floats q = lp_floats(p.q);
+    uint at = t * p.q_stride + h * DK + 4u * i;
     vec4 x = vec4(q.v[at], q.v[at + 1u], 0.0, 0.0);
     if (4u * i + 2u < DK) {
         x.zw = vec2(q.v[at + 2u], q.v[at + 3u]);
@@ -112,13 +115,16 @@ vec4 load_query(uint r, uint g, uint i)
     return p.scale * x;
 }
 
-void store4(lp_floats to, uint at, uint i, vec4 x)
+// Elements 4 i ... 4 i + 3 of a row of Dv that starts at index `at` of p.y.
+void store4(uint at, uint i, vec4 x)
 {
-    to.v[at + 4u * i] = x.x;
-    to.v[at + 4u * i + 1u] = x.y;
+    lp_floats y = lp_floats(p.y);
+    at += 4u * i;
+    y.v[at] = x.x;
+    y.v[at + 1u] = x.y;
     if (4u * i + 2u < DV) {
-        to.v[at + 4u * i + 2u] = x.z;
-        to.v[at + 4u * i + 3u] = x.w;
+        y.v[at + 2u] = x.z;
+        y.v[at + 3u] = x.w;
     }
 }
 
@@ -126,8 +132,7 @@ void store4(lp_floats to, uint at, uint i, vec4 x)
 void store_output(uint r, uint g, uint i, vec4 x)
 {
     uint heads = group_heads();
-    lp_floats y = lp_floats(lp_row_words(p.y, r / heads, p.y_stride));
-    store4(y, (g * heads + r % heads) * DV, i, x);
+    store4(r / heads * p.y_stride + (g * heads + r % heads) * DV, i, x);
 }
 
 #endif

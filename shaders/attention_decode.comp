@@ -52,6 +52,7 @@ void main()
 
     for (int key0 = first; key0 < end; key0 += int(KEYS)) {
         // scores
+        uvec2 keys = cache_row(p.keys, key0, g, DK), values = cache_row(p.values, key0, g, DV);
         for (uint k = id; k < KEYS; k += SIZE) {
             float s[ROWS];
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
@@ -59,10 +60,9 @@ void main()
             }
             int j = key0 + int(k);
             if (j < end) {
-                uvec2 head = cache_row(p.keys, j, g, DK);
                 for (uint i = 0u; i < DK8; i++) {
                     vec4 a, b;
-                    load8(head, i, DK, a, b);
+                    load8(keys, k * p.n_groups * DK, i, DK, a, b);
                     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                         s[r] += dot(queries[(r * DK8 + i) * 2u], a) +
                                 dot(queries[(r * DK8 + i) * 2u + 1u], b);
@@ -115,9 +115,8 @@ void main()
         if (deal < DEALS) {
             uint n = min(KEYS, uint(end - key0));
             for (uint k = deal; k < n; k += DEALS) {
-                uvec2 head = cache_row(p.values, key0 + int(k), g, DV);
                 [[unroll]] for (uint pass = 0u; pass < PASSES; pass++) {
-                    vec4 v = load4(head, column + pass * SIZE, DV);
+                    vec4 v = load4(values, k * p.n_groups * DV, column + pass * SIZE, DV);
                     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                         sum[r * PASSES + pass] += weights[r * KEYS + k] * v;
                     }
@@ -148,7 +147,7 @@ void main()
                 if (!SPLIT) { // a row that sees no key is zero
                     store_output(row0 + r, g, at, all == 0.0 ? vec4(0.0) : x / all);
                 } else if (all != 0.0) {
-                    store4(lp_floats(lp_row_words(p.y, slot, DV)), 0u, at, x);
+                    store4(slot * DV, at, x);
                 }
                 if (SPLIT && at == 0u) {
                     lp_floats(p.stats).v[2u * slot + 1u] = all;

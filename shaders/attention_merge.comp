@@ -37,8 +37,8 @@ void main()
         if (l != 0.0) {
             float w = exp(stats.v[2u * s] - largest);
             total += w * l;
-            sum += w * lp_floats(lp_row_words(p.partial, s, p.head)).v[d];
+            sum += w * lp_floats(p.partial).v[s * p.head + d];
         }
     }
-    lp_floats(lp_row_words(p.y, t, p.y_stride)).v[h * p.head + d] = total == 0.0 ? 0.0 : sum / total;
+    lp_floats(p.y).v[t * p.y_stride + h * p.head + d] = total == 0.0 ? 0.0 : sum / total;
 }

@@ -35,13 +35,14 @@ void load_queries(uint row0, uint g, uint first, uint n)
 
 void load_tile(uvec2 cache, uint g, uint size, uint chunk, int key0, int end)
 {
+    uvec2 base = cache_row(cache, key0, g, size);
     for (uint i = gl_LocalInvocationID.x; i < KEYS * 8u; i += gl_WorkGroupSize.x) {
-        int j = key0 + int(i / 8u);
+        uint k = i / 8u;
         vec4 x = vec4(0.0);
-        if (j < end) {
-            x = load4(cache_row(cache, j, g, size), 8u * chunk + i % 8u, size);
+        if (key0 + int(k) < end) {
+            x = load4(base, k * p.n_groups * size, 8u * chunk + i % 8u, size);
         }
-        tile[i / 8u * 9u + i % 8u] = x;
+        tile[k * 9u + i % 8u] = x;
     }
 }
 

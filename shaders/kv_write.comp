@@ -24,13 +24,12 @@ void main()
     if (t >= p.n_tokens || row >= p.cache_rows) {
         return;
     }
-    lp_floats x = lp_floats(lp_row_words(p.x, t, p.x_stride));
-    float a = x.v[2u * k], b = x.v[2u * k + 1u];
+    uint from = t * p.x_stride + 2u * k, to = row * p.row + 2u * k; // uniform bases, short indices
+    float a = lp_floats(p.x).v[from], b = lp_floats(p.x).v[from + 1u];
 #ifdef KV_F16
-    lp_words(lp_row_words(p.cache, row, pairs)).v[k] = lp_pack_halves(a, b);
+    lp_words(p.cache).v[to / 2u] = lp_pack_halves(a, b);
 #else
-    lp_floats to = lp_floats(lp_row_words(p.cache, row, p.row));
-    to.v[2u * k] = a;
-    to.v[2u * k + 1u] = b;
+    lp_floats(p.cache).v[to] = a;
+    lp_floats(p.cache).v[to + 1u] = b;
 #endif
 }

@@ -26,12 +26,12 @@ void main()
     if (t >= p.n_tokens) {
         return;
     }
-    lp_floats x = lp_floats(lp_row_words(p.x, t, p.x_stride));
-    lp_floats y = lp_floats(lp_row_words(p.y, t, p.y_stride));
-    uint pairs = p.n_rotated / 2u, at = h * p.head;
+    lp_floats x = lp_floats(p.x), y = lp_floats(p.y);
+    uint pairs = p.n_rotated / 2u;
+    uint from = t * p.x_stride + h * p.head, to = t * p.y_stride + h * p.head;
     if (k >= pairs) {
-        y.v[at + 2u * k] = x.v[at + 2u * k];
-        y.v[at + 2u * k + 1u] = x.v[at + 2u * k + 1u];
+        y.v[to + 2u * k] = x.v[from + 2u * k];
+        y.v[to + 2u * k + 1u] = x.v[from + 2u * k + 1u];
         return;
     }
     uint position = uint(lp_ints(p.cursor).v[LP_CURSOR_POSITION]) + t;
@@ -41,8 +41,8 @@ void main()
     float ca = table.v[low], sa = table.v[low + 1u], cb = table.v[high], sb = table.v[high + 1u];
     float c = ca * cb - sa * sb, s = sa * cb + ca * sb;
 
-    uint first = at + (HALVES ? k : 2u * k), second = at + (HALVES ? k + pairs : 2u * k + 1u);
-    float a = x.v[first], b = x.v[second];
-    y.v[first] = a * c - b * s;
-    y.v[second] = a * s + b * c;
+    uint first = HALVES ? k : 2u * k, second = HALVES ? k + pairs : 2u * k + 1u;
+    float a = x.v[from + first], b = x.v[from + second];
+    y.v[to + first] = a * c - b * s;
+    y.v[to + second] = a * s + b * c;
 }

@@ -22,6 +22,9 @@ lp_status lp_op_kv_write_infer(lp_context *ctx, const lp_graph *graph, const lp_
         cache->shape.dim[0] < x->shape.dim[0] || x->shape.dim[2] % 2 != 0)
         return lp_fail(ctx, LP_E_SHAPE, "%s: x is %s, the cache %s", node->name,
                        lp_shape_print(x->shape, want), lp_shape_print(cache->shape, has));
+    if (lp_shape_elements(cache->shape) < 0 || lp_shape_elements(cache->shape) > INT32_MAX)
+        return lp_fail(ctx, LP_E_LIMIT, "%s: the cache %s has more than 2^31 elements", node->name,
+                       lp_shape_print(cache->shape, has));
     return LP_OK;
 }
 
