@@ -154,7 +154,6 @@ static void hostile_patterns_fail(void **state)
     assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "a\\C", 3, LP_SPLIT_ISOLATED), LP_E_FORMAT);
     assert_int_equal(lp_splitter_add(&ctx, s, "x.json", text, 1 << 20, LP_SPLIT_ISOLATED),
                      LP_E_LIMIT);
-    assert_int_equal(lp_splitter_count(s), 0);
     ok(lp_splitter_add(&ctx, s, "x.json", "(a|aa|a+)+$", 11, LP_SPLIT_ISOLATED));
     memset(text, 'a', sizeof text);
     text[sizeof text - 1] = 'b';

@@ -59,11 +59,6 @@ void lp_splitter_destroy(lp_splitter *splitter)
     free(splitter);
 }
 
-size_t lp_splitter_count(const lp_splitter *splitter)
-{
-    return splitter->n_steps;
-}
-
 /* PCRE2's \s holds U+180E, Unicode's White_Space and the original engines' \s do not: \s and \S
  * become that property. `to` has room for 11 times the bytes. Returns the new length. */
 static size_t translate(const char *pattern, size_t bytes, char *to)

@@ -21,7 +21,6 @@ void lp_splitter_destroy(lp_splitter *splitter);
  * it does not compile; `where` names it in errors. */
 lp_status lp_splitter_add(lp_context *ctx, lp_splitter *splitter, const char *where,
                           const char *pattern, size_t bytes, lp_split_mode mode);
-size_t lp_splitter_count(const lp_splitter *splitter);
 
 /* Where pieces end, ascending; the last one is the length of the text. Zero-initialise. */
 typedef struct lp_pieces {
