@@ -1,0 +1,173 @@
+/* Runs networks in tests, see model_run.h. */
+#include "support/model_run.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cpu/cpu_backend.h"
+#include "tensor/safetensors.h"
+#include "vulkan/vulkan_backend.h"
+
+#define CHECK(ctx, call)                                                                           \
+    do {                                                                                           \
+        lp_status status_ = (call);                                                                \
+        if (status_ != LP_OK)                                                                      \
+            fail_msg("%s: %s (%s)", #call, (ctx)->message, lp_status_text(status_));               \
+    } while (0)
+
+expected expected_open(const char *path)
+{
+    lp_context ctx = {0};
+    expected e = {.weights = lp_weights_create()};
+    assert_non_null(e.weights);
+    CHECK(&ctx, lp_safetensors_open(&ctx, path, e.weights));
+    const lp_weight *tokens = lp_weights_find(e.weights, "tokens");
+    const lp_weight *logits = lp_weights_find(e.weights, "logits");
+    assert_true(tokens && tokens->dtype == LP_I32 && tokens->shape.n == 1);
+    assert_true(logits && logits->dtype == LP_F32 && logits->shape.n == 2);
+    assert_int_equal(tokens->shape.dim[0], logits->shape.dim[0]);
+    e.tokens = tokens->data;
+    e.logits = logits->data;
+    e.n_tokens = (int32_t)logits->shape.dim[0];
+    e.n_vocab = (int32_t)logits->shape.dim[1];
+    return e;
+}
+
+void expected_close(expected *e)
+{
+    lp_weights_destroy(e->weights);
+}
+
+const char *test_device(void)
+{
+    const char *device = getenv("LAPILLI_TEST_DEVICE");
+    return device && *device ? device : "reference";
+}
+
+struct lp_test_device {
+    lp_vulkan *vulkan;
+};
+
+lp_backend *lp_test_device_create(lp_context *ctx, const char *name, lp_test_device **device)
+{
+    lp_backend *backend = NULL;
+    *device = calloc(1, sizeof **device);
+    assert_non_null(*device);
+    if (strncmp(name, "vulkan:", 7) == 0) {
+        const char *validation = getenv("LAPILLI_TEST_VALIDATION");
+        uint32_t index = (uint32_t)strtoul(name + 7, NULL, 10);
+        CHECK(ctx, lp_vulkan_create(ctx, validation && *validation == '1', &(*device)->vulkan));
+        CHECK(ctx, lp_vulkan_backend_create(ctx, (*device)->vulkan, index, (lp_vulkan_options){0},
+                                            &backend));
+    } else {
+        assert_true(strcmp(name, "cpu") == 0 || strcmp(name, "reference") == 0);
+        CHECK(ctx, lp_cpu_backend_create(ctx, strcmp(name, "cpu") == 0, &backend));
+    }
+    return backend;
+}
+
+void lp_test_device_destroy(lp_test_device *device)
+{
+    uint32_t errors = device->vulkan ? lp_vulkan_validation_errors(device->vulkan) : 0;
+    lp_vulkan_destroy(device->vulkan);
+    free(device);
+    assert_int_equal(errors, 0);
+}
+
+struct model_session {
+    lp_context ctx;
+    const lp_network *network;
+    lp_dtype kv_dtype;
+    int32_t n_ctx;
+    lp_store store;
+    lp_test_device *device;
+    lp_backend *backend;
+};
+
+static lp_graph *build(model_session *s, const model_run *run, int32_t n_tokens)
+{
+    lp_graph *graph = NULL;
+    lp_network_options options = {.n_tokens = n_tokens,
+                                  .n_ctx = s->n_ctx,
+                                  .kv_dtype = s->kv_dtype,
+                                  .outputs = LP_OUTPUTS_ALL,
+                                  .no_fusion = run->no_fusion};
+    CHECK(&s->ctx, lp_network_graph(&s->ctx, s->network, &s->store, &options, &graph));
+    if (run->mutate)
+        run->mutate(graph, run->user);
+    return graph;
+}
+
+model_session *model_session_create(const lp_network *network, const char *device,
+                                    lp_dtype kv_dtype, int32_t n_ctx)
+{
+    model_session *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->network = network;
+    s->kv_dtype = kv_dtype;
+    s->n_ctx = n_ctx;
+    s->backend = lp_test_device_create(&s->ctx, device, &s->device);
+    lp_graph_destroy(build(s, &(model_run){0}, 1)); /* fills the store */
+    CHECK(&s->ctx, s->backend->table->load(s->backend, &s->store, NULL, NULL));
+    return s;
+}
+
+void model_session_destroy(model_session *s)
+{
+    s->backend->table->destroy(s->backend);
+    lp_store_destroy(&s->store);
+    lp_test_device_destroy(s->device);
+    free(s);
+}
+
+void model_session_run(model_session *s, const model_run *run, const int32_t *tokens, float *logits)
+{
+    lp_context *ctx = &s->ctx;
+    lp_backend *backend = s->backend;
+    const int32_t cursor[LP_CURSOR_WORDS] = {0};
+    int32_t n_tokens = 0;
+    for (const int32_t *n = run->chunks; *n; n++)
+        n_tokens += *n;
+    CHECK(ctx, backend->table->slot_write(backend, lp_store_find(&s->store, "cursor"), 0, cursor,
+                                          sizeof cursor));
+    CHECK(ctx, backend->table->slot_write(backend, lp_store_find(&s->store, "history"), 0, tokens,
+                                          4 * (uint64_t)n_tokens));
+    lp_graph *graph = NULL;
+    lp_program *program = NULL;
+    for (const int32_t *n = run->chunks; *n; n++) {
+        if (!graph || graph->n_tokens != *n) {
+            backend->table->program_destroy(program);
+            lp_graph_destroy(graph);
+            graph = build(s, run, *n);
+            CHECK(ctx,
+                  backend->table->program_create(backend, graph, (lp_plan_options){0}, &program));
+        }
+        uint64_t ticket;
+        CHECK(ctx, backend->table->submit(program, 1, &ticket));
+        CHECK(ctx, backend->table->wait(backend, ticket));
+        CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "logits"), logits));
+        logits += (size_t)*n * s->network->hparams.n_vocab;
+    }
+    backend->table->program_destroy(program);
+    lp_graph_destroy(graph);
+}
+
+double nmse(const float *a, const float *b, size_t n)
+{
+    double error = 0, power = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(b[i]))
+            return INFINITY;
+        double d = (double)a[i] - (double)b[i];
+        error += d * d;
+        power += (double)a[i] * (double)a[i];
+    }
+    if (power == 0)
+        return error == 0 ? 0 : INFINITY;
+    return error / power;
+}

@@ -1,0 +1,53 @@
+/* Runs networks in tests: on the judge, the CPU device or a Vulkan device, in any chunks. */
+#ifndef LP_TEST_MODEL_RUN_H
+#define LP_TEST_MODEL_RUN_H
+
+#include "graph/backend.h"
+#include "models/network.h"
+
+/* Tokens [T] and logits [T, V] of a fixture, from expected.safetensors. */
+typedef struct expected {
+    lp_weights *weights; /* owns the following */
+    const int32_t *tokens;
+    const float *logits;
+    int32_t n_tokens, n_vocab;
+} expected;
+
+expected expected_open(const char *path);
+void expected_close(expected *e);
+
+/* A network loaded onto a device: "reference", or as in LAPILLI_TEST_DEVICE, "cpu" or "vulkan:0".
+ */
+typedef struct model_session model_session;
+
+/* Any failure, here and below, fails the test. */
+model_session *model_session_create(const lp_network *network, const char *device,
+                                    lp_dtype kv_dtype, int32_t n_ctx);
+void model_session_destroy(model_session *session);
+
+typedef struct model_run {
+    const int32_t *chunks; /* tokens per run, ends with 0 */
+    bool no_fusion;
+    /* Called with every graph before it is planned; may be NULL. */
+    void (*mutate)(lp_graph *graph, const void *user);
+    const void *user;
+} model_run;
+
+/* Logits [T, V] of all positions, from an empty context; the caches hold what the run before left
+ * there. Chunks of equal size that follow each other replay one program. */
+void model_session_run(model_session *session, const model_run *run, const int32_t *tokens,
+                       float *logits);
+
+/* Sum (a - b)^2 / sum a^2; infinity if b is not finite, or if a is all zero and b is not. */
+double nmse(const float *a, const float *b, size_t n);
+
+/* From LAPILLI_TEST_DEVICE; "reference" without it. */
+const char *test_device(void);
+
+/* Fails the test unless there is such a device. lp_test_device_destroy() after the backend. */
+typedef struct lp_test_device lp_test_device;
+lp_backend *lp_test_device_create(lp_context *ctx, const char *name, lp_test_device **device);
+/* Fails if the validation layers had anything to say. */
+void lp_test_device_destroy(lp_test_device *device);
+
+#endif

@@ -1,0 +1,181 @@
+/* Networks against the logits that the transformers library computed in float64 (see
+ * fixtures/models/make.py), on the device of this run: in one piece, in two, token by token, with
+ * and without fusion, with both types of cache. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/model_files.h"
+#include "support/model_run.h"
+
+#define N_TOKENS 40
+
+/* The gate for fp32; everything here is computed in fp32, whatever the weights are stored in.
+ */
+#define GATE 1e-10
+/* One position alone must not hide among the others. */
+#define ROW_GATE 1e-9
+/* Keys and values rounded to f16: now and then a device rounds one to the other side. */
+#define GATE_F16_CACHE 3e-7
+
+typedef struct fixture {
+    const char *network, *expected;
+} fixture;
+
+static const fixture fixtures[] = {
+    {FIXTURE("gpt2"), FIXTURE("gpt2/expected.safetensors")},
+    {FIXTURE("gpt2.gguf"), FIXTURE("gpt2/expected.safetensors")},
+    {FIXTURE("gpt2-f16"), FIXTURE("gpt2-f16/expected.safetensors")},
+    {FIXTURE("llama2"), FIXTURE("llama2/expected.safetensors")},
+    {FIXTURE("llama2.gguf"), FIXTURE("llama2/expected.safetensors")},
+    {FIXTURE("llama3"), FIXTURE("llama3/expected.safetensors")},
+    {FIXTURE("llama3.gguf"), FIXTURE("llama3/expected.safetensors")},
+    {FIXTURE("llama3-sharded"), FIXTURE("llama3-sharded/expected.safetensors")},
+    {FIXTURE("mistral"), FIXTURE("mistral/expected.safetensors")},
+    {FIXTURE("llama-q8_0.gguf"), FIXTURE("llama-q8_0/expected.safetensors")},
+    {FIXTURE("llama-q4_0.gguf"), FIXTURE("llama-q4_0/expected.safetensors")},
+};
+#define N_FIXTURES (sizeof fixtures / sizeof fixtures[0])
+
+static const int32_t whole[] = {N_TOKENS, 0};
+static const int32_t halves[] = {7, N_TOKENS - 7, 0};
+static const int32_t mixed[] = {1, 9, 1, 1, 17, 8, 3, 0};
+static const int32_t steps[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0};
+
+static void check_close(const char *what, const float *want, const float *got, int32_t n_vocab,
+                        double gate, double row_gate)
+{
+    double all = nmse(want, got, (size_t)N_TOKENS * (size_t)n_vocab);
+    if (!(all < gate))
+        fail_msg("%s: NMSE %.2e of all logits, the gate is %.0e", what, all, gate);
+    for (int32_t t = 0; t < N_TOKENS; t++) {
+        size_t at = (size_t)t * (size_t)n_vocab;
+        double row = nmse(want + at, got + at, (size_t)n_vocab);
+        if (!(row < row_gate))
+            fail_msg("%s: NMSE %.2e of position %d, the gate is %.0e", what, row, t, row_gate);
+    }
+}
+
+typedef struct opened {
+    lp_network *network;
+    expected e;
+    float *logits; /* room for all */
+} opened;
+
+static opened fixture_open(const fixture *f)
+{
+    lp_context ctx = {0};
+    opened o;
+    if (lp_network_open(&ctx, f->network, &o.network) != LP_OK)
+        fail_msg("%s", ctx.message);
+    o.e = expected_open(f->expected);
+    assert_int_equal(o.e.n_tokens, N_TOKENS);
+    assert_int_equal(o.e.n_vocab, o.network->hparams.n_vocab);
+    o.logits = malloc((size_t)N_TOKENS * (size_t)o.e.n_vocab * sizeof *o.logits);
+    assert_non_null(o.logits);
+    return o;
+}
+
+static void fixture_close(opened *o)
+{
+    free(o->logits);
+    expected_close(&o->e);
+    lp_network_destroy(o->network);
+}
+
+/* All ways through one network; the context is full at the end of each. */
+static void check_fixture(const fixture *f)
+{
+    static const struct {
+        const char *how;
+        model_run run;
+    } ways[] = {
+        {"in one piece", {.chunks = whole}},
+        {"token by token", {.chunks = steps}},
+        {"in two pieces", {.chunks = halves}},
+        {"in mixed pieces", {.chunks = mixed}},
+        {"without fusion", {.chunks = mixed, .no_fusion = true}},
+    };
+    opened o = fixture_open(f);
+    model_session *session = model_session_create(o.network, test_device(), LP_F32, N_TOKENS);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        char what[512];
+        snprintf(what, sizeof what, "%s %s", f->network, ways[i].how);
+        model_session_run(session, &ways[i].run, o.e.tokens, o.logits);
+        check_close(what, o.e.logits, o.logits, o.e.n_vocab, GATE, ROW_GATE);
+    }
+    model_session_destroy(session);
+    fixture_close(&o);
+}
+
+static void test_gpt2(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_FIXTURES; i++)
+        if (strstr(fixtures[i].network, "gpt2"))
+            check_fixture(&fixtures[i]);
+}
+
+static void test_llama(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_FIXTURES; i++)
+        if (strstr(fixtures[i].network, "llama"))
+            check_fixture(&fixtures[i]);
+}
+
+static void test_mistral(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_FIXTURES; i++)
+        if (strstr(fixtures[i].network, "mistral"))
+            check_fixture(&fixtures[i]);
+}
+
+/* Keys and values in f16: the judge here is the reference with the same cache. */
+static void test_f16_cache(void **state)
+{
+    (void)state;
+    static const fixture chosen[] = {
+        {FIXTURE("gpt2"), FIXTURE("gpt2/expected.safetensors")},
+        {FIXTURE("llama2"), FIXTURE("llama2/expected.safetensors")},
+        {FIXTURE("mistral"), FIXTURE("mistral/expected.safetensors")},
+    };
+    for (size_t i = 0; i < sizeof chosen / sizeof chosen[0]; i++) {
+        opened o = fixture_open(&chosen[i]);
+        size_t n = (size_t)N_TOKENS * (size_t)o.e.n_vocab;
+        float *want = malloc(n * sizeof *want);
+        assert_non_null(want);
+        model_session *judge = model_session_create(o.network, "reference", LP_F16, 48);
+        model_session_run(judge, &(model_run){.chunks = whole}, o.e.tokens, want);
+        model_session_destroy(judge);
+        /* the cache was f16 indeed: close to the float64 logits, but not that close */
+        double rounded = nmse(o.e.logits, want, n);
+        assert_true(rounded > 10 * GATE && rounded < 1e-3);
+        model_session *session = model_session_create(o.network, test_device(), LP_F16, 48);
+        model_session_run(session, &(model_run){.chunks = mixed}, o.e.tokens, o.logits);
+        model_session_destroy(session);
+        check_close(chosen[i].network, want, o.logits, o.e.n_vocab, GATE_F16_CACHE,
+                    10 * GATE_F16_CACHE);
+        free(want);
+        fixture_close(&o);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gpt2),
+        cmocka_unit_test(test_llama),
+        cmocka_unit_test(test_mistral),
+        cmocka_unit_test(test_f16_cache),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,380 @@
+/* Are the model fixtures strong enough? Every mechanism is broken once, and the logits must move by
+ * more than ten times what test_models.c tolerates. Graphs are plain data, so a mutant is the
+ * reference running a graph with one thing changed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/model_files.h"
+#include "support/model_run.h"
+
+#define N_TOKENS  40
+#define N_CTX     48
+#define MUST_MOVE 1e-9 /* ten times the gate for fp32 */
+
+static const char *const fixtures[] = {FIXTURE("gpt2"),    FIXTURE("gpt2-f16"),
+                                       FIXTURE("llama2"),  FIXTURE("llama3"),
+                                       FIXTURE("mistral"), FIXTURE("llama3-sharded")};
+#define N_FIXTURES (sizeof fixtures / sizeof fixtures[0])
+
+/* ---- Mutants of all nodes of a kind; each returns whether the node was its business. ---- */
+
+static bool swap_rope_pairing(lp_node *n)
+{
+    if (n->op != LP_OP_ROPE)
+        return false;
+    n->p.rope.pairing = n->p.rope.pairing == LP_ROPE_HALVES ? LP_ROPE_ADJACENT : LP_ROPE_HALVES;
+    return true;
+}
+
+static bool eps_times_100(lp_node *n)
+{
+    if (n->op != LP_OP_NORM)
+        return false;
+    n->p.norm.eps *= 100;
+    return true;
+}
+
+static bool other_norm(lp_node *n)
+{
+    if (n->op != LP_OP_NORM)
+        return false;
+    n->p.norm.kind = n->p.norm.kind == LP_NORM_RMS ? LP_NORM_LAYER : LP_NORM_RMS;
+    return true;
+}
+
+static bool change_act(lp_node *n, lp_act_kind from, lp_act_kind to)
+{
+    if (n->op == LP_OP_LINEAR && n->p.linear.act == from) {
+        n->p.linear.act = to;
+        return true;
+    }
+    if (n->op == LP_OP_ACT && n->p.act.act == from) {
+        n->p.act.act = to;
+        return true;
+    }
+    return false;
+}
+
+static bool gelu_erf(lp_node *n)
+{
+    return change_act(n, LP_ACT_GELU_TANH, LP_ACT_GELU_ERF);
+}
+
+static bool gelu_quick(lp_node *n)
+{
+    return change_act(n, LP_ACT_GELU_TANH, LP_ACT_GELU_QUICK);
+}
+
+static bool silu_to_gelu_quick(lp_node *n)
+{
+    return change_act(n, LP_ACT_SILU, LP_ACT_GELU_QUICK);
+}
+
+static bool silu_to_relu(lp_node *n)
+{
+    return change_act(n, LP_ACT_SILU, LP_ACT_RELU);
+}
+
+static bool shift_mask(lp_node *n, int shift)
+{
+    if (n->op != LP_OP_ATTENTION)
+        return false;
+    n->p.attention.mask_shift = shift;
+    return true;
+}
+
+static bool mask_later(lp_node *n)
+{
+    return shift_mask(n, 1);
+}
+
+static bool mask_earlier(lp_node *n)
+{
+    return shift_mask(n, -1);
+}
+
+static bool scale_attention(lp_node *n)
+{
+    if (n->op != LP_OP_ATTENTION)
+        return false;
+    n->p.attention.scale *= 1.1f;
+    return true;
+}
+
+static bool change_window(lp_node *n, int by)
+{
+    if (n->op != LP_OP_ATTENTION || n->p.attention.window == 0)
+        return false;
+    n->p.attention.window = by == 0 ? 0 : n->p.attention.window + by;
+    return true;
+}
+
+static bool window_off(lp_node *n)
+{
+    return change_window(n, 0);
+}
+
+static bool window_longer(lp_node *n)
+{
+    return change_window(n, 1);
+}
+
+static bool window_shorter(lp_node *n)
+{
+    return change_window(n, -1);
+}
+
+static bool scale_embedding(lp_node *n)
+{
+    if (n->op != LP_OP_EMBED || n->src[2] == LP_NONE)
+        return false;
+    n->p.embed.scale *= 1.1f;
+    return true;
+}
+
+static bool drop_positions(lp_node *n)
+{
+    if (n->op != LP_OP_EMBED || n->src[2] != LP_NONE)
+        return false;
+    n->p.embed.scale = 0;
+    return true;
+}
+
+typedef struct mutant {
+    const char *what;
+    bool (*apply)(lp_node *node);
+} mutant;
+
+static const mutant mutants[] = {
+    {"RoPE pairing swapped", swap_rope_pairing},
+    {"eps times 100", eps_times_100},
+    {"layer norm for RMS norm or the reverse", other_norm},
+    {"GELU by erf", gelu_erf},
+    {"quick GELU", gelu_quick},
+    {"quick GELU for SiLU", silu_to_gelu_quick},
+    {"ReLU for SiLU", silu_to_relu},
+    {"mask one later", mask_later},
+    {"mask one earlier", mask_earlier},
+    {"attention scale times 1.1", scale_attention},
+    {"sliding window off", window_off},
+    {"sliding window one longer", window_longer},
+    {"sliding window one shorter", window_shorter},
+    {"embedding times 1.1", scale_embedding},
+    {"position embeddings dropped", drop_positions},
+};
+#define N_MUTANTS (sizeof mutants / sizeof mutants[0])
+
+static void mutate_all(lp_graph *graph, const void *user)
+{
+    const mutant *m = user;
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        m->apply(&graph->nodes[i]);
+}
+
+/* ---- Mutants of one node: a source that may be missing goes missing. ---- */
+
+typedef struct dropped {
+    uint32_t node;
+    int src;
+} dropped;
+
+static bool can_drop(const lp_node *node, int src)
+{
+    static const struct {
+        lp_op op;
+        int src;
+    } optional[] = {{LP_OP_NORM, 1},   {LP_OP_NORM, 2},   {LP_OP_LINEAR, 2},
+                    {LP_OP_LINEAR, 3}, {LP_OP_LINEAR, 4}, {LP_OP_LINEAR, 5}};
+    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
+        if (optional[i].op == node->op && optional[i].src == src && node->src[src] != LP_NONE)
+            return true;
+    return false;
+}
+
+static void mutate_drop(lp_graph *graph, const void *user)
+{
+    const dropped *d = user;
+    graph->nodes[d->node].src[d->src] = LP_NONE;
+}
+
+/* ---- */
+
+static const int32_t whole[] = {N_TOKENS, 0};
+static const model_run plain = {.chunks = whole};
+
+typedef struct subject {
+    const char *path;
+    lp_network *network;
+    expected e;
+    float *logits;
+} subject;
+
+static void subject_open(subject *s, const char *path)
+{
+    lp_context ctx = {0};
+    char *logits = test_path(path, "expected.safetensors");
+    s->path = path;
+    if (lp_network_open(&ctx, path, &s->network) != LP_OK)
+        fail_msg("%s", ctx.message);
+    s->e = expected_open(logits);
+    assert_int_equal(s->e.n_tokens, N_TOKENS);
+    s->logits = malloc((size_t)N_TOKENS * (size_t)s->e.n_vocab * sizeof *s->logits);
+    assert_non_null(s->logits);
+    free(logits);
+}
+
+static void subject_close(subject *s)
+{
+    free(s->logits);
+    expected_close(&s->e);
+    lp_network_destroy(s->network);
+}
+
+static void must_move(subject *s, const lp_network *network, const model_run *run, const char *what)
+{
+    model_session *session = model_session_create(network, "reference", LP_F32, N_CTX);
+    model_session_run(session, run, s->e.tokens, s->logits);
+    model_session_destroy(session);
+    double moved = nmse(s->e.logits, s->logits, (size_t)N_TOKENS * (size_t)s->e.n_vocab);
+    print_message("%9.1e  %s: %s\n", moved, strrchr(s->path, '/') + 1, what);
+    if (!(moved > MUST_MOVE))
+        fail_msg("%s: the fixture does not notice: %s (NMSE %.2e)", s->path, what, moved);
+}
+
+static lp_graph *build(const subject *s, lp_store *store)
+{
+    lp_context ctx = {0};
+    lp_graph *graph = NULL;
+    lp_network_options options = {
+        .n_tokens = N_TOKENS, .n_ctx = N_CTX, .kv_dtype = LP_F32, .outputs = LP_OUTPUTS_ALL};
+    if (lp_network_graph(&ctx, s->network, store, &options, &graph) != LP_OK)
+        fail_msg("%s", ctx.message);
+    return graph;
+}
+
+static void test_mechanisms(void **state)
+{
+    (void)state;
+    unsigned applied[N_MUTANTS] = {0};
+    for (size_t f = 0; f < N_FIXTURES; f++) {
+        subject s;
+        subject_open(&s, fixtures[f]);
+        for (size_t m = 0; m < N_MUTANTS; m++) {
+            lp_store store = {0};
+            lp_graph *graph = build(&s, &store);
+            bool applies = false;
+            for (uint32_t i = 0; i < graph->n_nodes; i++)
+                applies |= mutants[m].apply(&graph->nodes[i]);
+            lp_graph_destroy(graph);
+            lp_store_destroy(&store);
+            if (!applies)
+                continue;
+            model_run run = plain;
+            run.mutate = mutate_all;
+            run.user = &mutants[m];
+            must_move(&s, s.network, &run, mutants[m].what);
+            applied[m]++;
+        }
+        subject_close(&s);
+    }
+    for (size_t m = 0; m < N_MUTANTS; m++)
+        if (applied[m] == 0)
+            fail_msg("no fixture has what this mutant breaks: %s", mutants[m].what);
+}
+
+static void test_dropped_sources(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < N_FIXTURES; f++) {
+        subject s;
+        subject_open(&s, fixtures[f]);
+        lp_store store = {0};
+        lp_graph *graph = build(&s, &store);
+        unsigned n = 0;
+        for (uint32_t i = 0; i < graph->n_nodes; i++) {
+            for (int src = 0; src < LP_MAX_SRC; src++) {
+                if (!can_drop(&graph->nodes[i], src))
+                    continue;
+                dropped d = {i, src};
+                model_run run = plain;
+                run.mutate = mutate_drop;
+                run.user = &d;
+                char what[300];
+                snprintf(what, sizeof what, "%s without %s", graph->nodes[i].name,
+                         graph->tensors[graph->nodes[i].src[src]].name);
+                must_move(&s, s.network, &run, what);
+                n++;
+            }
+        }
+        /* per layer at least two gains, two residuals and either four biases or a gate */
+        assert_true(n >= 5 * s.network->hparams.n_layer);
+        lp_graph_destroy(graph);
+        lp_store_destroy(&store);
+        subject_close(&s);
+    }
+}
+
+/* What is decided before there is a graph. */
+static void test_hyperparameters(void **state)
+{
+    (void)state;
+    unsigned scaled = 0;
+    for (size_t f = 0; f < N_FIXTURES; f++) {
+        subject s;
+        subject_open(&s, fixtures[f]);
+        if (s.network->hparams.arch->position == LP_POSITION_ROPE) {
+            lp_network changed = *s.network;
+            changed.hparams.rope.base *= 1.5f;
+            must_move(&s, &changed, &plain, "base of RoPE times 1.5");
+            changed = *s.network;
+            changed.hparams.rope.n_rotated /= 2;
+            must_move(&s, &changed, &plain, "RoPE on half the elements");
+        }
+        if (s.network->hparams.rope.scaling == LP_ROPE_SCALING_LLAMA3) {
+            lp_network changed = *s.network;
+            changed.hparams.rope.scaling = LP_ROPE_SCALING_NONE;
+            must_move(&s, &changed, &plain, "RoPE scaling off");
+            changed = *s.network;
+            changed.hparams.rope.scaling = LP_ROPE_SCALING_LINEAR;
+            must_move(&s, &changed, &plain, "RoPE scaling linear");
+            changed = *s.network;
+            changed.hparams.rope.high_freq_factor *= 1.1f;
+            must_move(&s, &changed, &plain, "high_freq_factor times 1.1");
+            changed = *s.network;
+            changed.hparams.rope.low_freq_factor *= 1.1f;
+            must_move(&s, &changed, &plain, "low_freq_factor times 1.1");
+            scaled++;
+        }
+        subject_close(&s);
+    }
+    assert_int_equal(scaled, 2);
+
+    /* GGUF: the divisors are a tensor */
+    subject s;
+    subject_open(&s, FIXTURE("llama3"));
+    lp_network_destroy(s.network);
+    lp_context ctx = {0};
+    assert_int_equal(lp_network_open(&ctx, FIXTURE("llama3.gguf"), &s.network), LP_OK);
+    for (size_t i = 0; i < lp_weights_count(s.network->weights); i++)
+        if (strcmp(lp_weights_at(s.network->weights, i)->name, "rope_freqs.weight") == 0)
+            assert_int_equal(lp_weights_rename(&ctx, s.network->weights, i, "lost"), LP_OK);
+    must_move(&s, s.network, &plain, "rope_freqs.weight dropped");
+    subject_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mechanisms),
+        cmocka_unit_test(test_dropped_sources),
+        cmocka_unit_test(test_hyperparameters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
