@@ -91,10 +91,15 @@ lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **result)
         return lp_fail_memory(ctx, "a model");
     model->ctx = ctx;
     LP_CHECK(lp_network_open(ctx, path, &model->network));
-    if (model->network->gguf != NULL)
-        LP_CHECK(lp_tokenizer_from_gguf(ctx, model->network->gguf, &model->tokenizer));
-    else
+    if (model->network->gguf != NULL) {
+        status = lp_tokenizer_from_gguf(ctx, model->network->gguf, &model->tokenizer);
+        if (status != LP_OK) { /* the message names the key; the file's name goes before it */
+            lp_fail(ctx, status, "%s: %s", path, ctx->message);
+            goto cleanup;
+        }
+    } else {
         LP_CHECK(lp_tokenizer_from_folder(ctx, path, &model->tokenizer));
+    }
     uint32_t n_tokens = lp_tokenizer_size(model->tokenizer);
     if (n_tokens > model->network->hparams.n_vocab) {
         status = lp_fail(ctx, LP_E_FORMAT, "%s: the tokenizer has %u tokens, the embedding %u",
