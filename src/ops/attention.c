@@ -170,7 +170,8 @@ static void fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
 lp_status lp_op_attention_cpu(const lp_cpu_call *call)
 {
     int64_t n_heads = call->src[0].shape.dim[1], n = call->src[0].shape.dim[0] * n_heads;
-#pragma omp parallel for schedule(dynamic, 4)
+    int64_t work = n * call->node->p.attention.kv_max * call->src[0].shape.dim[2];
+#pragma omp parallel for schedule(dynamic, 4) if (work > LP_PARALLEL_WORK)
     for (int64_t i = 0; i < n; i++) {
         if (call->fast)
             fast_row(call, i / n_heads, i % n_heads);

@@ -42,7 +42,7 @@ static lp_status elementwise_cpu(const lp_cpu_call *call, int operation)
 {
     const lp_view *a = &call->src[0], *b = &call->src[1], *y = &call->dst[0];
     const int64_t n_rows = a->shape.dim[0], n = lp_shape_row(a->shape);
-#pragma omp parallel for schedule(static) if (n_rows > 1)
+#pragma omp parallel for schedule(static) if (n_rows * n > LP_PARALLEL_WORK)
     for (int64_t t = 0; t < n_rows; t++) {
         const float *p = (const float *)a->data + (uint64_t)t * a->stride;
         const float *q = b->data ? (const float *)b->data + (uint64_t)t * b->stride : NULL;

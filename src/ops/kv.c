@@ -33,7 +33,7 @@ lp_status lp_op_kv_write_cpu(const lp_cpu_call *call)
     const lp_view *x = &call->src[0], *cache = &call->dst[0];
     int64_t position = ((const int32_t *)call->src[1].data)[LP_CURSOR_POSITION];
     int64_t n = x->shape.dim[1] * x->shape.dim[2];
-#pragma omp parallel for
+#pragma omp parallel for if (x->shape.dim[0] * n > LP_PARALLEL_WORK)
     for (int64_t t = 0; t < x->shape.dim[0]; t++) {
         int64_t row = position + t;
         if (row < 0 || row >= cache->shape.dim[0])

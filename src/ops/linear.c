@@ -118,7 +118,8 @@ lp_status lp_op_linear_cpu(const lp_cpu_call *call)
     const lp_view *residual = &call->src[RESIDUAL], *y = &call->dst[0];
     const int64_t n_tokens = x->shape.dim[0], n_outputs = w->shape.dim[0];
     const bool gated = gate->data != NULL;
-#pragma omp parallel for schedule(static)
+    const int64_t work = n_outputs * n_tokens * x->shape.dim[1];
+#pragma omp parallel for schedule(static) if (work > LP_PARALLEL_WORK)
     for (int64_t n = 0; n < n_outputs; n++) {
         const double bias = bias_of(&call->src[BIAS], n);
         const double gate_bias = bias_of(&call->src[GATE_BIAS], n);

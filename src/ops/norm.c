@@ -44,7 +44,7 @@ lp_status lp_op_norm_cpu(const lp_cpu_call *call)
     const lp_view *y = &call->dst[0], *sum = &call->dst[1];
     const int64_t n_rows = x->shape.dim[0], n = x->shape.dim[1];
     const bool centred = call->node->p.norm.kind == LP_NORM_LAYER;
-#pragma omp parallel for schedule(static) if (n_rows > 1)
+#pragma omp parallel for schedule(static) if (n_rows * n > LP_PARALLEL_WORK)
     for (int64_t t = 0; t < n_rows; t++) {
         const float *a = (const float *)x->data + (uint64_t)t * x->stride;
         float *to = (float *)y->data + (uint64_t)t * y->stride;

@@ -19,6 +19,12 @@
 
 uint64_t lp_op_attention_scratch(const lp_graph *graph, const lp_node *node, const lp_caps *caps);
 
+/* ---- Shared by the cpu functions ----------------------------------------------------------- */
+
+/* Products or elements above which a loop is shared among threads. Below, waking them costs more
+ * than they save, and on a busy machine far more. */
+#define LP_PARALLEL_WORK 65536
+
 /* ---- Shared by the infer functions --------------------------------------------------------- */
 
 /* Tensor of a source or output, NULL for LP_NONE. */

@@ -35,7 +35,7 @@ lp_status lp_op_rope_cpu(const lp_cpu_call *call)
     int32_t position = ((const int32_t *)call->src[1].data)[LP_CURSOR_POSITION];
     int32_t n_rotated = node->p.rope.n_rotated, pairs = n_rotated / 2;
     bool halves = node->p.rope.pairing == LP_ROPE_HALVES;
-#pragma omp parallel for
+#pragma omp parallel for if (n_tokens * n_heads * head > LP_PARALLEL_WORK)
     for (int64_t t = 0; t < n_tokens; t++) {
         const float *from = (const float *)x->data + (uint64_t)t * x->stride;
         float *to = (float *)y->data + (uint64_t)t * y->stride;
