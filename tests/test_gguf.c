@@ -109,7 +109,7 @@ static void reads_every_value_type(void **state)
     put_key(&b, "bool", LP_GGUF_BOOL);
     bytes_put(&b, "\1", 1);
     put_key(&b, "string", LP_GGUF_STRING);
-    put_string(&b, "a\nb");
+    put_string(&b, "a\n\xc2\x9b");
     put_key(&b, "u64", LP_GGUF_U64);
     bytes_u64(&b, UINT64_MAX);
     put_key(&b, "i64", LP_GGUF_I64);
@@ -144,7 +144,7 @@ static void reads_every_value_type(void **state)
                                             "-2147483648",
                                             "1.5",
                                             "true",
-                                            "\"a b\"",
+                                            "\"a  \"",
                                             "18446744073709551615",
                                             "-1",
                                             "1.5",
@@ -180,7 +180,7 @@ static void reads_every_value_type(void **state)
     assert_false(lp_gguf_get_f32(o.gguf, "string", &f));
     assert_true(lp_gguf_get_bool(o.gguf, "bool", &flag) && flag);
     assert_false(lp_gguf_get_bool(o.gguf, "u8", &flag));
-    assert_true(lp_gguf_get_string(o.gguf, "string", &s) && s.bytes == 3);
+    assert_true(lp_gguf_get_string(o.gguf, "string", &s) && s.bytes == 4);
     assert_false(lp_gguf_get_string(o.gguf, "words", &s));
 
     lp_gguf_type type;

@@ -12,6 +12,16 @@ static const char *shape_text(const lp_tensor_info *t, char text[96])
     return text;
 }
 
+/* Keys come from files: whatever is no printable ASCII could upset a terminal. */
+static const char *key_text(const char *key, char text[256])
+{
+    size_t n = 0;
+    for (; key[n] && n < 255; n++)
+        text[n] = key[n] >= ' ' && key[n] <= '~' ? key[n] : '?';
+    text[n] = '\0';
+    return text;
+}
+
 static int print_json(lp_model *model, const char *path)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -45,7 +55,7 @@ static int print_json(lp_model *model, const char *path)
 
 static int print_text(lp_model *model, bool metadata)
 {
-    char a[27], b[16], shape[96];
+    char a[27], b[16], shape[96], key[256];
     printf("%s\n\n", lp_model_title(model));
     for (size_t i = 0; i < lp_model_n_facts(model); i++) {
         lp_fact fact = lp_model_fact(model, i);
@@ -56,7 +66,7 @@ static int print_text(lp_model *model, bool metadata)
         printf("\nmetadata\n");
         for (size_t i = 0; i < lp_model_n_metadata(model); i++) {
             lp_fact fact = lp_model_metadata(model, i);
-            printf("  %-40s %s\n", fact.name, fact.value);
+            printf("  %-40s %s\n", key_text(fact.name, key), fact.value);
         }
     }
     printf("\ntensors\n");

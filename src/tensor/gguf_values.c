@@ -232,9 +232,12 @@ static void print_string(lp_gguf_string string, char *text, size_t n)
         m--;
     char *p = text;
     *p++ = '"';
-    for (size_t i = 0; i < m; i++) { /* control characters would break the line */
+    for (size_t i = 0; i < m; i++) { /* control characters (C0, DEL, C1) would upset a terminal */
         uint8_t c = (uint8_t)string.data[i];
-        *p++ = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+        uint8_t next = i + 1 < m ? (uint8_t)string.data[i + 1] : 0;
+        bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+        *p++ = c < 0x20 || c == 0x7f || c1 ? ' ' : (char)c;
+        i += c1;
     }
     strcpy(p, m < string.bytes ? "\"..." : "\"");
 }
