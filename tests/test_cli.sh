@@ -171,6 +171,8 @@ expect_line 1 "^lapilli: $out/nowhere: No such file" run -m "$model" -f "$out/no
 expect_line 1 '^lapilli: no device "quantum"' run -m "$model" -p x -d quantum
 expect 0 "ended: the context is full|ended: the model ended the text" \
     run -m "$model" -d cpu -p "ba" -n 4294967295 -c 32 -s 1
+expect_line 1 "^lapilli: a context of 4294967295 tokens; at most 67108864 are possible$" \
+    run -q -m "$model" -d cpu -p ba -c 4294967295
 head -c 20000 /dev/zero | tr '\0' 'x' > "$out/long"
 expect 1 "context" run -q -m "$model" -d cpu -f "$out/long" -n 4
 [ "$(wc -l < "$out/stderr")" -eq 1 ] || fail "a prompt longer than the context: not one line"

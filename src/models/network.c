@@ -64,7 +64,7 @@ static lp_status check_options(lp_context *ctx, const lp_network *model,
                                const lp_network_options *o)
 {
     const lp_hparams *hp = &model->hparams;
-    if (o->n_tokens < 1 || o->n_ctx < 1 || o->n_ctx > 1 << 26 || o->n_tokens > o->n_ctx ||
+    if (o->n_tokens < 1 || o->n_ctx < 1 || o->n_ctx > LP_MAX_CONTEXT || o->n_tokens > o->n_ctx ||
         o->kv_max < o->n_tokens || o->kv_max > o->n_ctx)
         return lp_fail(ctx, LP_E_ARG, "%d tokens with a K/V length up to %d in a context of %d",
                        o->n_tokens, o->kv_max, o->n_ctx);

@@ -28,6 +28,8 @@ typedef enum lp_network_outputs {
     LP_OUTPUTS_ALL
 } lp_network_outputs;
 
+#define LP_MAX_CONTEXT (1 << 26)
+
 typedef struct lp_network_options {
     int32_t n_tokens;  /* T */
     int32_t kv_max;    /* position + T never exceeds it in this graph; 0: n_ctx */

@@ -122,6 +122,11 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->cache_type = options->cache_type;
     uint32_t trained = network->hparams.n_context;
     s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
+    if (s->n_ctx > LP_MAX_CONTEXT) {
+        status = lp_fail(ctx, LP_E_LIMIT, "a context of %u tokens; at most %d are possible",
+                         s->n_ctx, LP_MAX_CONTEXT);
+        goto cleanup;
+    }
     if (s->n_ctx > trained)
         lp_log(ctx, LP_LOG_WARN, "a context of %u tokens, but the model was trained for %u",
                s->n_ctx, trained);
