@@ -13,6 +13,7 @@
 
 #include "support/model_files.h"
 #include "support/model_run.h"
+#include "text/runner.h"
 
 #define N_TOKENS 40
 
@@ -183,6 +184,39 @@ static void test_f16_cache(void **state)
     }
 }
 
+/* As sessions run: batches that only fill the cache, then one of which the last layer computes
+ * nothing but the last row. */
+static void test_last_row(void **state)
+{
+    (void)state;
+    static const fixture chosen[] = {
+        {FIXTURE("gpt2"), FIXTURE("gpt2/expected.safetensors")},
+        {FIXTURE("llama3"), FIXTURE("llama3/expected.safetensors")},
+    };
+    static const uint32_t batches[] = {N_TOKENS, 17, 1};
+    for (size_t i = 0; i < 2 * sizeof batches / sizeof batches[0]; i++) {
+        lp_context ctx = {0};
+        opened o = fixture_open(&chosen[i % 2]);
+        lp_test_device *device;
+        lp_backend *backend = lp_test_device_create(&ctx, test_device(), &device);
+        lp_session_options options = {
+            .n_ctx = N_TOKENS, .n_batch = batches[i / 2], .cache_type = LP_F32};
+        lp_runner *runner = NULL;
+        if (lp_runner_create(&ctx, o.network, backend, &options, &runner) != LP_OK ||
+            lp_runner_feed(runner, o.e.tokens, N_TOKENS) != LP_OK ||
+            lp_runner_eval(runner, o.logits) != LP_OK)
+            fail_msg("%s", ctx.message);
+        size_t n = (size_t)o.e.n_vocab;
+        double row = nmse(o.e.logits + (N_TOKENS - 1) * n, o.logits, n);
+        if (!(row < ROW_GATE))
+            fail_msg("%s in batches of %u: NMSE %.2e, the gate is %.0e", chosen[i % 2].network,
+                     batches[i / 2], row, ROW_GATE);
+        lp_runner_destroy(runner);
+        lp_test_device_destroy(device);
+        fixture_close(&o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_llama),
         cmocka_unit_test(test_quantised),
         cmocka_unit_test(test_f16_cache),
+        cmocka_unit_test(test_last_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,8 +116,18 @@ static lp_tensor_id cached(decoder *d, const char *name, lp_tensor_id x, uint32_
     return cache;
 }
 
-/* Normed x [T, N] -> [T, N]. LP_NONE if only the cache was to be filled. */
-static lp_tensor_id attention(decoder *d, lp_tensor_id x, bool cache_only)
+/* Which rows of a block's result are wanted. The cache is always filled with all T. */
+typedef enum block_rows { ROWS_NONE, ROWS_LAST, ROWS_ALL } block_rows;
+
+/* x [T, N] -> [T, N], or [1, N] if only the last row is wanted. */
+static lp_tensor_id wanted_rows(decoder *d, lp_tensor_id x, block_rows rows)
+{
+    int32_t n_tokens = d->options->n_tokens;
+    return rows == ROWS_LAST && n_tokens > 1 ? lp_view_rows(d->b, x, n_tokens - 1, 1) : x;
+}
+
+/* Normed x [T, N] -> [T, N] or [1, N]; LP_NONE if only the cache was to be filled. */
+static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
 {
     const lp_hparams *hp = d->hp;
     int64_t n_q = (int64_t)hp->n_head * hp->head_k, n_k = (int64_t)hp->n_head_kv * hp->head_k;
@@ -129,7 +139,7 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, bool cache_only)
         k = lp_view_columns(d->b, qkv, n_q, n_k);
         v = lp_view_columns(d->b, qkv, n_q + n_k, n_v);
     } else {
-        if (!cache_only)
+        if (rows != ROWS_NONE)
             q = linear(d, "attn_q", x, n_q, hp->n_embd);
         k = linear(d, "attn_k", x, n_k, hp->n_embd);
         v = linear(d, "attn_v", x, n_v, hp->n_embd);
@@ -138,7 +148,7 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, bool cache_only)
     v = lp_view_heads(d->b, v, hp->n_head_kv);
     k = cached(d, "attn_k", k, hp->head_k);
     v = cached(d, "attn_v", v, hp->head_v);
-    if (cache_only)
+    if (rows == ROWS_NONE)
         return LP_NONE;
     q = heads(d, "attn_q_rope", q, hp->n_head);
     lp_tensor_id mixed =
@@ -146,8 +156,8 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, bool cache_only)
                      (lp_attention_options){.scale = (float)(1 / sqrt((double)hp->head_k)),
                                             .kv_max = d->options->kv_max,
                                             .window = (int32_t)hp->window});
-    return linear(d, "attn_output", lp_view_flat(d->b, mixed), hp->n_embd,
-                  (int64_t)hp->n_head * hp->head_v);
+    mixed = wanted_rows(d, lp_view_flat(d->b, mixed), rows);
+    return linear(d, "attn_output", mixed, hp->n_embd, (int64_t)hp->n_head * hp->head_v);
 }
 
 /* Normed x [T, N] -> [T, N]: ffn_down(act(ffn_up x)), or gated: Shazeer 2020, arXiv:2002.05202. */
@@ -164,13 +174,14 @@ static lp_tensor_id feed_forward(decoder *d, lp_tensor_id x)
     return linear(d, "ffn_down", hidden, hp->n_embd, hp->n_ff);
 }
 
-/* The residual stream x [T, N] through one block. LP_NONE if only the cache was to be filled. */
-static lp_tensor_id block(decoder *d, lp_tensor_id x, bool cache_only)
+/* The residual stream x [T, N] through one block: [T, N] or [1, N]; LP_NONE if only the cache was to
+ * be filled. */
+static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
 {
-    lp_tensor_id y = attention(d, norm(d, "attn_norm", x), cache_only);
-    if (cache_only)
+    lp_tensor_id y = attention(d, norm(d, "attn_norm", x), rows);
+    if (rows == ROWS_NONE)
         return LP_NONE;
-    x = lp_add(d->b, "attn_residual", y, x);
+    x = lp_add(d->b, "attn_residual", y, wanted_rows(d, x, rows));
     y = feed_forward(d, norm(d, "ffn_norm", x));
     return lp_add(d->b, "ffn_residual", y, x);
 }
@@ -187,13 +198,16 @@ void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_o
         make_rope_table(&d);
 
     bool has_head = options->outputs != LP_OUTPUTS_NONE || options->sample;
+    block_rows wanted = options->outputs == LP_OUTPUTS_ALL ? ROWS_ALL
+                        : has_head                         ? ROWS_LAST
+                                                           : ROWS_NONE;
     lp_tensor_id table =
         lp_weight_tensor(b, LP_SHAPE2(hp->n_vocab, hp->n_embd), "token_embd.weight");
     lp_tensor_id x = embed(&d, table);
     for (uint32_t i = 0; i < hp->n_layer && b->status == LP_OK; i++) {
         snprintf(d.block, sizeof d.block, "blk.%u.", i);
         lp_builder_prefix(b, "%s", d.block);
-        x = block(&d, x, i + 1 == hp->n_layer && !has_head);
+        x = block(&d, x, i + 1 == hp->n_layer ? wanted : ROWS_ALL);
     }
     d.block[0] = '\0';
     lp_builder_prefix(b, "%s", d.block);
@@ -202,8 +216,6 @@ void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_o
         return;
     }
 
-    if (options->outputs != LP_OUTPUTS_ALL && n_tokens > 1)
-        x = lp_view_rows(b, x, n_tokens - 1, 1);
     x = norm(&d, "output_norm", x);
     lp_tensor_id logits = hp->tied ? lp_linear(b, "output", x, table, LP_NONE)
                                    : linear(&d, "output", x, hp->n_vocab, hp->n_embd);
