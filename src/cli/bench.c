@@ -1,7 +1,7 @@
 /* lapilli bench: tokens per second of prompt evaluation (pp) and of generation (tg), in rows that
- * can stand beside those of llama.cpp's llama-bench: pp512 evaluates 512 tokens at once, tg128
- * generates 128 tokens one after another from an almost empty context; mean and sample standard
- * deviation over the repetitions, after one warm-up. */
+ * can stand beside those of llama.cpp's llama-bench: pp512 evaluates 512 tokens at once, up to the
+ * logits of the last; tg128 generates 128 tokens one after another from an almost empty context;
+ * mean and sample standard deviation over the repetitions, after one warm-up. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,7 @@ typedef struct bench {
     size_t device;
     lp_model *model;
     lp_session *session;
+    float *logits; /* of a prompt's last token: what evaluating it is for */
 } bench;
 
 typedef struct result {
@@ -54,7 +55,7 @@ static lp_status measure(bench *b, const result *r, double *seconds)
         status = feed(b, r->n_prompt ? r->n_prompt : 1);
     double begin = cli_seconds();
     if (status == LP_OK && r->n_prompt)
-        status = lp_session_eval(b->session, NULL);
+        status = lp_session_eval(b->session, b->logits);
     for (uint32_t i = 0; i < r->n_generate && status == LP_OK && !cli_stop_signal(); i++) {
         int32_t token;
         status = lp_session_next(b->session, r->n_generate - i, &token);
@@ -202,6 +203,12 @@ static int run_bench(bench *b)
     code = cli_choose_device(b->ctx, b->selector, &b->devices, &b->device, NULL);
     if (code != CLI_OK)
         goto cleanup;
+    b->logits = malloc(lp_model_vocabulary(b->model) * sizeof(*b->logits));
+    if (!b->logits) {
+        cli_error("out of memory");
+        code = CLI_FAILED;
+        goto cleanup;
+    }
     clamp_defaults(b, lp_model_context(b->model));
     uint32_t n_ctx = b->n_prompt > b->n_generate + 1 ? b->n_prompt : b->n_generate + 1;
     if (n_ctx > lp_model_context(b->model)) {
@@ -218,6 +225,7 @@ static int run_bench(bench *b)
     cli_clear_progress(&progress);
     code = status == LP_OK ? run_tests(b) : cli_failed(b->ctx, status);
 cleanup:
+    free(b->logits);
     lp_session_destroy(b->session);
     lp_model_destroy(b->model);
     lp_devices_destroy(b->devices);
