@@ -99,6 +99,8 @@ lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *to
             LP_CHECK(lp_runner_rewind(runner, lp_runner_n_tokens(runner) - 1));
             break;
         }
+        if ((uint32_t)token >= lp_tokenizer_size(tokenizer))
+            continue; /* a row that pads the embedding: no text */
         LP_CHECK(lp_detokenize(ctx, tokenizer, token, &bytes, &n));
         LP_CHECK(push(ctx, &out, bytes, n));
         if (out.found_stop || out.stopped_by_caller) {
