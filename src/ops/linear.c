@@ -206,12 +206,13 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
     const uint32_t columns = min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "linear_mv", variant, &kernel));
-    const bool subgroup = (kernel->needs & LP_NEED_SUBGROUP_ARITH) != 0;
-    uint32_t size = 128, lanes = subgroup ? caps->subgroup_size : 64, rows = 2;
-    if (caps->is_cpu && !subgroup) {
-        size = 32;
+    uint32_t size = 128, lanes = 64, rows = 2;
+    if (kernel->needs & LP_NEED_SUBGROUP_ARITH)
+        lanes = caps->subgroup_size;
+    if (caps->is_cpu) { /* one SIMD unit; rows amortise the loads of x, up to a limit of registers */
+        size = 8;
         lanes = 1;
-        rows = 1;
+        rows = p->n_tokens == 1 ? 4 : 2;
     }
     const uint32_t per_group = size / lanes * rows;
     uint32_t groups[2];
