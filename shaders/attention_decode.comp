@@ -18,7 +18,7 @@ layout(constant_id = 6) const bool SPLIT = false;
 
 const uint SIZE = gl_WorkGroupSize.x;
 const uint DK8 = (DK + 7u) / 8u;
-const uint LANES = 16u; // per row in the softmax; ROWS * LANES <= SIZE
+const uint LANES = SIZE / ROWS < 16u ? SIZE / ROWS : 16u; // per row in the softmax
 const uint COLUMNS = DV4 < SIZE ? DV4 : SIZE, DEALS = SIZE / COLUMNS;
 const uint PASSES = (DV4 + SIZE - 1u) / SIZE; // over the output elements
 

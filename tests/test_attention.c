@@ -161,32 +161,44 @@ static void a_row_without_keys_is_zero(void **state)
 }
 
 // Whatever the head sizes and the device, the tiles fit, and threads have work that they can hold.
+static void check_tiles(const lp_caps *caps, uint32_t tokens, uint32_t heads, uint32_t dk,
+                        uint32_t dv)
+{
+    lp_attention_tiles t = lp_attention_choose(caps, tokens, heads, 1, dk, dv, 4096, 0);
+    assert_true(lp_attention_shared(&t, dk) <= caps->max_shared_bytes);
+    assert_true(t.workgroup <= caps->max_workgroup_invocations);
+    assert_true(t.n_rows >= 1 && t.n_splits >= 1 && t.n_splits <= LP_MAX_SPLITS);
+    switch (t.kind) {
+    case LP_ATTENTION_DECODE:
+        assert_true(tokens <= LP_DECODE_TOKENS && t.n_rows < 2 * tokens * heads);
+        assert_true(t.workgroup % t.n_rows == 0);
+        break;
+    case LP_ATTENTION_PREFILL:
+        assert_true(tokens > LP_DECODE_TOKENS && t.n_splits == 1);
+        assert_true(t.n_rows % (t.workgroup / 8) == 0 && t.n_keys % 32 == 0);
+        break;
+    case LP_ATTENTION_ROWS:
+        assert_true(caps->is_cpu && t.n_splits == 1 && t.n_rows % t.workgroup == 0);
+        // unrolled multiply-adds of a tile: more would take seconds to compile
+        assert_true(t.n_rows / t.workgroup * t.n_keys * (dk + dv) <= 2304);
+        break;
+    }
+}
+
 static void tiles_fit_every_device(void **state)
 {
     (void)state;
     static const uint32_t shared[] = {16384, 32768, 49152, 65536, 233472}, tokens[] = {1, 8, 9, 512};
     for (uint32_t dk = 2; dk <= LP_MAX_HEAD; dk += 2)
-        for (size_t i = 0; i < 5; i++)
-            for (size_t j = 0; j < 4; j++)
+        for (uint32_t i = 0; i < 10; i++)
+            for (uint32_t j = 0; j < 4; j++)
                 for (uint32_t heads = 1; heads <= 64; heads *= 4) {
                     lp_caps caps = lp_caps_minimum;
-                    caps.max_shared_bytes = shared[i];
-                    caps.n_cores = 1 + (uint32_t)i * 30;
-                    uint32_t dv = dk > 64 ? dk - 64 : dk;
-                    lp_attention_tiles t =
-                        lp_attention_choose(&caps, tokens[j], heads, 1, dk, dv, 4096, 0);
-                    assert_true(lp_attention_shared(&t, dk) <= shared[i]);
-                    assert_true(t.workgroup <= caps.max_workgroup_invocations);
-                    assert_true(t.n_rows >= 1 && t.n_splits >= 1 && t.n_splits <= LP_MAX_SPLITS);
-                    assert_int_equal(t.decode, tokens[j] <= LP_DECODE_TOKENS);
-                    if (t.decode) {
-                        assert_true(t.n_rows * 16 <= t.workgroup);
-                        assert_true(t.n_rows < 2 * tokens[j] * heads);
-                    } else {
-                        assert_int_equal(t.n_splits, 1);
-                        assert_int_equal(t.n_rows % (t.workgroup / 8), 0);
-                        assert_int_equal(t.n_keys % 32, 0);
-                    }
+                    caps.max_shared_bytes = shared[i % 5];
+                    caps.n_cores = 1 + i * 30;
+                    caps.is_cpu = i >= 5;
+                    caps.subgroup_size = 1u << i % 7;
+                    check_tiles(&caps, tokens[j], heads, dk, dk > 64 ? dk - 64 : dk);
                 }
 }
 
@@ -200,9 +212,20 @@ static void splits_fill_the_device(void **state)
     assert_int_equal(lp_attention_choose(&caps, 1, 32, 8, 128, 128, 4096, 0).n_splits, 32);
     assert_int_equal(lp_attention_choose(&caps, 1, 32, 8, 128, 128, 131072, 0).n_splits, 64);
     assert_int_equal(lp_attention_choose(&caps, 1, 32, 8, 128, 128, 131072, 512).n_splits, 5);
-    caps.n_cores = 2;
+}
+
+static void cpu_implementations_take_rows(void **state)
+{
+    (void)state;
+    lp_caps caps = lp_caps_minimum;
     caps.is_cpu = true;
-    assert_int_equal(lp_attention_choose(&caps, 1, 32, 8, 128, 128, 131072, 0).n_splits, 1);
+    caps.subgroup_size = 8;
+    caps.n_cores = 2;
+    assert_int_equal(lp_attention_choose(&caps, 1, 4, 1, 64, 64, 512, 0).kind, LP_ATTENTION_ROWS);
+    assert_int_equal(lp_attention_choose(&caps, 512, 12, 4, 64, 64, 512, 0).n_rows, 16);
+    caps.n_cores = 64; // one workgroup for 64 cores: rather split the keys
+    assert_int_equal(lp_attention_choose(&caps, 1, 4, 1, 64, 64, 512, 0).kind, LP_ATTENTION_DECODE);
+    assert_int_equal(lp_attention_choose(&caps, 1, 4, 1, 64, 64, 512, 0).n_splits, 4);
 }
 
 int main(void)
@@ -213,6 +236,7 @@ int main(void)
         cmocka_unit_test(a_row_without_keys_is_zero),
         cmocka_unit_test(tiles_fit_every_device),
         cmocka_unit_test(splits_fill_the_device),
+        cmocka_unit_test(cpu_implementations_take_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -311,8 +311,10 @@ static lp_program *program_for(const ops_case *row, int guise)
     bool news = true;
     for (int i = 0; i <= guise; i++) {
         lp_caps caps = *lp_vulkan_backend_caps(device);
-        if (i > AS_IT_IS)
+        if (i > AS_IT_IS) {
             caps.is_cpu = false;
+            caps.n_cores = 64;
+        }
         if (i == AS_PLAIN_GPU)
             caps.has &= ~(uint32_t)LP_NEED_SUBGROUP_ARITH;
         must(lp_plan_create(&device_ctx, row->graph, &caps, options, &plans[i]), &device_ctx);

@@ -9,9 +9,7 @@
  * Tile sizes are chosen here, from the device's shared memory, and are specialization constants. */
 #include "ops/attention.h"
 
-#include <float.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/half.h"
 #include "params.h"
@@ -188,51 +186,82 @@ static uint32_t ceil_div(uint64_t a, uint64_t b)
     return (uint32_t)((a + b - 1) / b);
 }
 
-lp_attention_tiles lp_attention_choose(const lp_caps *caps, uint32_t n_tokens, uint32_t n_heads,
-                                       uint32_t n_groups, uint32_t dk, uint32_t dv, uint32_t kv_max,
-                                       uint32_t window)
+/* Few tokens on a GPU. */
+static lp_attention_tiles choose_decode(const lp_caps *caps, uint32_t rows, uint32_t n_groups,
+                                        uint32_t dk, uint32_t n_visible)
 {
-    lp_attention_tiles tiles = {.decode = n_tokens <= LP_DECODE_TOKENS, .n_splits = 1};
-    uint32_t rows = n_tokens * (n_heads / n_groups), shared = caps->max_shared_bytes;
-        if (tiles.decode) {
-        tiles.workgroup = 128;
-        tiles.n_keys = tiles.workgroup;
-        tiles.n_rows = 8;
-        while (tiles.n_rows > 1 &&
-               (tiles.n_rows >= 2 * rows || lp_attention_shared(&tiles, dk) > shared))
-            tiles.n_rows /= 2;
-        uint32_t blocks = ceil_div(rows, tiles.n_rows) * n_groups;
-        uint64_t span = window > 0 ? (uint64_t)window + n_tokens : kv_max;
-        uint32_t most = ceil_div(span < kv_max ? span : kv_max, tiles.n_keys);
-        uint32_t want = ceil_div((uint64_t)caps->n_cores * (caps->is_cpu ? 1 : 4), blocks);
-        tiles.n_splits = want < most ? want : most;
-        if (tiles.n_splits > LP_MAX_SPLITS)
-            tiles.n_splits = LP_MAX_SPLITS;
-        return tiles;
-    }
-    /* Largest first. A thread accumulates rows / (workgroup / 8) * Dv / 8 numbers. */
-    tiles.workgroup = 128;
-    uint32_t per_thread = dv <= 128 ? 4 : dv <= 256 ? 2 : 1;
-    tiles.n_keys = 64;
+    lp_attention_tiles tiles = {
+        .kind = LP_ATTENTION_DECODE, .workgroup = 128, .n_keys = 128, .n_rows = 8};
+    while (tiles.n_rows > 1 && (tiles.n_rows >= 2 * rows ||
+                                lp_attention_shared(&tiles, dk) > caps->max_shared_bytes))
+        tiles.n_rows /= 2;
+    uint32_t blocks = ceil_div(rows, tiles.n_rows) * n_groups;
+    uint32_t most = ceil_div(n_visible, tiles.n_keys), want = ceil_div(4 * caps->n_cores, blocks);
+    tiles.n_splits = want < most ? want : most;
+    if (tiles.n_splits > LP_MAX_SPLITS)
+        tiles.n_splits = LP_MAX_SPLITS;
+    return tiles;
+}
+
+/* Many tokens on a GPU: the largest tiles that fit. An invocation accumulates
+ * rows / (workgroup / 8) * Dv / 8 numbers. */
+static lp_attention_tiles choose_prefill(const lp_caps *caps, uint32_t dk, uint32_t dv)
+{
+    lp_attention_tiles tiles = {
+        .kind = LP_ATTENTION_PREFILL, .workgroup = 128, .n_keys = 64, .n_splits = 1};
+    uint32_t rows_each = dv <= 128 ? 4 : dv <= 256 ? 2 : 1;
     for (;;) {
-        tiles.n_rows = per_thread * (tiles.workgroup / 8);
+        tiles.n_rows = rows_each * (tiles.workgroup / 8);
         for (int resident = 1; resident >= 0; resident--) {
             tiles.resident = resident;
-            if (lp_attention_shared(&tiles, dk) <= shared)
+            if (lp_attention_shared(&tiles, dk) <= caps->max_shared_bytes)
                 return tiles;
         }
-        if (tiles.n_keys == 32 && per_thread == 1)
+        if (tiles.n_keys == 32 && rows_each == 1)
             return tiles; /* 16 rows, 10 KiB: fits everywhere */
         if (tiles.n_keys > 32)
             tiles.n_keys = 32;
         else
-            per_thread /= 2;
+            rows_each /= 2;
     }
+}
+
+/* A CPU implementation: one workgroup is one vector. Everything is unrolled, so the product of rows
+ * and keys is bounded, or compiling takes longer than running. */
+static lp_attention_tiles choose_rows(const lp_caps *caps, uint32_t rows, uint32_t dk, uint32_t dv)
+{
+    uint32_t lanes = caps->subgroup_size < 4    ? 4
+                     : caps->subgroup_size > 32 ? 32
+                                                : caps->subgroup_size;
+    lp_attention_tiles tiles = {
+        .kind = LP_ATTENTION_ROWS, .workgroup = lanes, .n_rows = lanes, .n_splits = 1};
+    if (rows > lanes && dk + dv <= 256)
+        tiles.n_rows *= 2;
+    tiles.n_keys = dk + dv <= 512 ? 4 : 2;
+    return tiles;
+}
+
+lp_attention_tiles lp_attention_choose(const lp_caps *caps, uint32_t n_tokens, uint32_t n_heads,
+                                       uint32_t n_groups, uint32_t dk, uint32_t dv, uint32_t kv_max,
+                                       uint32_t window)
+{
+    uint32_t rows = n_tokens * (n_heads / n_groups);
+    if (caps->is_cpu) { /* unless it leaves most of many cores idle */
+        lp_attention_tiles tiles = choose_rows(caps, rows, dk, dv);
+        if (2 * ceil_div(rows, tiles.n_rows) * n_groups >= caps->n_cores)
+            return tiles;
+    }
+    if (n_tokens > LP_DECODE_TOKENS)
+        return choose_prefill(caps, dk, dv);
+    uint64_t visible = window > 0 ? (uint64_t)window + n_tokens : kv_max;
+    return choose_decode(caps, rows, n_groups, dk, visible < kv_max ? (uint32_t)visible : kv_max);
 }
 
 uint32_t lp_attention_shared(const lp_attention_tiles *t, uint32_t dk)
 {
-    if (t->decode) /* q, weights, partial reductions and factors, outputs being added up */
+    if (t->kind == LP_ATTENTION_ROWS)
+        return 0;
+    if (t->kind == LP_ATTENTION_DECODE) /* q, weights, partial reductions and factors, outputs being added up */
         return 32 * t->n_rows * ((dk + 7) / 8) + 4 * t->n_rows * (t->n_keys + 16 + 1) +
                16 * t->workgroup;
     /* q, a chunk of keys or values, weights (rows padded by 16 bytes against bank conflicts), and
@@ -323,6 +352,8 @@ lp_status lp_op_attention_plan(lp_planner *pl, const lp_node *node)
     uint32_t dk = (uint32_t)k->shape.dim[2], dv = (uint32_t)v->shape.dim[2];
     lp_attention_tiles tiles = choose(pl->graph, node, pl->caps);
     bool split = tiles.n_splits > 1;
+    static const char *const families[] = {"attention_prefill", "attention_decode",
+                                           "attention_rows"};
     lp_attention_params push = {
         .q_stride = lp_op_stride(pl->graph, node->src[0]),
         .y_stride = lp_op_stride(pl->graph, node->dst[0]),
@@ -336,13 +367,16 @@ lp_status lp_op_attention_plan(lp_planner *pl, const lp_node *node)
         .scale = node->p.attention.scale,
     };
     const lp_kernel *kernel;
-    LP_TRY(lp_plan_kernel(pl, tiles.decode ? "attention_decode" : "attention_prefill",
-                          lp_dtype_table[k->dtype].kernel, &kernel));
+    LP_TRY(lp_plan_kernel(pl, families[tiles.kind], lp_dtype_table[k->dtype].kernel, &kernel));
     /* 16-byte loads of keys and values where every head starts on one. */
     uint32_t per_load = k->dtype == LP_F16 ? 8 : 4;
     bool wide = dk % per_load == 0 && dv % per_load == 0;
     uint32_t blocks = ceil_div((uint64_t)n_tokens * (n_heads / n_groups), tiles.n_rows);
     uint64_t partial = partial_bytes(pl->graph, node, tiles.n_splits);
+
+    uint32_t rows_each = tiles.kind == LP_ATTENTION_DECODE ? tiles.n_rows
+                         : tiles.kind == LP_ATTENTION_ROWS ? tiles.n_rows / tiles.workgroup
+                                                           : tiles.n_rows / (tiles.workgroup / 8);
 
     /* A dispatch cannot be cut by the executor, so long work becomes several: an eighth of a second
      * each, by the device's estimate. */
@@ -356,12 +390,12 @@ lp_status lp_op_attention_plan(lp_planner *pl, const lp_node *node)
         lp_dispatch *d =
             lp_plan_dispatch(pl, kernel, n, n_groups, tiles.n_splits, &push, sizeof push);
         lp_dispatch_spec(d, 0, tiles.workgroup);
-        lp_dispatch_spec(d, 1, tiles.decode ? tiles.n_rows : tiles.n_rows / (tiles.workgroup / 8));
+        lp_dispatch_spec(d, 1, rows_each);
         lp_dispatch_spec(d, 2, tiles.n_keys);
         lp_dispatch_spec(d, 3, dk);
         lp_dispatch_spec(d, 4, dv);
         lp_dispatch_spec(d, 5, wide);
-        lp_dispatch_spec(d, 6, tiles.decode ? split : tiles.resident);
+        lp_dispatch_spec(d, 6, tiles.kind == LP_ATTENTION_DECODE ? split : tiles.resident);
         lp_dispatch_tensor(pl, d, offsetof(lp_attention_params, q), node->src[0], LP_READ);
         read_cache(pl, d, offsetof(lp_attention_params, keys), node->src[1],
                    node->p.attention.kv_max);

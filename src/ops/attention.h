@@ -6,11 +6,17 @@
 #include "ops/ops.h"
 
 #define LP_MAX_HEAD      576 /* elements of a key or value */
-#define LP_DECODE_TOKENS 8   /* up to here the decode kernel is used */
+#define LP_DECODE_TOKENS 8   /* up to here a GPU uses the decode kernel */
 #define LP_MAX_SPLITS    64
 
+typedef enum lp_attention_kind {
+    LP_ATTENTION_PREFILL, /* shaders/attention_prefill.comp */
+    LP_ATTENTION_DECODE,  /* shaders/attention_decode.comp */
+    LP_ATTENTION_ROWS     /* shaders/attention_rows.comp */
+} lp_attention_kind;
+
 typedef struct lp_attention_tiles {
-    bool decode;
+    lp_attention_kind kind;
     bool resident;      /* prefill: the tile's queries stay in shared memory */
     uint32_t workgroup; /* invocations */
     uint32_t n_rows;    /* query rows (token, head of the group) of a workgroup */
