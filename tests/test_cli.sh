@@ -53,6 +53,8 @@ stdout_has "^Usage: lapilli COMMAND"
 stdout_has "Exit codes: 0 success; 1 failure"
 expect 0 "" --version
 stdout_has "^lapilli [0-9]+\.[0-9]+\.[0-9]+$"
+[ "$(env -u OMP_WAIT_POLICY "$LAPILLI" --version)" = "$("$LAPILLI" --version)" ] ||
+    fail "starting itself again changed the output"
 expect_line 2 'there is no command "frobnicate"; see lapilli --help' frobnicate
 for command in run devices inspect bench synth; do
     expect 0 "" $command --help
