@@ -209,7 +209,8 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
     uint32_t size = 128, lanes = 64, rows = 2;
     if (kernel->needs & LP_NEED_SUBGROUP_ARITH)
         lanes = caps->subgroup_size;
-    if (caps->is_cpu) { /* one SIMD unit; rows amortise the loads of x, up to a limit of registers */
+    /* With vectors of 16 lanes llvmpipe crashes on addresses that differ between invocations. */
+    if (caps->is_cpu && caps->subgroup_size <= 8) { /* one SIMD unit; rows amortise the loads of x, up to a limit of registers */
         size = 8;
         lanes = 1;
         rows = p->n_tokens == 1 ? 4 : 2;
