@@ -26,7 +26,10 @@
  * Whoever creates destroys. Strings that a function returns belong to the object it was asked of
  * and live as long. The library never prints, never exits and never reads the environment. A
  * context and everything made with it belong to one thread at a time; different contexts are
- * independent. examples/generate.c is a whole program. */
+ * independent. examples/generate.c is a whole program.
+ *
+ * On the CPU, work is shared among OpenMP threads, which by default spin for a while between pieces:
+ * where other programs want the cores too, set OMP_WAIT_POLICY=passive before the program starts. */
 #ifndef LAPILLI_H
 #define LAPILLI_H
 
@@ -148,7 +151,7 @@ LP_API int lp_model_is_end(const lp_model *model, int32_t token);
 typedef struct lp_session lp_session;
 
 /* Loads the model's weights onto a device and makes room for a context. `options` may be NULL.
- * Model and devices must outlive the session. */
+ * Model and devices must outlive the session and come from one context. */
 LP_API lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *model,
                                    const lp_session_options *options, lp_session **session);
 LP_API void lp_session_destroy(lp_session *session);

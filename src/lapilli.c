@@ -250,6 +250,8 @@ lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *
     if (options == NULL)
         options = &defaults;
     *result = NULL;
+    if (lp_devices_context(devices) != model->ctx)
+        return lp_fail(model->ctx, LP_E_ARG, "devices and model belong to different contexts");
     lp_session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return lp_fail_memory(model->ctx, "a session");

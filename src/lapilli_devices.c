@@ -236,6 +236,11 @@ lp_status lp_devices_choose(lp_devices *devices, const char *selector, size_t *i
     return LP_OK;
 }
 
+lp_context *lp_devices_context(const lp_devices *devices)
+{
+    return devices->ctx;
+}
+
 lp_status lp_devices_open(lp_devices *devices, size_t index, const char *cache_folder,
                           lp_backend **backend)
 {

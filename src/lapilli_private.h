@@ -5,6 +5,7 @@
 #include "graph/backend.h"
 #include "lapilli.h"
 
+lp_context *lp_devices_context(const lp_devices *devices);
 /* Opens a listed device. `cache_folder` may be NULL. */
 lp_status lp_devices_open(lp_devices *devices, size_t index, const char *cache_folder,
                           lp_backend **backend);

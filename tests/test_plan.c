@@ -207,7 +207,7 @@ static void the_prover_finds_what_is_planted(void **state)
 static void plans_are_deterministic(void **state)
 {
     (void)state;
-    char *text[2];
+    char *text[2], *nodes[2];
     for (int i = 0; i < 2; i++) {
         lp_context ctx = {0};
         lp_store store = {0};
@@ -216,7 +216,9 @@ static void plans_are_deterministic(void **state)
         lp_plan *plan = NULL;
         fixture_plan(&ctx, &store, "gpt2.gguf", 3, &network, &graph, &plan);
         text[i] = lp_plan_print(graph, plan);
+        nodes[i] = lp_graph_print(graph);
         assert_non_null(text[i]);
+        assert_non_null(nodes[i]);
         lp_plan_destroy(plan);
         lp_graph_destroy(graph);
         lp_store_destroy(&store);
@@ -224,6 +226,10 @@ static void plans_are_deterministic(void **state)
     }
     assert_string_equal(text[0], text[1]);
     assert_non_null(strstr(text[0], "blk.0.attn"));
+    assert_string_equal(nodes[0], nodes[1]);
+    assert_non_null(strstr(nodes[0], "attention"));
+    free(nodes[0]);
+    free(nodes[1]);
     free(text[0]);
     free(text[1]);
 }
