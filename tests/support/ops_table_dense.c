@@ -65,13 +65,14 @@ static void linear(ops_table *table, int64_t t, int64_t n, int64_t k, lp_dtype t
 
 static void linears(ops_table *table)
 {
-    static const int64_t some_t[] = {1, 2, 4, 8, 9, 16, 17, 33, 64, 70}, few_t[] = {1, 9, 64};
+    static const int64_t some_t[] = {1, 3, 8, 9, 17, 70}, few_t[] = {1, 9, 64};
     for (int i = 0; i < N_WEIGHT_TYPES; i++) {
         const lp_dtype type = weight_types[i];
         const bool blocks = in_blocks(type);
         const int64_t k1 = blocks ? 96 : 101, k2 = blocks ? 352 : 162;
-        for (int64_t t = 1; t <= 9; t++)
-            linear(table, t, 37, k1, type, LP_ACT_NONE, 0, FILL_UNIT);
+        for (int64_t t = 1; t <= 9; t++) // all of them for one plain type and one with blocks
+            if (type == LP_F16 || type == LP_Q4_0 || t == 1 || t == 4 || t == 9)
+                linear(table, t, 37, k1, type, LP_ACT_NONE, 0, FILL_UNIT);
         for (unsigned j = 0; j < sizeof some_t / sizeof *some_t; j++)
             linear(table, some_t[j], 131, k2, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
         for (unsigned j = 0; j < sizeof few_t / sizeof *few_t; j++) {
@@ -90,10 +91,9 @@ static void linears(ops_table *table)
         }
     }
     for (int act = LP_ACT_NONE; act <= LP_ACT_SILU; act++)
-        for (unsigned j = 0; j < sizeof few_t / sizeof *few_t; j++) {
-            linear(table, few_t[j], 64, 32, LP_F32, (lp_act_kind)act, WITH_BIAS, FILL_UNIT);
-            linear(table, few_t[j], 64, 32, LP_F16, (lp_act_kind)act, WITH_GATE, FILL_UNIT);
-        }
+        for (unsigned j = 0; j < 2; j++)
+            linear(table, j == 0 ? 1 : 9, 64, 32, j == 0 ? LP_F32 : LP_F16, (lp_act_kind)act,
+                   j == 0 ? WITH_BIAS : WITH_GATE, FILL_UNIT);
 }
 
 // ---- norm
