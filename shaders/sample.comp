@@ -1,11 +1,7 @@
 // Draws the next token with one workgroup: repeat penalty, top-k, top-p, min-p, temperature, draw.
 // Definition and references: src/ops/sample.c. Everything after exp() is integer, and exp() is a
 // fixed sequence of exactly rounded operations, so the token does not depend on the device.
-//
-// Top-k, top-p and the draw are one question: the largest key at which a running sum, from the
-// largest key down, reaches a target. Radix descent answers it: a histogram of the sums by 8 bits
-// of the key, one digit after another. The keys are logits in an order-preserving integer form
-// (weights 1 for top-k, masses for top-p), or complemented ids (the draw: masses, lowest id first).
+// Top-k, top-p and the draw are three radix descents (sample_descent.glsl).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -19,121 +15,9 @@ layout(push_constant) uniform push_block
     lp_sample_params p;
 };
 
-// Written by one invocation and read by others of the workgroup.
-layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer key_buffer {
-    uint v[];
-};
+#include "sample_descent.glsl"
 
-const uint MASS_ONE = 0x40000000u, KEY_LOWEST = 0x007fffffu; // of -inf
-
-shared uint bins_low[256], bins_high[256]; // 64-bit sums
-shared uint group_low[16], group_high[16];
 shared uint best_key, best_id;
-shared uint digit;
-shared uvec2 rest; // target minus what lies above the digit; in the first pass, the total
-
-// ---- Radix descent -----------------------------------------------------------------------------
-
-const uint BY_COUNT = 0u, BY_MASS = 1u, BY_ID = 2u;
-
-// What is still in play, and how heavy it is; the same in every invocation.
-struct candidates {
-    float largest;
-    uint least_key;      // what top-k and top-p leave
-    uint least_mass;     // min-p
-    float inverse;       // 1 / temperature
-};
-
-uint weight(uint kind, candidates c, uint key)
-{
-    if (kind == BY_COUNT) {
-        return 1u;
-    }
-    if (key < c.least_key || key <= KEY_LOWEST) {
-        return 0u;
-    }
-    precise float d = max(value_of(key) - c.largest, -LARGEST);
-    uint m = mass(d);
-    if (kind == BY_MASS || m < c.least_mass) {
-        return kind == BY_MASS ? m : 0u;
-    }
-    precise float scaled = d * c.inverse;
-    return mass(scaled);
-}
-
-// The target from the sum of all weights: how much of the sum, from the top, is wanted. At least 1.
-uvec2 target_of(uint kind, uvec2 total, uvec2 want)
-{
-    uvec2 t = want;
-    if (kind == BY_MASS) { // want.x / 2^24 of it
-        uvec2 a = multiply(total.y, want.x), b = multiply(total.x, want.x);
-        t = add64(uvec2(a.x << 8, (a.y << 8) | (a.x >> 24)), uvec2((b.y << 8) | (b.x >> 24), 0u));
-    } else if (kind == BY_ID) { // want / 2^64 of it; the id of number r is where the sum exceeds r
-        t = add64(multiply_high64(total, want), uvec2(1u, 0u));
-    }
-    return (t.x | t.y) == 0u ? uvec2(1u, 0u) : t;
-}
-
-uint descend(uint kind, candidates c, uvec2 want)
-{
-    key_buffer keys = key_buffer(p.keys);
-    uint id = gl_LocalInvocationID.x, size = gl_WorkGroupSize.x, prefix = 0u;
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        for (uint i = id; i < 256u; i += size) {
-            bins_low[i] = 0u;
-            bins_high[i] = 0u;
-        }
-        barrier();
-        for (uint i = id; i < p.n_vocab; i += size) {
-            uint key = keys.v[i], sorted = kind == BY_ID ? ~i : key;
-            if (shift < 24 && (sorted >> (shift + 8)) != prefix) {
-                continue;
-            }
-            uint w = weight(kind, c, key);
-            if (w != 0u) {
-                uint bin = (sorted >> shift) & 255u;
-                uint before = atomicAdd(bins_low[bin], w);
-                if (before + w < w) { // carry
-                    atomicAdd(bins_high[bin], 1u);
-                }
-            }
-        }
-        barrier();
-        if (id < 16u) {
-            uvec2 sum = uvec2(0u);
-            for (uint i = 16u * id; i < 16u * id + 16u; i++) {
-                sum = add64(sum, uvec2(bins_low[i], bins_high[i]));
-            }
-            group_low[id] = sum.x;
-            group_high[id] = sum.y;
-        }
-        barrier();
-        if (id == 0u) {
-            uvec2 left = rest;
-            if (shift == 24) {
-                uvec2 total = uvec2(0u);
-                for (int i = 0; i < 16; i++) {
-                    total = add64(total, uvec2(group_low[i], group_high[i]));
-                }
-                left = target_of(kind, total, want);
-            }
-            int g = 15;
-            for (; g > 0 && less64(uvec2(group_low[g], group_high[g]), left); g--) {
-                left = subtract64(left, uvec2(group_low[g], group_high[g]));
-            }
-            int d = 16 * g + 15;
-            for (; d > 16 * g && less64(uvec2(bins_low[d], bins_high[d]), left); d--) {
-                left = subtract64(left, uvec2(bins_low[d], bins_high[d]));
-            }
-            rest = left;
-            digit = uint(d);
-        }
-        barrier();
-        prefix = (prefix << 8) | digit;
-        barrier();
-    }
-    return prefix;
-}
 
 // ---- The token ---------------------------------------------------------------------------------
 
@@ -146,6 +30,7 @@ void prepare(lp_words settings, int end)
     if (id == 0u) {
         best_key = 0u;
         best_id = 0xffffffffu;
+        n_listed = 0u;
     }
     for (uint i = id; i < p.n_vocab; i += size) {
         keys.v[i] = key_of(clean(logits.v[i]));
