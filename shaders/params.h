@@ -130,4 +130,12 @@ LP_PARAMS(lp_attention_merge_params)
     LP_UINT n_tokens, n_heads, n_groups, n_splits, head;
 };
 
+/* ---- selftest ---- */
+LP_PARAMS(lp_selftest_params)
+{
+    LP_ADDRESS from; /* [n, 6] words */
+    LP_ADDRESS to;   /* [n, 8] words */
+    LP_UINT n;
+};
+
 #endif
