@@ -1,5 +1,11 @@
 /* One logical device with one queue: creation, the timeline that orders everything, and the backend
- * interface. */
+ * interface.
+ *
+ * Every batch of commands has a value of one timeline semaphore. What cannot be prevented is that a
+ * driver loses the device; then every further call fails with LP_E_DEVICE_LOST, the first one
+ * naming the work that was in flight, and everything can still be destroyed. */
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +16,7 @@ static void backend_destroy(lp_backend *backend)
     vulkan_backend *vb = (vulkan_backend *)backend;
     if (vb == NULL)
         return;
+    assert(vb->n_programs == 0); /* they use the device */
     if (vb->device != VK_NULL_HANDLE) {
         vb->vk.vkDeviceWaitIdle(vb->device);
         lp_vk_pipelines_end(vb);
@@ -35,7 +42,7 @@ static lp_status create_device(vulkan_backend *vb)
     const gpu_record *gpu = vb->gpu;
     uint32_t has = gpu->facts.caps.has;
     bool v13 = gpu->facts.api_version >= VK_API_VERSION_1_3;
-    const char *extensions[6];
+    const char *extensions[5];
     uint32_t n = 0;
     float priority = 1;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -45,7 +52,10 @@ static lp_status create_device(vulkan_backend *vb)
     void *next = NULL;
     VkPhysicalDeviceCooperativeMatrix2FeaturesNV coopmat2 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV,
-        .cooperativeMatrixWorkgroupScope = VK_TRUE};
+        .cooperativeMatrixFlexibleDimensions = VK_TRUE,
+        .cooperativeMatrixReductions = VK_TRUE,
+        .cooperativeMatrixConversions = VK_TRUE,
+        .cooperativeMatrixPerElementOperations = VK_TRUE};
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
         .cooperativeMatrix = VK_TRUE};
@@ -77,13 +87,15 @@ static lp_status create_device(vulkan_backend *vb)
         size_control.pNext = next;
         next = &size_control;
     }
-    if (lp_has_extension(gpu->physical, "VK_KHR_portability_subset"))
+    if (gpu->portability)
         extensions[n++] = "VK_KHR_portability_subset";
     VkPhysicalDeviceVulkan12Features v12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
         .pNext = next,
         .bufferDeviceAddress = VK_TRUE,
         .timelineSemaphore = VK_TRUE,
+        .vulkanMemoryModel = (has & LP_NEED_COOPMAT) != 0,
+        .vulkanMemoryModelDeviceScope = (has & LP_NEED_COOPMAT) != 0,
         .shaderFloat16 = (has & LP_NEED_FP16) != 0,
         .storageBuffer8BitAccess = (has & LP_NEED_STORAGE8) != 0,
         .shaderInt8 = (has & LP_NEED_STORAGE8) != 0};
@@ -91,18 +103,16 @@ static lp_status create_device(vulkan_backend *vb)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
         .pNext = &v12,
         .storageBuffer16BitAccess = (has & LP_NEED_STORAGE16) != 0};
-    VkPhysicalDeviceFeatures2 features = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &v11,
-        .features.shaderInt64 = (has & LP_NEED_INT64) != 0};
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                          .pNext = &v11,
+                                          .features.shaderInt64 = (has & LP_NEED_INT64) != 0};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext = &features,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue,
                                .enabledExtensionCount = n,
                                .ppEnabledExtensionNames = extensions};
-    LP_VK(vb->base.ctx, vkCreateDevice(gpu->physical, &info, NULL, &vb->device),
-          gpu->facts.name);
+    LP_VK(vb->base.ctx, vkCreateDevice(gpu->physical, &info, NULL, &vb->device), gpu->facts.name);
     volkLoadDeviceTable(&vb->vk, vb->device);
     vb->vk.vkGetDeviceQueue(vb->device, gpu->queue_family, 0, &vb->queue);
     return LP_OK;
@@ -121,49 +131,108 @@ static lp_status create_queue_objects(vulkan_backend *vb)
                                        .pNext = &type};
     LP_VK(vb->base.ctx, vb->vk.vkCreateSemaphore(vb->device, &semaphore, NULL, &vb->timeline),
           "creating a timeline semaphore");
-    VkCommandBufferAllocateInfo commands = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = vb->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = STAGING_SLOTS};
+    VkCommandBufferAllocateInfo commands = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .commandPool = vb->pool,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = STAGING_SLOTS};
     LP_VK(vb->base.ctx,
           vb->vk.vkAllocateCommandBuffers(vb->device, &commands, vb->staging_commands),
           "allocating command buffers");
     return LP_OK;
 }
 
-lp_status lp_vk_submit(vulkan_backend *vb, const VkCommandBuffer *commands, uint32_t n,
+lp_status lp_vk_fail(vulkan_backend *vb, VkResult result, const char *what)
+{
+    lp_context *ctx = vb->base.ctx;
+    if (result != VK_ERROR_DEVICE_LOST)
+        return lp_vulkan_fail(ctx, result, what);
+    uint64_t reached = 0;
+    if (vb->vk.vkGetSemaphoreCounterValue(vb->device, vb->timeline, &reached) != VK_SUCCESS ||
+        reached > vb->ticket)
+        reached = 0;
+    const submit_entry *next = &vb->log[(reached + 1) % SUBMIT_LOG];
+    vb->lost = true;
+    if (next->ticket == reached + 1)
+        return lp_fail(ctx, LP_E_DEVICE_LOST, "%s: %s lost the device in submit %llu (%s)", what,
+                       vb->gpu->facts.name, (unsigned long long)next->ticket, next->what);
+    return lp_fail(ctx, LP_E_DEVICE_LOST, "%s: %s lost the device after %llu submits", what,
+                   vb->gpu->facts.name, (unsigned long long)vb->ticket);
+}
+
+static lp_status fail_lost(vulkan_backend *vb)
+{
+    return lp_fail(vb->base.ctx, LP_E_DEVICE_LOST, "%s was lost before", vb->gpu->facts.name);
+}
+
+lp_status lp_vk_submit(vulkan_backend *vb, const VkCommandBuffer *commands,
+                       const gpu_batch *batches, uint32_t n_batches, const char *what,
                        uint64_t *ticket)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t value = vb->ticket + 1;
-        bool last = i + 1 == n;
-        VkTimelineSemaphoreSubmitInfo timeline = {
-            .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-            .signalSemaphoreValueCount = last,
-            .pSignalSemaphoreValues = &value};
-        VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                               .pNext = &timeline,
-                               .commandBufferCount = 1,
-                               .pCommandBuffers = &commands[i],
-                               .signalSemaphoreCount = last,
-                               .pSignalSemaphores = &vb->timeline};
-        LP_VK(vb->base.ctx, vb->vk.vkQueueSubmit(vb->queue, 1, &submit, VK_NULL_HANDLE),
-              "submitting work");
+    enum { AT_ONCE = 16 };
+    VkTimelineSemaphoreSubmitInfo timelines[AT_ONCE];
+    VkSubmitInfo submits[AT_ONCE];
+    uint64_t values[AT_ONCE];
+    if (vb->lost)
+        return fail_lost(vb);
+    for (uint32_t done = 0, n; done < n_batches; done += n) {
+        n = n_batches - done < AT_ONCE ? n_batches - done : AT_ONCE;
+        for (uint32_t i = 0; i < n; i++) {
+            const gpu_batch *batch = &batches[done + i];
+            values[i] = vb->ticket + 1 + i;
+            submit_entry *entry = &vb->log[values[i] % SUBMIT_LOG];
+            entry->ticket = values[i];
+            snprintf(entry->what, sizeof entry->what, "%.40s, part %u", what, done + i + 1);
+            timelines[i] = (VkTimelineSemaphoreSubmitInfo){
+                .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                .signalSemaphoreValueCount = 1,
+                .pSignalSemaphoreValues = &values[i]};
+            submits[i] = (VkSubmitInfo){.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                                        .pNext = &timelines[i],
+                                        .commandBufferCount = batch->n,
+                                        .pCommandBuffers = commands + batch->first,
+                                        .signalSemaphoreCount = 1,
+                                        .pSignalSemaphores = &vb->timeline};
+        }
+        VkResult result = vb->vk.vkQueueSubmit(vb->queue, n, submits, VK_NULL_HANDLE);
+        if (result != VK_SUCCESS)
+            return lp_vk_fail(vb, result, "submitting work");
+        vb->ticket += n;
     }
-    *ticket = ++vb->ticket;
+    *ticket = vb->ticket;
     return LP_OK;
 }
 
+/* As long as the timeline moves, the device is slow, not dead: only a standstill is an error. */
 lp_status lp_vk_wait(vulkan_backend *vb, uint64_t ticket)
 {
+    const uint64_t second = 1000000000u;
+    const unsigned patience = vb->gpu->facts.caps.is_cpu ? 600 : 60; /* seconds */
     VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
                                 .semaphoreCount = 1,
                                 .pSemaphores = &vb->timeline,
                                 .pValues = &ticket};
-    LP_VK(vb->base.ctx, vb->vk.vkWaitSemaphores(vb->device, &info, UINT64_MAX),
-          "waiting for the device");
-    return LP_OK;
+    if (vb->lost)
+        return fail_lost(vb);
+    if (ticket > vb->ticket)
+        return lp_fail(vb->base.ctx, LP_E_ARG, "ticket %llu was never given out",
+                       (unsigned long long)ticket);
+    uint64_t reached = 0;
+    for (;;) {
+        VkResult result = vb->vk.vkWaitSemaphores(vb->device, &info, patience * second);
+        if (result == VK_SUCCESS)
+            return LP_OK;
+        if (result != VK_TIMEOUT)
+            return lp_vk_fail(vb, result, "waiting for the device");
+        uint64_t before = reached;
+        result = vb->vk.vkGetSemaphoreCounterValue(vb->device, vb->timeline, &reached);
+        if (result != VK_SUCCESS)
+            return lp_vk_fail(vb, result, "waiting for the device");
+        if (reached == before) {
+            vb->lost = true;
+            return lp_fail(vb->base.ctx, LP_E_DEVICE_LOST, "%s made no progress for %u s (%s)",
+                           vb->gpu->facts.name, patience, vb->log[(reached + 1) % SUBMIT_LOG].what);
+        }
+    }
 }
 
 static lp_status backend_wait(lp_backend *backend, uint64_t ticket)
@@ -171,24 +240,27 @@ static lp_status backend_wait(lp_backend *backend, uint64_t ticket)
     return lp_vk_wait((vulkan_backend *)backend, ticket);
 }
 
+uint64_t lp_vulkan_raw_bytes(const lp_backend *backend, uint32_t buffer)
+{
+    const vulkan_backend *vb = (const vulkan_backend *)backend;
+    if (buffer == LP_BUFFER_ARENA)
+        return vb->arena.bytes;
+    if (vb->places == NULL || buffer - 1 >= vb->store->n_slots)
+        return 0;
+    return lp_slot_device_bytes(&vb->store->slots[buffer - 1]) + vb->options.guard_bytes;
+}
+
 /* A range of a plan's buffer as a range of a real one. */
 static lp_status find_range(vulkan_backend *vb, uint32_t buffer, uint64_t offset, uint64_t bytes,
                             const gpu_buffer **at, uint64_t *start)
 {
-    uint64_t size = 0;
-    if (buffer == LP_BUFFER_ARENA) {
-        *at = &vb->arena;
-        *start = offset;
-        size = vb->arena.bytes;
-    } else if (vb->places != NULL && buffer - 1 < vb->store->n_slots) {
-        const gpu_place *place = &vb->places[buffer - 1];
-        *at = &vb->buffers[place->buffer];
-        *start = place->offset + offset;
-        size = lp_slot_device_bytes(&vb->store->slots[buffer - 1]);
-    }
-    if (offset > size || bytes > size - offset)
+    uint64_t size = lp_vulkan_raw_bytes(&vb->base, buffer);
+    if (offset > size || bytes > size - offset || size == 0)
         return lp_fail(vb->base.ctx, LP_E_ARG, "buffer %u has no %llu bytes at %llu", buffer,
                        (unsigned long long)bytes, (unsigned long long)offset);
+    const gpu_place *place = buffer == LP_BUFFER_ARENA ? NULL : &vb->places[buffer - 1];
+    *at = place == NULL ? &vb->arena : &vb->buffers[place->buffer];
+    *start = place == NULL ? offset : place->offset + offset;
     return LP_OK;
 }
 
@@ -212,15 +284,39 @@ lp_status lp_vulkan_raw_write(lp_backend *backend, uint32_t buffer, uint64_t off
     return lp_vk_write(vb, at, start, from, bytes);
 }
 
+lp_status lp_vulkan_raw_fill(lp_backend *backend, uint32_t buffer, uint64_t offset, uint64_t bytes,
+                             uint32_t word)
+{
+    vulkan_backend *vb = (vulkan_backend *)backend;
+    const gpu_buffer *at = NULL;
+    uint64_t start = 0;
+    if ((offset | bytes) % 4 != 0)
+        return lp_fail(backend->ctx, LP_E_ARG, "whole words are filled");
+    LP_TRY(find_range(vb, buffer, offset, bytes, &at, &start));
+    return lp_vk_fill(vb, at, start, bytes, word);
+}
+
+static lp_status slot_range(lp_backend *backend, uint32_t slot, uint64_t offset, uint64_t bytes)
+{
+    uint64_t size = lp_vulkan_raw_bytes(backend, LP_BUFFER_SLOT(slot));
+    size -= size ? ((const vulkan_backend *)backend)->options.guard_bytes : 0;
+    if (offset > size || bytes > size - offset)
+        return lp_fail(backend->ctx, LP_E_ARG, "slot %u has no %llu bytes at %llu", slot,
+                       (unsigned long long)bytes, (unsigned long long)offset);
+    return LP_OK;
+}
+
 static lp_status slot_read(lp_backend *backend, uint32_t slot, uint64_t offset, void *to,
                            uint64_t bytes)
 {
+    LP_TRY(slot_range(backend, slot, offset, bytes));
     return lp_vulkan_raw_read(backend, LP_BUFFER_SLOT(slot), offset, to, bytes);
 }
 
 static lp_status slot_write(lp_backend *backend, uint32_t slot, uint64_t offset, const void *from,
                             uint64_t bytes)
 {
+    LP_TRY(slot_range(backend, slot, offset, bytes));
     return lp_vulkan_raw_write(backend, LP_BUFFER_SLOT(slot), offset, from, bytes);
 }
 
@@ -265,7 +361,11 @@ lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t 
     vb->base = (lp_backend){.table = &table, .ctx = ctx, .ahead = 4, .name = gpu->facts.name};
     vb->vulkan = vulkan;
     vb->gpu = gpu;
-    vb->submit_seconds = options.submit_seconds > 0 ? options.submit_seconds : 0.25;
+    vb->options = options;
+    vb->options.cache_folder = NULL; /* the caller's, only used here */
+    if (!(options.submit_seconds > 0))
+        vb->options.submit_seconds = 0.25;
+    vb->options.guard_bytes = (options.guard_bytes + 255) / 256 * 256;
     LP_CHECK(create_device(vb));
     LP_CHECK(create_queue_objects(vb));
     LP_CHECK(lp_vk_pipelines_start(vb, options.cache_folder));

@@ -112,11 +112,16 @@ static lp_status create_instance(lp_vulkan *vulkan, bool validation)
         return lp_fail(vulkan->ctx, LP_E_MISSING, "no Vulkan driver is installed");
     LP_VK(vulkan->ctx, result, "creating the Vulkan instance");
     volkLoadInstanceOnly(vulkan->instance);
-    if (validation)
-        LP_VK(vulkan->ctx,
-              vkCreateDebugUtilsMessengerEXT(vulkan->instance, &messages, NULL,
-                                             &vulkan->messenger),
-              "listening to the validation layer");
+    if (!validation)
+        return LP_OK;
+    /* Not volk's global pointer: another instance without the extension would have reset it. */
+    PFN_vkCreateDebugUtilsMessengerEXT listen =
+        (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(vulkan->instance,
+                                                                  "vkCreateDebugUtilsMessengerEXT");
+    if (listen == NULL)
+        return lp_fail(vulkan->ctx, LP_E_MISSING, "the validation layer gives no messages");
+    LP_VK(vulkan->ctx, listen(vulkan->instance, &messages, NULL, &vulkan->messenger),
+          "listening to the validation layer");
     return LP_OK;
 }
 
@@ -144,7 +149,7 @@ static lp_status list_devices(lp_vulkan *vulkan)
 lp_status lp_vulkan_create(lp_context *ctx, bool validation, lp_vulkan **result)
 {
     *result = NULL;
-    if (volkInitialize() != VK_SUCCESS)
+    if (volkGetInstanceVersion() == 0 && volkInitialize() != VK_SUCCESS)
         return lp_fail(ctx, LP_E_MISSING, "no Vulkan loader (libvulkan.so.1) is installed");
     if (volkGetInstanceVersion() < VK_API_VERSION_1_2)
         return lp_fail(ctx, LP_E_MISSING, "the Vulkan loader is older than Vulkan 1.2");
@@ -167,8 +172,12 @@ void lp_vulkan_destroy(lp_vulkan *vulkan)
 {
     if (vulkan == NULL)
         return;
-    if (vulkan->messenger != VK_NULL_HANDLE)
-        vkDestroyDebugUtilsMessengerEXT(vulkan->instance, vulkan->messenger, NULL);
+    if (vulkan->messenger != VK_NULL_HANDLE) {
+        PFN_vkDestroyDebugUtilsMessengerEXT stop =
+            (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(
+                vulkan->instance, "vkDestroyDebugUtilsMessengerEXT");
+        stop(vulkan->instance, vulkan->messenger, NULL);
+    }
     if (vulkan->instance != VK_NULL_HANDLE)
         vkDestroyInstance(vulkan->instance, NULL);
     free(vulkan->gpus);

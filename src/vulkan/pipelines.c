@@ -1,11 +1,14 @@
-/* Compute pipelines: one layout for all (128 bytes of push constants, no descriptors), made on first
- * use, looked up by kernel and specialization constants, and kept on disk in Vulkan's own form.
+/* Compute pipelines: one layout for all (128 bytes of push constants, no descriptors), made on
+ * first use, looked up by kernel and specialization constants, and kept on disk in Vulkan's own
+ * form.
  *
  * The file: a header of ours {magic, bytes, checksum}, then the driver's data. Vulkan requires
- * drivers to check their own header, but a truncated or flipped file is better not shown to them. */
+ * drivers to check their own header, but a truncated or flipped file is better not shown to them.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "vulkan/vulkan_internal.h"
@@ -79,6 +82,16 @@ lp_status lp_vk_pipelines_start(vulkan_backend *vb, const char *cache_folder)
     return LP_OK;
 }
 
+/* Creates a folder and those above it; whether that worked shows when the file is written. */
+static void make_folders(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(path, 0777);
+        *slash = '/';
+    }
+}
+
 static void save_cache(vulkan_backend *vb)
 {
     size_t bytes = 0;
@@ -93,6 +106,7 @@ static void save_cache(vulkan_backend *vb)
         memcpy(header.magic, magic, sizeof magic);
         memcpy(file, &header, sizeof header);
         lp_context quiet = {0};
+        make_folders(vb->cache_path);
         if (lp_file_write(&quiet, vb->cache_path, file, sizeof header + bytes) != LP_OK)
             lp_log(vb->base.ctx, LP_LOG_DEBUG, "pipeline cache not kept: %s", quiet.message);
     }
@@ -104,8 +118,9 @@ void lp_vk_pipelines_end(vulkan_backend *vb)
     if (vb->cache != VK_NULL_HANDLE && vb->cache_path != NULL && vb->cache_changed)
         save_cache(vb);
     free(vb->cache_path);
-    for (uint32_t i = 0; i < vb->n_pipelines; i++)
-        vb->vk.vkDestroyPipeline(vb->device, vb->pipelines[i].pipeline, NULL);
+    for (uint32_t i = 0; i < vb->pipeline_capacity; i++)
+        if (vb->pipelines[i].kernel != NULL)
+            vb->vk.vkDestroyPipeline(vb->device, vb->pipelines[i].pipeline, NULL);
     free(vb->pipelines);
     if (vb->cache != VK_NULL_HANDLE)
         vb->vk.vkDestroyPipelineCache(vb->device, vb->cache, NULL);
@@ -113,16 +128,48 @@ void lp_vk_pipelines_end(vulkan_backend *vb)
         vb->vk.vkDestroyPipelineLayout(vb->device, vb->layout, NULL);
 }
 
+/* The size that kernels of subgroups get; they are planned for the device's usual one. Vulkan wants
+ * the workgroup to consist of whole subgroups, and not of too many. */
+static lp_status subgroup_size(const vulkan_backend *vb, const lp_dispatch *d, uint32_t *size)
+{
+    *size = vb->gpu->facts.caps.subgroup_size;
+    if (!vb->gpu->size_control || d->spec[0] % *size != 0 ||
+        d->spec[0] / *size > vb->gpu->max_workgroup_subgroups)
+        return lp_fail(vb->base.ctx, LP_E_UNSUPPORTED,
+                       "%s: a workgroup of %u is not made of subgroups of %u on %s",
+                       d->kernel->name, d->spec[0], *size, vb->gpu->facts.name);
+    return LP_OK;
+}
+
+static lp_status create_module(const vulkan_backend *vb, const lp_kernel *kernel,
+                               VkShaderModule *module)
+{
+    VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                     .codeSize = kernel->spirv_bytes,
+                                     .pCode = kernel->spirv};
+    uint32_t *nearest = NULL;
+    if (vb->gpu->round_nearest) {
+        nearest = lp_spirv_round_nearest(kernel->spirv, kernel->spirv_bytes, &code.codeSize);
+        if (nearest == NULL)
+            return lp_fail_memory(vb->base.ctx, kernel->name);
+        code.pCode = nearest;
+    }
+    VkResult result = vb->vk.vkCreateShaderModule(vb->device, &code, NULL, module);
+    free(nearest);
+    LP_VK(vb->base.ctx, result, kernel->name);
+    return LP_OK;
+}
+
 static lp_status create_pipeline(vulkan_backend *vb, const lp_dispatch *d, VkPipeline *pipeline)
 {
-    const lp_caps *caps = &vb->gpu->facts.caps;
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
+    bool subgroups = (d->kernel->needs & LP_NEED_SUBGROUP_ARITH) != 0;
+    if (subgroups)
+        LP_TRY(subgroup_size(vb, d, &size.requiredSubgroupSize));
     lp_log(vb->base.ctx, LP_LOG_DEBUG, "compiling %s", d->kernel->name);
     VkShaderModule module;
-    VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                     .codeSize = d->kernel->spirv_bytes,
-                                     .pCode = d->kernel->spirv};
-    LP_VK(vb->base.ctx, vb->vk.vkCreateShaderModule(vb->device, &code, NULL, &module),
-          d->kernel->name);
+    LP_TRY(create_module(vb, d->kernel, &module));
     VkSpecializationMapEntry entries[LP_MAX_SPEC];
     for (uint32_t i = 0; i < d->n_spec; i++)
         entries[i] = (VkSpecializationMapEntry){.constantID = i, .offset = 4 * i, .size = 4};
@@ -130,17 +177,12 @@ static lp_status create_pipeline(vulkan_backend *vb, const lp_dispatch *d, VkPip
                                  .pMapEntries = entries,
                                  .dataSize = 4 * d->n_spec,
                                  .pData = d->spec};
-    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
-        .requiredSubgroupSize = caps->subgroup_size};
-    bool subgroups = (d->kernel->needs & LP_NEED_SUBGROUP_ARITH) != 0;
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .pNext = subgroups ? &size : NULL,
-                  .flags = subgroups
-                               ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT
-                               : 0u,
+                  .flags =
+                      subgroups ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0u,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
                   .pName = "main",
@@ -154,27 +196,49 @@ static lp_status create_pipeline(vulkan_backend *vb, const lp_dispatch *d, VkPip
     return LP_OK;
 }
 
+/* Where a kernel with these constants is, or the free entry where it belongs. */
+static pipeline_entry *find_entry(pipeline_entry *table, uint32_t capacity, const lp_kernel *kernel,
+                                  const uint32_t *spec, uint32_t n_spec)
+{
+    uint64_t hash = checksum((const uint8_t *)spec, 4 * n_spec) ^
+                    checksum((const uint8_t *)&kernel, sizeof kernel);
+    uint32_t i = (uint32_t)hash & (capacity - 1);
+    while (table[i].kernel != NULL && !(table[i].kernel == kernel && table[i].n_spec == n_spec &&
+                                        memcmp(table[i].spec, spec, 4 * n_spec) == 0))
+        i = (i + 1) & (capacity - 1);
+    return &table[i];
+}
+
+static lp_status grow_table(vulkan_backend *vb)
+{
+    uint32_t capacity = vb->pipeline_capacity ? 2 * vb->pipeline_capacity : 64;
+    pipeline_entry *more = calloc(capacity, sizeof *more);
+    if (more == NULL)
+        return lp_fail_memory(vb->base.ctx, "pipelines");
+    for (uint32_t i = 0; i < vb->pipeline_capacity; i++) {
+        const pipeline_entry *e = &vb->pipelines[i];
+        if (e->kernel != NULL)
+            *find_entry(more, capacity, e->kernel, e->spec, e->n_spec) = *e;
+    }
+    free(vb->pipelines);
+    vb->pipelines = more;
+    vb->pipeline_capacity = capacity;
+    return LP_OK;
+}
+
 lp_status lp_vk_pipeline(vulkan_backend *vb, const lp_dispatch *d, VkPipeline *pipeline)
 {
-    for (uint32_t i = 0; i < vb->n_pipelines; i++) {
-        const pipeline_entry *e = &vb->pipelines[i];
-        if (e->kernel == d->kernel && e->n_spec == d->n_spec &&
-            memcmp(e->spec, d->spec, 4 * d->n_spec) == 0) {
-            *pipeline = e->pipeline;
-            return LP_OK;
-        }
+    if (2 * vb->n_pipelines >= vb->pipeline_capacity)
+        LP_TRY(grow_table(vb));
+    pipeline_entry *e =
+        find_entry(vb->pipelines, vb->pipeline_capacity, d->kernel, d->spec, d->n_spec);
+    if (e->kernel == NULL) {
+        LP_TRY(create_pipeline(vb, d, &e->pipeline));
+        e->kernel = d->kernel;
+        e->n_spec = d->n_spec;
+        memcpy(e->spec, d->spec, sizeof e->spec);
+        vb->n_pipelines++;
     }
-    if (vb->n_pipelines == vb->pipeline_capacity) {
-        uint32_t capacity = vb->pipeline_capacity ? 2 * vb->pipeline_capacity : 64;
-        pipeline_entry *more = realloc(vb->pipelines, capacity * sizeof *more);
-        if (more == NULL)
-            return lp_fail_memory(vb->base.ctx, "pipelines");
-        vb->pipelines = more;
-        vb->pipeline_capacity = capacity;
-    }
-    LP_TRY(create_pipeline(vb, d, pipeline));
-    pipeline_entry *e = &vb->pipelines[vb->n_pipelines++];
-    *e = (pipeline_entry){.kernel = d->kernel, .n_spec = d->n_spec, .pipeline = *pipeline};
-    memcpy(e->spec, d->spec, sizeof e->spec);
+    *pipeline = e->pipeline;
     return LP_OK;
 }

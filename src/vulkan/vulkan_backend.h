@@ -5,7 +5,11 @@
 #include "graph/backend.h"
 
 typedef enum lp_gpu_type {
-    LP_GPU_DISCRETE, LP_GPU_INTEGRATED, LP_GPU_VIRTUAL, LP_GPU_CPU, LP_GPU_OTHER
+    LP_GPU_DISCRETE,
+    LP_GPU_INTEGRATED,
+    LP_GPU_VIRTUAL,
+    LP_GPU_CPU,
+    LP_GPU_OTHER
 } lp_gpu_type;
 
 /* What `lapilli devices` shows of a device. */
@@ -33,6 +37,9 @@ uint32_t lp_vulkan_validation_errors(const lp_vulkan *vulkan);
 typedef struct lp_vulkan_options {
     const char *cache_folder; /* for the pipeline cache; NULL: none */
     double submit_seconds;    /* estimated length at which submits are cut; 0: 0.25 */
+    /* For tests: */
+    uint64_t guard_bytes; /* unused bytes after every slot */
+    bool staged; /* as if the host could not see device memory, so that copies go the long way */
 } lp_vulkan_options;
 /* `vulkan` must outlive the backend. */
 lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t index,
