@@ -52,6 +52,7 @@ else
     extra+=(-DLAPILLI_TEST_ALL=OFF -DLAPILLI_REQUIRE_DRIVERS=OFF)
 fi
 step "build gcc" configure_and_build "$root/build" -DCMAKE_C_COMPILER=gcc -DLAPILLI_TESTS=ON \
+    -DLAPILLI_WERROR=ON \
     -DLAPILLI_TEST_BUILDS="$builds" "${extra[@]}"
 
 ctest --test-dir "$root/build" -j "$jobs" --output-on-failure --no-tests=error --no-label-summary

@@ -164,7 +164,8 @@ static const char *rank_reason(const device *best)
         "no usable Vulkan device",       "a Vulkan driver on the CPU: there is no GPU",
         "the only kind of device there", "a virtual GPU: no other GPU is usable",
         "an integrated GPU: no discrete one is usable", "a discrete GPU"};
-    return reasons[rank(best)];
+    const int r = rank(best);
+    return reasons[r > 0 ? r : 0];
 }
 
 static bool contains_ignoring_case(const char *text, const char *part)
