@@ -53,9 +53,13 @@ static void pipeline_cache(void **state)
     snprintf(folder, sizeof folder, "%s/a/b", root); // made when needed
     run_with_cache(folder);
     assert_int_equal(only_file(folder, path, sizeof path), 1);
-    run_with_cache(folder);
     struct stat info;
     assert_int_equal(stat(path, &info), 0);
+    ino_t before = info.st_ino;
+    run_with_cache(folder);
+    assert_int_equal(stat(path, &info), 0);
+    if (rig_driver("lavapipe")) // others need not give the same bytes every time
+        assert_int_equal(info.st_ino, before); // nothing new, not written again
     size_t bytes = (size_t)info.st_size;
     uint8_t *good = malloc(bytes + 8), *bad = malloc(bytes + 8);
     assert_true(good != NULL && bad != NULL && bytes > 24);

@@ -29,7 +29,9 @@ typedef struct lp_backend_table {
                            uint64_t bytes);
     lp_status (*slot_write)(lp_backend *backend, uint32_t slot, uint64_t offset, const void *from,
                             uint64_t bytes);
-    /* Activation as contiguous f32 [elements]; only inputs, outputs, or all with keep_all. */
+    /* Activation as contiguous f32 [elements]; only inputs, outputs, or all with keep_all. Programs
+     * may share memory: activations are there until another program of the backend is written to
+     * or submitted, and reading them later, or running on lost inputs, is LP_E_ARG. */
     lp_status (*tensor_read)(lp_program *program, lp_tensor_id tensor, float *to);
     lp_status (*tensor_write)(lp_program *program, lp_tensor_id tensor, const float *from);
 

@@ -75,6 +75,8 @@ lp_status lp_vk_pipelines_start(vulkan_backend *vb, const char *cache_folder)
         if (lp_file_open(&quiet, vb->cache_path, &file) == LP_OK &&
             (info.pInitialData = cache_data(&file, &bytes)) != NULL)
             info.initialDataSize = bytes;
+        if (info.initialDataSize > 0)
+            vb->cache_checksum = checksum(info.pInitialData, bytes);
     }
     VkResult result = vb->vk.vkCreatePipelineCache(vb->device, &info, NULL, &vb->cache);
     lp_file_close(&file);
@@ -107,7 +109,8 @@ static void save_cache(vulkan_backend *vb)
         memcpy(file, &header, sizeof header);
         lp_context quiet = {0};
         make_folders(vb->cache_path);
-        if (lp_file_write(&quiet, vb->cache_path, file, sizeof header + bytes) != LP_OK)
+        if (header.checksum != vb->cache_checksum &&
+            lp_file_write(&quiet, vb->cache_path, file, sizeof header + bytes) != LP_OK)
             lp_log(vb->base.ctx, LP_LOG_DEBUG, "pipeline cache not kept: %s", quiet.message);
     }
     free(file);

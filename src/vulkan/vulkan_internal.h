@@ -129,6 +129,7 @@ typedef struct vulkan_backend {
     VkPipelineCache cache;
     char *cache_path; /* NULL: not kept */
     bool cache_changed;
+    uint64_t cache_checksum; /* of what the file held; 0: nothing */
     pipeline_entry *pipelines; /* open addressing; capacity 0 or a power of two */
     uint32_t n_pipelines, pipeline_capacity;
 } vulkan_backend;
