@@ -21,11 +21,10 @@ void main()
         id = lp_ints(p.history).v[clamp(id, 0, int(p.n_history) - 1)];
     id = clamp(id, 0, int(p.n_vocabulary) - 1);
 
-    const lp_weight table = lp_weight_at(p.table, p.n_vocabulary, p.n);
-    const uvec2 row = lp_weight_row(table, uint(id)), scales = lp_scale_row(table, uint(id));
+    const lp_weight table = lp_weight_at(p.table, p.n_vocabulary, p.n, uint(id));
     const uvec2 y = lp_row_words(p.y, t, p.y_stride);
     for (uint i = gl_LocalInvocationID.x; i < (p.n + 3u) / 4u; i += gl_WorkGroupSize.x) {
-        vec4 value = lp_weight_four(row, scales, i) * p.scale;
+        vec4 value = lp_weight_four(table, 0u, i) * p.scale;
         [[unroll]] for (uint j = 0u; j < 4u; j++)
             if (4u * i + j < p.n)
                 lp_floats(y).v[4u * i + j] = value[j];

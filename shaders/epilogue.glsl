@@ -24,16 +24,16 @@ uvec2 lp_x_row(uint t)
     return lp_row_words(p.x, t, p.x_stride);
 }
 
-// Elements k to k + 3 of a row of x, 0 past its end.
-vec4 lp_x_four(uvec2 row, uint k)
+// Elements k to k + 3 of the row that begins at x[first], 0 past its end.
+vec4 lp_x_four(uvec2 x, uint first, uint k)
 {
     if (X_WHOLE)
-        return lp_floats4(row).v[k >> 2];
-    vec4 x = vec4(0.0);
+        return lp_floats4(x).v[(first + k) >> 2];
+    vec4 four = vec4(0.0);
     [[unroll]] for (uint i = 0u; i < 4u; i++)
         if (k + i < p.n_inputs)
-            x[i] = lp_floats(row).v[k + i];
-    return x;
+            four[i] = lp_floats(x).v[first + k + i];
+    return four;
 }
 
 // sum + a . b, in one chain of fused products where the device has them
@@ -42,9 +42,10 @@ float lp_dot_add(vec4 a, vec4 b, float sum)
     return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
-void lp_linear_store(uint t, uint n, float value, float gate)
+// Output n of token t0 + t; t0 is the same in the whole workgroup (see quant.glsl).
+void lp_linear_store(uint t0, uint t, uint n, float value, float gate)
 {
-    if (t >= p.n_tokens || n >= p.n_outputs)
+    if (t0 + t >= p.n_tokens || n >= p.n_outputs)
         return;
     if (HAS_BIAS)
         value += lp_floats(p.bias).v[n];
@@ -53,9 +54,11 @@ void lp_linear_store(uint t, uint n, float value, float gate)
         gate += lp_floats(p.gate_bias).v[n];
     if (HAS_GATE)
         value *= gate;
-    if (HAS_RESIDUAL)
-        value += lp_floats(lp_row_words(p.residual, t, p.residual_stride)).v[n];
-    lp_floats(lp_row_words(p.y, t, p.y_stride)).v[n] = value;
+    if (HAS_RESIDUAL) {
+        uvec2 residual = lp_row_words(p.residual, t0, p.residual_stride);
+        value += lp_floats(residual).v[t * p.residual_stride + n];
+    }
+    lp_floats(lp_row_words(p.y, t0, p.y_stride)).v[t * p.y_stride + n] = value;
 }
 
 #endif

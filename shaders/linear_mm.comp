@@ -23,11 +23,11 @@ shared vec4 vs[HAS_GATE ? TILE_K * W_PITCH : 1u];
 
 void load_x(uint t0, uint k0)
 {
+    const uvec2 x0 = lp_x_row(t0);
     for (uint i = gl_LocalInvocationID.x; i < TILE_T * FOURS_K; i += SIZE) {
         uint t = i / FOURS_K, four = i % FOURS_K;
-        vec4 x = k0 + 4u * four < p.n_inputs
-                     ? lp_x_four(lp_x_row(min(t0 + t, p.n_tokens - 1u)), k0 + 4u * four)
-                     : vec4(0.0);
+        uint first = min(t, p.n_tokens - 1u - t0) * p.x_stride, k = k0 + 4u * four;
+        vec4 x = k < p.n_inputs ? lp_x_four(x0, first, k) : vec4(0.0);
         [[unroll]] for (uint j = 0u; j < 4u; j++)
             xs[(4u * four + j) * X_PITCH + t / 4u][t % 4u] = x[j];
     }
@@ -37,12 +37,12 @@ void load_x(uint t0, uint k0)
 void load_w(lp_weight w, lp_weight v, uint n0, uint k0)
 {
     for (uint i = gl_LocalInvocationID.x; i < TILE_N * FOURS_K; i += SIZE) {
-        uint n = i / FOURS_K, four = i % FOURS_K, row = min(n0 + n, p.n_outputs - 1u);
-        vec4 a = lp_weight_four(lp_weight_row(w, row), lp_scale_row(w, row), k0 / 4u + four);
+        uint n = i / FOURS_K, four = i % FOURS_K, row = min(n, p.n_outputs - 1u - n0);
+        vec4 a = lp_weight_four(w, row, k0 / 4u + four);
         [[unroll]] for (uint j = 0u; j < 4u; j++)
             ws[(4u * four + j) * W_PITCH + n / 4u][n % 4u] = a[j];
         if (HAS_GATE) {
-            vec4 b = lp_weight_four(lp_weight_row(v, row), lp_scale_row(v, row), k0 / 4u + four);
+            vec4 b = lp_weight_four(v, row, k0 / 4u + four);
             [[unroll]] for (uint j = 0u; j < 4u; j++)
                 vs[(4u * four + j) * W_PITCH + n / 4u][n % 4u] = b[j];
         }
@@ -53,8 +53,8 @@ void main()
 {
     const uint n0 = gl_WorkGroupID.x * TILE_N, t0 = gl_WorkGroupID.y * TILE_T;
     const uint my_t = gl_LocalInvocationID.x / (TILE_N / 4u), my_n = gl_LocalInvocationID.x % (TILE_N / 4u);
-    const lp_weight w = lp_weight_at(p.w, p.n_outputs, p.n_inputs);
-    const lp_weight v = lp_weight_at(p.gate, p.n_outputs, p.n_inputs);
+    const lp_weight w = lp_weight_at(p.w, p.n_outputs, p.n_inputs, n0);
+    const lp_weight v = lp_weight_at(p.gate, p.n_outputs, p.n_inputs, n0);
 
     vec4 sums[THREAD_T], gates[THREAD_T];
     [[unroll]] for (uint t = 0u; t < THREAD_T; t++) {
@@ -83,5 +83,6 @@ void main()
     }
     [[unroll]] for (uint t = 0u; t < THREAD_T; t++)
         [[unroll]] for (uint n = 0u; n < 4u; n++)
-            lp_linear_store(t0 + my_t * THREAD_T + t, n0 + 4u * my_n + n, sums[t][n], gates[t][n]);
+            lp_linear_store(t0, my_t * THREAD_T + t, n0 + 4u * my_n + n, sums[t][n],
+                            gates[t][n]);
 }

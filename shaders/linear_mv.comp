@@ -42,7 +42,7 @@ void add_chunk(inout float into[SUMS], lp_chunk w[ROWS], uvec2 x_rows[COLUMNS], 
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
             w4[r] = lp_chunk_four(w[r], g);
         [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
-            vec4 x = lp_x_four(x_rows[c], i * W_CHUNK + 4u * g);
+            vec4 x = lp_x_four(x_rows[c], 0u, i * W_CHUNK + 4u * g);
             [[unroll]] for (uint r = 0u; r < ROWS; r++)
                 part[r * COLUMNS + c] = lp_dot_add(w4[r], x, part[r * COLUMNS + c]);
         }
@@ -60,21 +60,18 @@ void main()
     const uint team = gl_LocalInvocationID.x / LANES, lane = gl_LocalInvocationID.x % LANES;
 #endif
     const uint group = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
-    const uint row0 = (group * TEAMS + team) * ROWS, t0 = gl_WorkGroupID.z * COLUMNS;
-    if (group * TEAMS * ROWS >= p.n_outputs)
+    const uint n0 = group * TEAMS * ROWS, t0 = gl_WorkGroupID.z * COLUMNS; // of the workgroup
+    const uint my_n = team * ROWS;
+    if (n0 >= p.n_outputs)
         return;
 
     // Rows and tokens past the end repeat the last one; they are not stored.
-    const lp_weight w = lp_weight_at(p.w, p.n_outputs, p.n_inputs);
-    const lp_weight v = lp_weight_at(p.gate, p.n_outputs, p.n_inputs);
-    uvec2 w_rows[ROWS], w_scales[ROWS], v_rows[ROWS], v_scales[ROWS], x_rows[COLUMNS];
-    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-        uint row = min(row0 + r, p.n_outputs - 1u);
-        w_rows[r] = lp_weight_row(w, row);
-        w_scales[r] = lp_scale_row(w, row);
-        v_rows[r] = lp_weight_row(v, row);
-        v_scales[r] = lp_scale_row(v, row);
-    }
+    const lp_weight w = lp_weight_at(p.w, p.n_outputs, p.n_inputs, n0);
+    const lp_weight v = lp_weight_at(p.gate, p.n_outputs, p.n_inputs, n0);
+    uint rows[ROWS];
+    uvec2 x_rows[COLUMNS];
+    [[unroll]] for (uint r = 0u; r < ROWS; r++)
+        rows[r] = min(my_n + r, p.n_outputs - 1u - n0);
     [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
         x_rows[c] = lp_x_row(min(t0 + c, p.n_tokens - 1u));
     [[unroll]] for (uint s = 0u; s < SUMS; s++) {
@@ -86,9 +83,9 @@ void main()
     for (uint i = lane; i < n_chunks; i += LANES) {
         lp_chunk chunks[ROWS], gates[ROWS];
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            chunks[r] = lp_chunk_load(w_rows[r], w_scales[r], i);
+            chunks[r] = lp_chunk_load(w, rows[r], i);
             if (HAS_GATE)
-                gates[r] = lp_chunk_load(v_rows[r], v_scales[r], i);
+                gates[r] = lp_chunk_load(v, rows[r], i);
         }
         add_chunk(sums, chunks, x_rows, i);
         if (HAS_GATE)
@@ -104,12 +101,12 @@ void main()
                 gate = subgroupAdd(gate);
         }
         if (lane == s % LANES)
-            lp_linear_store(t0 + s % COLUMNS, row0 + s / COLUMNS, value, gate);
+            lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, value, gate);
     }
 #else
     if (!JOIN) {
         [[unroll]] for (uint s = 0u; s < SUMS; s++)
-            lp_linear_store(t0 + s % COLUMNS, row0 + s / COLUMNS, sums[s], gate_sums[s]);
+            lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, sums[s], gate_sums[s]);
         return;
     }
     const uint me = gl_LocalInvocationID.x;
@@ -127,7 +124,8 @@ void main()
     barrier();
     for (uint s = lane; s < SUMS; s += LANES) {
         float gate = HAS_GATE ? parts[(SUMS + s) * SIZE + team * LANES] : 0.0;
-        lp_linear_store(t0 + s % COLUMNS, row0 + s / COLUMNS, parts[s * SIZE + team * LANES], gate);
+        lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, parts[s * SIZE + team * LANES],
+                        gate);
     }
 #endif
 }

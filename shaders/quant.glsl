@@ -1,10 +1,14 @@
 // Weights in device layout (src/tensor/dtype.h): rows padded with zeros to a multiple of 64 elements,
 // plane 0 the values or quants, plane 1 the scales. One block below per type, chosen by -D W_…; each
-// gives the sizes and two ways to read a row, both in whole words:
-//   lp_chunk_load(row, scales, i)  chunk i: W_CHUNK consecutive elements, unscaled; group g (a
-//                                  constant) of four by lp_chunk_four(), times chunk.scale
-//   lp_weight_four(row, scales, i) elements 4 i to 4 i + 3, scaled
+// gives the sizes and two ways to read row `row` (counted from the matrix's first), in whole words:
+//   lp_chunk_load(w, row, i)  chunk i: W_CHUNK consecutive elements, unscaled; group g (a constant) of
+//                             four by lp_chunk_four(), times chunk.scale
+//   lp_weight_four(w, row, i) elements 4 i to 4 i + 3, scaled
 // Sums of quants may be taken before the scale is applied.
+//
+// A workgroup points the matrix at its own first row, in 64 bits; the rest is an index. So addresses
+// are the same in all invocations, which devices compute once, and lavapipe of Mesa 26.1 with 512-bit
+// vectors needs: there, joining two words to an address that differs by lane overflows a buffer.
 #ifndef LP_QUANT_GLSL
 #define LP_QUANT_GLSL
 
@@ -15,10 +19,16 @@ struct lp_chunk {
     float scale;
 };
 
-// Scale of block i from plane 1: f16, two in a word.
-float lp_weight_scale(uvec2 scales, uint i)
+// A weight matrix from some row on: where its planes begin there and how far apart rows are.
+struct lp_weight {
+    uvec2 quants, scales;
+    uint quant_row, scale_row; // bytes
+};
+
+// Scale of block i of a row from plane 1: f16, two in a word.
+float lp_weight_scale(lp_weight w, uint row, uint i)
 {
-    vec2 pair = unpackHalf2x16(lp_words(scales).v[i >> 1]);
+    vec2 pair = unpackHalf2x16(lp_words(w.scales).v[row * (w.scale_row / 4u) + (i >> 1)]);
     return (i & 1u) == 0u ? pair.x : pair.y;
 }
 
@@ -38,9 +48,9 @@ vec4 lp_bytes_small(uint word)
 
 const uint W_CHUNK = 4u, W_QUANT_BYTES = 128u, W_SCALE_BYTES = 0u; // bytes per 32 elements
 
-lp_chunk lp_chunk_load(uvec2 row, uvec2 scales, uint i)
+lp_chunk lp_chunk_load(lp_weight w, uint row, uint i)
 {
-    return lp_chunk(lp_words4(row).v[i], 1.0);
+    return lp_chunk(lp_words4(w.quants).v[row * (w.quant_row / 16u) + i], 1.0);
 }
 
 vec4 lp_chunk_four(lp_chunk c, uint g)
@@ -48,9 +58,9 @@ vec4 lp_chunk_four(lp_chunk c, uint g)
     return uintBitsToFloat(c.q);
 }
 
-vec4 lp_weight_four(uvec2 row, uvec2 scales, uint i)
+vec4 lp_weight_four(lp_weight w, uint row, uint i)
 {
-    return lp_floats4(row).v[i];
+    return lp_floats4(w.quants).v[row * (w.quant_row / 16u) + i];
 }
 
 #elif defined(W_F16) || defined(W_BF16)
@@ -66,9 +76,9 @@ vec4 lp_unpack_pairs(uint a, uint b)
 #endif
 }
 
-lp_chunk lp_chunk_load(uvec2 row, uvec2 scales, uint i)
+lp_chunk lp_chunk_load(lp_weight w, uint row, uint i)
 {
-    return lp_chunk(lp_words4(row).v[i], 1.0);
+    return lp_chunk(lp_words4(w.quants).v[row * (w.quant_row / 16u) + i], 1.0);
 }
 
 vec4 lp_chunk_four(lp_chunk c, uint g)
@@ -76,9 +86,9 @@ vec4 lp_chunk_four(lp_chunk c, uint g)
     return g == 0u ? lp_unpack_pairs(c.q.x, c.q.y) : lp_unpack_pairs(c.q.z, c.q.w);
 }
 
-vec4 lp_weight_four(uvec2 row, uvec2 scales, uint i)
+vec4 lp_weight_four(lp_weight w, uint row, uint i)
 {
-    uvec2 q = lp_words2(row).v[i];
+    uvec2 q = lp_words2(w.quants).v[row * (w.quant_row / 8u) + i];
     return lp_unpack_pairs(q.x, q.y);
 }
 
@@ -86,9 +96,9 @@ vec4 lp_weight_four(uvec2 row, uvec2 scales, uint i)
 
 const uint W_CHUNK = 16u, W_QUANT_BYTES = 32u, W_SCALE_BYTES = 2u;
 
-lp_chunk lp_chunk_load(uvec2 row, uvec2 scales, uint i)
+lp_chunk lp_chunk_load(lp_weight w, uint row, uint i)
 {
-    return lp_chunk(lp_words4(row).v[i], lp_weight_scale(scales, i >> 1));
+    return lp_chunk(lp_words4(w.quants).v[row * (w.quant_row / 16u) + i], lp_weight_scale(w, row, i >> 1));
 }
 
 vec4 lp_chunk_four(lp_chunk c, uint g)
@@ -96,9 +106,9 @@ vec4 lp_chunk_four(lp_chunk c, uint g)
     return lp_bytes_signed(c.q[g]);
 }
 
-vec4 lp_weight_four(uvec2 row, uvec2 scales, uint i)
+vec4 lp_weight_four(lp_weight w, uint row, uint i)
 {
-    return lp_bytes_signed(lp_words(row).v[i]) * lp_weight_scale(scales, i >> 3);
+    return lp_bytes_signed(lp_words(w.quants).v[row * (w.quant_row / 4u) + i]) * lp_weight_scale(w, row, i >> 3);
 }
 
 #elif defined(W_Q4_0)
@@ -106,9 +116,9 @@ vec4 lp_weight_four(uvec2 row, uvec2 scales, uint i)
 // Word j of a block: elements 4 j … 4 j + 3 in the low nibbles, 16 + 4 j … in the high ones.
 const uint W_CHUNK = 32u, W_QUANT_BYTES = 16u, W_SCALE_BYTES = 2u;
 
-lp_chunk lp_chunk_load(uvec2 row, uvec2 scales, uint i)
+lp_chunk lp_chunk_load(lp_weight w, uint row, uint i)
 {
-    return lp_chunk(lp_words4(row).v[i], lp_weight_scale(scales, i));
+    return lp_chunk(lp_words4(w.quants).v[row * (w.quant_row / 16u) + i], lp_weight_scale(w, row, i));
 }
 
 vec4 lp_chunk_four(lp_chunk c, uint g)
@@ -116,45 +126,31 @@ vec4 lp_chunk_four(lp_chunk c, uint g)
     return lp_bytes_small((c.q[g & 3u] >> (g & 4u)) & 0x0f0f0f0fu) - 8.0;
 }
 
-vec4 lp_weight_four(uvec2 row, uvec2 scales, uint i)
+vec4 lp_weight_four(lp_weight w, uint row, uint i)
 {
-    uint word = lp_words(row).v[((i >> 3) << 2) + (i & 3u)];
-    return (lp_bytes_small((word >> (i & 4u)) & 0x0f0f0f0fu) - 8.0) * lp_weight_scale(scales, i >> 3);
+    uint word = lp_words(w.quants).v[row * (w.quant_row / 4u) + ((i >> 3) << 2) + (i & 3u)];
+    return (lp_bytes_small((word >> (i & 4u)) & 0x0f0f0f0fu) - 8.0) * lp_weight_scale(w, row, i >> 3);
 }
 
 #else
 #error "no weight type"
 #endif
 
-// A weight matrix: where its planes begin and how far apart rows are.
-struct lp_weight {
-    uvec2 quants, scales;
-    uint quant_row, scale_row; // bytes
-};
-
-lp_weight lp_weight_at(uvec2 base, uint n_rows, uint n_columns)
+// The rows from `first` on of a matrix [n_rows, n_columns] at `base`.
+lp_weight lp_weight_at(uvec2 base, uint n_rows, uint n_columns, uint first)
 {
     lp_weight w;
     uint blocks = (n_columns + 63u) / 64u * 2u;
     w.quant_row = blocks * W_QUANT_BYTES;
     w.scale_row = blocks * W_SCALE_BYTES;
-    w.quants = base;
+    w.quants = lp_row(base, first, w.quant_row);
     w.scales = uvec2(0u);
     if (W_SCALE_BYTES != 0u) { // plane 1 begins on the next multiple of 256; base is one
         w.scales = lp_offset(lp_row(base, n_rows, w.quant_row), 255u);
         w.scales.x &= ~255u;
+        w.scales = lp_row(w.scales, first, w.scale_row);
     }
     return w;
-}
-
-uvec2 lp_weight_row(lp_weight w, uint row)
-{
-    return lp_row(w.quants, row, w.quant_row);
-}
-
-uvec2 lp_scale_row(lp_weight w, uint row)
-{
-    return W_SCALE_BYTES != 0u ? lp_row(w.scales, row, w.scale_row) : w.scales;
 }
 
 #endif

@@ -33,12 +33,13 @@ const lp_tensor *lp_op_tensor(const lp_graph *graph, lp_tensor_id id)
     return id == LP_NONE ? NULL : &graph->tensors[id];
 }
 
-/* Kernels index with 32 bits: a row, and the rows of an activation, stay below 2^31 elements. */
+/* Kernels index with 31 bits from the first row of a workgroup, which takes up to 64: a row stays
+ * below 2^24 elements. */
 static lp_status check_size(lp_context *ctx, const lp_node *node, const lp_tensor *t,
                             const char *what)
 {
     char text[96];
-    bool good = lp_shape_elements(t->shape) > 0 && t->stride < (UINT64_C(1) << 30);
+    bool good = lp_shape_elements(t->shape) > 0 && t->stride < (UINT64_C(1) << 24);
     for (int i = 0; i < t->shape.n; i++)
         good = good && t->shape.dim[i] < (INT64_C(1) << 30);
     if (good)
