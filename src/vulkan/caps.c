@@ -231,8 +231,9 @@ static void describe_features(VkPhysicalDevice physical, gpu_record *gpu,
     gpu->max_buffer_bytes = p11.maxMemoryAllocationSize < buffers.maxBufferSize
                                 ? p11.maxMemoryAllocationSize
                                 : buffers.maxBufferSize;
+    gpu->size_request = (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     gpu->size_control = size_control.subgroupSizeControl && size_control.computeFullSubgroups &&
-                        (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
+                        (gpu->size_request || sizes.minSubgroupSize == sizes.maxSubgroupSize);
     gpu->max_workgroup_subgroups = sizes.maxComputeWorkgroupSubgroups;
     /* Asking for it in 32 bits alone must leave the other widths free. */
     gpu->round_nearest = p12.shaderRoundingModeRTEFloat32 &&

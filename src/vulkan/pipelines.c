@@ -183,7 +183,7 @@ static lp_status create_pipeline(vulkan_backend *vb, const lp_dispatch *d, VkPip
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-                  .pNext = subgroups ? &size : NULL,
+                  .pNext = subgroups && vb->gpu->size_request ? &size : NULL,
                   .flags =
                       subgroups ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0u,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,

@@ -33,7 +33,8 @@ typedef struct gpu_record {
     VkPhysicalDevice physical;
     uint32_t queue_family;
     uint64_t max_buffer_bytes; /* of one allocation and one buffer */
-    bool size_control;         /* subgroup size can be requested, full subgroups too */
+    bool size_control; /* subgroups are full and of one size on request … */
+    bool size_request; /* … which is named, unless there is only one */
     bool memory_model;         /* what cooperative matrices rely on */
     bool round_nearest;        /* float controls can ask for it in 32 bits, by itself */
     bool portability;          /* a layered implementation, which wants that acknowledged */
