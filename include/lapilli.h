@@ -33,6 +33,7 @@
 #ifndef LAPILLI_H
 #define LAPILLI_H
 
+#include "lapilli/check.h"
 #include "lapilli/types.h"
 
 #ifdef __cplusplus
@@ -188,6 +189,20 @@ typedef struct lp_memory {
     uint64_t weights, cache, activations, staging;
 } lp_memory;
 LP_API lp_memory lp_session_memory(const lp_session *session);
+
+/* ---- Checks (lapilli/check.h says what they do) ---------------------------------------------- */
+
+/* Compares two devices of the list on a model. A device that computes wrongly is no failure:
+ * report->agrees and ->sentence tell. Fails when the check could not be made (LP_E_CANCELLED if
+ * progress asked to stop). */
+LP_API lp_status lp_check(lp_devices *devices, size_t device, size_t against,
+                          const lp_model *model, const lp_check_options *options,
+                          lp_report **report);
+LP_API void lp_report_destroy(lp_report *report);
+LP_API const char *lp_finding_text(lp_finding finding);
+/* The whole report, malloc'ed: as JSON; as one self-contained HTML page. */
+LP_API lp_status lp_report_json(lp_context *ctx, const lp_report *report, char **json);
+LP_API lp_status lp_report_html(lp_context *ctx, const lp_report *report, char **html);
 
 /* ---- Synthetic models ---------------------------------------------------------------------- */
 

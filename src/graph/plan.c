@@ -106,7 +106,12 @@ lp_status lp_plan_create(lp_context *ctx, const lp_graph *graph, const lp_caps *
         return lp_fail_memory(ctx, "a plan");
     LP_CHECK(lp_plan_memory(ctx, graph, caps, options, &plan->arena));
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        lp_planner pl = {.ctx = ctx, .graph = graph, .caps = caps, .plan = plan, .node = i};
+        lp_planner pl = {.ctx = ctx,
+                         .graph = graph,
+                         .caps = caps,
+                         .options = &options,
+                         .plan = plan,
+                         .node = i};
         LP_CHECK(lp_op_table[graph->nodes[i].op].plan(&pl, &graph->nodes[i]));
     }
     if (plan->failed) {
@@ -114,6 +119,8 @@ lp_status lp_plan_create(lp_context *ctx, const lp_graph *graph, const lp_caps *
         goto cleanup;
     }
     lp_plan_barriers(plan, options.full_barriers);
+    if (options.alter != NULL)
+        options.alter(options.alter_user, graph, plan);
     *result = plan;
     return LP_OK;
 cleanup:
@@ -133,7 +140,7 @@ void lp_plan_destroy(lp_plan *plan)
 lp_status lp_plan_kernel(lp_planner *pl, const char *family, const char *variant,
                          const lp_kernel **kernel)
 {
-    *kernel = lp_kernel_find(pl->caps, family, variant);
+    *kernel = lp_kernel_find(pl->caps, &pl->options->refused, family, variant);
     if (*kernel == NULL)
         return lp_fail(pl->ctx, LP_E_UNSUPPORTED, "%s: no kernel %s for %s on this device",
                        pl->graph->nodes[pl->node].name, family, variant);

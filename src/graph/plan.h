@@ -42,6 +42,8 @@ typedef struct lp_dispatch {
     bool barrier;        /* wait for everything before (set by lp_plan_barriers) */
 } lp_dispatch;
 
+typedef struct lp_plan lp_plan;
+
 /* Where activations and scratch lie. */
 typedef struct lp_arena_plan {
     uint64_t bytes;
@@ -49,18 +51,23 @@ typedef struct lp_arena_plan {
     uint64_t *scratch_offset; /* per node: bytes; UINT64_MAX if it has none */
 } lp_arena_plan;
 
-typedef struct lp_plan {
+struct lp_plan {
     lp_dispatch *dispatches;
     uint32_t n_dispatches, capacity;
     lp_arena_plan arena;
     bool failed;              /* out of memory while emitting; checked at the end */
     lp_dispatch spare;        /* what plan functions fill after that */
-} lp_plan;
+};
 
 typedef struct lp_plan_options {
     bool keep_all;      /* no two activations share memory, so that all can be read afterwards */
     bool full_barriers; /* a barrier before every dispatch */
-    uint64_t guard_bytes; /* unused bytes after every activation and scratch (tests) */
+    bool deterministic;   /* a token's numbers do not depend on how many are computed with it */
+    uint64_t guard_bytes; /* unused bytes after every activation and scratch */
+    lp_kernel_set refused; /* kernels not to be used: known to be wrong on the device */
+    /* Changes the finished plan: how faults are planted, to see that they are found. NULL: none. */
+    void (*alter)(void *user, const lp_graph *graph, lp_plan *plan);
+    void *alter_user;
 } lp_plan_options;
 
 /* What an op's plan function sees. */
@@ -68,6 +75,7 @@ typedef struct lp_planner {
     lp_context *ctx;
     const lp_graph *graph;
     const lp_caps *caps;
+    const lp_plan_options *options;
     lp_plan *plan;
     uint32_t node;
 } lp_planner;
@@ -124,6 +132,10 @@ typedef struct lp_cpu_call {
     const lp_node *node;
     lp_view src[LP_MAX_SRC], dst[LP_MAX_DST];
     bool fast; /* false: the judge, double accumulation; true: the `cpu` device */
+    /* The reference also computes how large rounding errors of dst[0] are expected to be: one
+     * standard deviation per element, contiguous [elements of dst[0]]. 0: the result must be exact.
+     * NULL: not wanted. */
+    float *sigma;
 } lp_cpu_call;
 
 typedef struct lp_op_info {

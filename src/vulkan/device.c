@@ -342,6 +342,12 @@ static const lp_backend_table table = {
     .tensor_read = lp_vk_tensor_read,
     .tensor_write = lp_vk_tensor_write,
     .memory = memory,
+    .caps = lp_vulkan_backend_caps,
+    .program_from_plan = lp_vulkan_program_from_plan,
+    .program_plan = lp_vulkan_program_plan,
+    .raw_read = lp_vulkan_raw_read,
+    .raw_write = lp_vulkan_raw_write,
+    .raw_fill = lp_vulkan_raw_fill,
 };
 
 lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t index,
