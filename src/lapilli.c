@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "check/quirks.h"
 #include "lapilli_private.h"
 #include "models/network.h"
 #include "text/generate.h"
@@ -241,12 +242,30 @@ int lp_model_is_end(const lp_model *model, int32_t token)
 
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
+/* How a session's programs are made: what its options ask for, and what the device's driver needs. */
+static lp_status make_programs(lp_devices *devices, size_t device,
+                               const lp_session_options *options, lp_runner_programs *programs)
+{
+    lp_context *ctx = lp_devices_context(devices);
+    const lp_device_info *info = lp_devices_info(devices, device);
+    lp_quirks quirks;
+    if (info == NULL)
+        return lp_fail(ctx, LP_E_ARG, "device %zu of %zu", device, lp_devices_count(devices));
+    LP_TRY(lp_quirks_gather(ctx, (lp_quirks_device){info->name, info->driver}, options->workaround,
+                            options->cache_folder, &quirks));
+    *programs = (lp_runner_programs){.plan = lp_quirks_plan_options(&quirks),
+                                     .no_fusion = quirks.no_fusion};
+    programs->plan.deterministic |= options->deterministic != 0;
+    return LP_OK;
+}
+
 lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *model,
                             const lp_session_options *options, lp_session **result)
 {
     static const lp_session_options defaults = LP_SESSION_DEFAULT;
     lp_status status = LP_OK;
     lp_backend *backend = NULL;
+    lp_runner_programs programs;
     if (options == NULL)
         options = &defaults;
     *result = NULL;
@@ -256,8 +275,10 @@ lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *
     if (session == NULL)
         return lp_fail_memory(model->ctx, "a session");
     session->model = model;
+    LP_CHECK(make_programs(devices, device, options, &programs));
     LP_CHECK(lp_devices_open(devices, device, options->cache_folder, &backend));
-    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, &session->runner));
+    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, &programs,
+                              &session->runner));
     *result = session;
     return LP_OK;
 cleanup:
