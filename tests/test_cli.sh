@@ -134,6 +134,30 @@ for how in "run -p x -m" inspect "bench -m"; do
     }
 done
 
+# --- Workarounds ---------------------------------------------------------------------------------
+echo '{"lapilli": "0.1.0", "device": "CPU", "driver": "", "no_fusion": true}' > "$out/good.json"
+echo '{"lapilli": "0.1.0", "device": "CPU", "driver": "1.2"}' > "$out/driver.json"
+echo '{"lapilli": "0.1.0", "device": "GPU", "driver": "1.2"}' > "$out/device.json"
+head -c 20 "$out/good.json" > "$out/cut.json"
+printf '{"a\000": 1}' > "$out/zero.json"
+expect 0 "" run -q -d cpu -m "$model" -p a -n 4 --temp 0 --workaround "$out/good.json"
+mv "$out/stdout" "$out/with"
+expect 0 "" run -q -d cpu -m "$model" -p a -n 4 --temp 0
+cmp -s "$out/with" "$out/stdout" || fail "without fusion the text is another one"
+for how in "run -q -p x" bench; do
+    # shellcheck disable=SC2086 # the subcommand and its options
+    {
+        expect_line 1 '^lapilli: workaround: this is for the driver 1.2, but CPU has none' \
+            $how -d cpu -m "$model" --workaround "$out/driver.json"
+        expect_line 1 '^lapilli: workaround: this is for the device GPU, not for CPU' \
+            $how -d cpu -m "$model" --workaround "$out/device.json"
+        expect_line 1 '^lapilli: workaround: JSON: ' $how -d cpu -m "$model" \
+            --workaround "$out/cut.json"
+        expect_line 1 "^lapilli: $out/zero.json: not a text" $how --workaround "$out/zero.json"
+        expect_line 1 "^lapilli: $out/none.json: No such file" $how --workaround "$out/none.json"
+    }
+done
+
 # --- devices -------------------------------------------------------------------------------------
 expect 0 "" devices
 stdout_has "^cpu: .* \| host \| "

@@ -12,7 +12,7 @@
 enum { MAX_STOPS = 16 };
 
 typedef struct settings {
-    const char *model, *device;
+    const char *model, *device, *workaround;
     cli_prompt prompt;
     bool has_prompt, no_echo, quiet, has_seed;
     int verbose;
@@ -31,6 +31,7 @@ enum {
     REPEAT_WINDOW,
     CACHE_TYPE,
     STOP,
+    WORKAROUND,
     NO_ECHO,
     PLANT
 };
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"stop", required_argument, NULL, STOP},
+    {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
     {"plant", required_argument, NULL, PLANT},
     {"quiet", no_argument, NULL, 'q'},
@@ -142,6 +144,9 @@ static int set_option(settings *s, int id)
         if (!*optarg)
             return cli_usage_error(&cli_run, "--stop wants a text that is not empty");
         s->stops[s->generate.n_stop++] = optarg;
+        break;
+    case WORKAROUND:
+        s->workaround = optarg;
         break;
     case NO_ECHO:
         s->no_echo = true;
@@ -246,7 +251,7 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
 
 static int run_model(settings *s)
 {
-    char *shipped = NULL, *cache = NULL;
+    char *shipped = NULL, *cache = NULL, *workaround = NULL;
     lp_devices *devices = NULL;
     lp_model *model = NULL;
     lp_session *session = NULL;
@@ -258,6 +263,8 @@ static int run_model(settings *s)
     lp_context *ctx = cli_context(s->verbose);
     if (!ctx)
         return CLI_FAILED;
+    if (s->workaround && !(s->session.workaround = workaround = cli_read_text(s->workaround)))
+        goto cleanup;
     if (!s->model && !(s->model = shipped = cli_default_model()))
         goto cleanup;
     lp_status status = lp_model_open(ctx, s->model, &model);
@@ -283,6 +290,7 @@ cleanup:
     lp_context_destroy(ctx);
     free(shipped);
     free(cache);
+    free(workaround);
     return code;
 }
 
@@ -332,6 +340,7 @@ const cli_command cli_run = {
         "      --stop=TEXT       ends before this text; up to 16 times\n"
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+        "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"

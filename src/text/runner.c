@@ -23,10 +23,10 @@ struct lp_runner {
     lp_context *ctx;
     const lp_network *network;
     lp_backend *backend;
+    lp_runner_programs how;
     lp_store store;
     uint32_t n_ctx, n_batch;
     lp_dtype cache_type;
-    lp_plan_options plan;
     uint32_t history, cursor, sampler; /* slots */
 
     uint32_t n_tokens; /* known to the caller */
@@ -69,7 +69,8 @@ static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, r
                                   .kv_max = (int32_t)kv_max,
                                   .kv_dtype = s->cache_type,
                                   .outputs = end == END_LOGITS ? LP_OUTPUTS_LAST : LP_OUTPUTS_NONE,
-                                  .sample = end == END_SAMPLE};
+                                  .sample = end == END_SAMPLE,
+                                  .no_fusion = s->how.no_fusion};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }
 
@@ -96,8 +97,8 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
     program_entry entry = {
         .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .used = ++s->clock};
     LP_TRY(build_graph(s, n_tokens, kv_max, end, &entry.graph));
-    lp_status status =
-        s->backend->table->program_create(s->backend, entry.graph, s->plan, &entry.program);
+    lp_status status = s->backend->table->program_create(s->backend, entry.graph, s->how.plan,
+                                                         &entry.program);
     if (status != LP_OK) {
         lp_graph_destroy(entry.graph);
         return status;
@@ -108,7 +109,7 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
 }
 
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                           const lp_session_options *options, lp_plan_options plan,
+                           const lp_session_options *options, const lp_runner_programs *programs,
                            lp_runner **result)
 {
     lp_status status = LP_OK;
@@ -121,8 +122,9 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->ctx = ctx;
     s->network = network;
     s->backend = backend;
+    if (programs != NULL)
+        s->how = *programs;
     s->cache_type = options->cache_type;
-    s->plan = plan;
     uint32_t trained = network->hparams.n_context;
     s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
     if (s->n_ctx > LP_MAX_CONTEXT) {

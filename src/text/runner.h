@@ -12,10 +12,16 @@
 
 typedef struct lp_runner lp_runner;
 
+/* How a runner's programs are made. */
+typedef struct lp_runner_programs {
+    lp_plan_options plan;
+    bool no_fusion;
+} lp_runner_programs;
+
 /* Builds the graph, loads the weights. Takes over the backend, also when it fails. `network` must
- * outlive the runner. All programs are planned with `plan`. */
+ * outlive the runner. `programs` NULL: in the usual way. */
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                           const lp_session_options *options, lp_plan_options plan,
+                           const lp_session_options *options, const lp_runner_programs *programs,
                            lp_runner **runner);
 void lp_runner_destroy(lp_runner *runner);
 
