@@ -208,14 +208,21 @@ static yyjson_mut_val *trial_value(writer *w, const lp_check_trial *trial)
     return object;
 }
 
+/* A number that JSON can hold as it stands, with every digit. */
+static bool is_json_number(const char *text)
+{
+    yyjson_doc *doc = yyjson_read(text, strlen(text), YYJSON_READ_NUMBER_AS_RAW);
+    bool is = yyjson_is_raw(yyjson_doc_get_root(doc));
+    yyjson_doc_free(doc);
+    return is;
+}
+
 static yyjson_mut_val *fact_value(writer *w, const lp_fact *fact)
 {
-    char *end;
-    double value = strtod(fact->value, &end);
     yyjson_mut_val *object = yyjson_mut_obj(w->doc);
     add_string(w, object, "name", fact->name);
-    if (fact->is_number && *fact->value && !*end && isfinite(value))
-        add(w, object, "value", yyjson_mut_rawcpy(w->doc, fact->value)); /* every digit as it is */
+    if (fact->is_number && is_json_number(fact->value))
+        add(w, object, "value", yyjson_mut_rawcpy(w->doc, fact->value));
     else
         add_string(w, object, "value", fact->value);
     return object;

@@ -139,11 +139,16 @@ static void fill_pass(sample *s, lp_check_pass *pass, int index)
 
 static void fill_verdict(sample *s, lp_report *r)
 {
-    static const lp_fact facts[] = {
-        {"type", "discrete", 0},         {"subgroup size", "32 (32-64)", 0}, {"fp16", "yes", 0},
-        {"shared memory", "64 KiB", 0},  {"memory", "15.9 GiB", 0},          {"API", "1.4.305", 0},
-        {"matrix cores", "KHR", 0},      {"int dot", "yes", 0},
-        {"driver build", "26001006", 1}, {"max allocation", "4.0 GiB", 0}};
+    static const lp_fact facts[] = {{"type", "discrete", 0},
+                                    {"subgroup size", "32 (32-64)", 0},
+                                    {"fp16", "yes", 0},
+                                    {"shared memory", "64 KiB", 0},
+                                    {"memory", "15.9 GiB", 0},
+                                    {"API", "1.4.305", 0},
+                                    {"matrix cores", "KHR", 0},
+                                    {"int dot", "yes", 0},
+                                    {"driver build", "26001006", 1},
+                                    {"max allocation", "4.0 GiB", 0}};
     r->n_facts = sizeof(facts) / sizeof(*facts);
     r->facts = lp_arena_array(s->arena, r->n_facts, sizeof(*r->facts));
     for (size_t i = 0; i < r->n_facts; i++) {
