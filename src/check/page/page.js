@@ -80,7 +80,7 @@ function copyable(text, tall) {
     selection.addRange(range);
     /* the clipboard's newer interface is not offered to pages opened from a file everywhere */
     const done = document.execCommand('copy');
-    if (!done && navigator.clipboard) navigator.clipboard.writeText(text);
+    if (!done && navigator.clipboard) navigator.clipboard.writeText(text).catch(() => {});
     button.textContent = 'Copied';
     setTimeout(() => { button.textContent = 'Copy'; }, 1500);
   });
@@ -318,8 +318,8 @@ function depth() {
 }
 
 function depthChart(pass) {
-  const width = Math.max(at('depth').clientWidth - 46, 200), height = 320;
-  const left = 52, right = 10, top = 24, bottom = 42, n = pass.nodes.length;
+  const width = Math.max(at('depth').clientWidth - 46, 200), height = 330;
+  const left = 52, right = 10, top = 40, bottom = 42, n = pass.nodes.length;
   const series = ['isolated', 'drift'].map(m => pass.nodes.map(node => metricOf(node[m], state.metric)));
   const finite = series.flat().filter(v => v !== undefined && isFinite(v) && v > 0).map(Math.log10);
   let low = Math.floor(Math.min(...finite, state.metric === 'nmse' ? -12 : 0));
@@ -370,7 +370,7 @@ function depthChart(pass) {
       parts.push(svg('circle', {cx: x(i), cy: h, r: radius, fill: 'var(--isolated)'}));
   });
   if (series.flat().some(v => v !== undefined && !isFinite(v)))
-    parts.push(svg('text', {x: left - 7, y: top - 6, 'text-anchor': 'end'}, '\u221e, NaN'));
+    parts.push(svg('text', {x: left - 7, y: top - 6, 'text-anchor': 'end'}, '\u221e NaN'));
   const cursor = svg('path', {stroke: 'var(--soft)', 'stroke-dasharray': '3 3'});
   const picked = state.node === null ? null : svg('path', {d: `M${x(state.node)} ${top}V${height - bottom}`, stroke: 'var(--isolated)'});
   const chart = svg('svg', {viewBox: `0 0 ${width} ${height}`, height, role: 'img', 'aria-label': 'error over depth'},
@@ -394,7 +394,7 @@ function depthChart(pass) {
 const iso = (key, node) => node.isolated ? real(node.isolated[key]) : -1;
 const columns = [
   ['bad', 'finding', n => isBad(n) ? 1 : 0, n => el('span', {class: isBad(n) ? 'is-bad' : 'soft'}, findingText(n)), 'name'],
-  ['order', '#', (n, i) => -i, (n, i) => String(i), 'num'],
+  ['order', '#', (n, i) => i, (n, i) => String(i), 'num'],
   ['name', 'node', n => n.name, n => n.name, 'name mono'],
   ['largest', 'largest, \u03c3', n => iso('largest', n), n => n.isolated ? show(n.isolated.largest) : '', 'num'],
   ['nmse', 'NMSE', n => iso('nmse', n), n => n.isolated ? show(n.isolated.nmse) : '', 'num'],
@@ -409,7 +409,7 @@ function nodes() {
   const title = el('span', {class: 'soft'}), body = el('tbody', {}), number = el('span', {class: 'soft push'});
   const heads = columns.map(([id, text, , , kind]) => el('th', {class: kind && kind.includes('num') ? 'num' : ''},
     el('button', {type: 'button', onclick: () => {
-      state.down = state.sort === id ? !state.down : true;
+      state.down = state.sort === id ? !state.down : !['order', 'name', 'op', 'kernels'].includes(id);
       state.sort = id;
       draw();
     }}, text)));
@@ -426,11 +426,10 @@ function nodes() {
     const rows = pass.nodes.map((node, i) => ({node, i, v: order(worth(node, i))}))
       .filter(r => (!state.only || isBad(r.node)) && (!state.filter ||
         [r.node.name, r.node.op, r.node.type, r.node.kernels, findingText(r.node)].join(' ').toLowerCase().includes(state.filter)));
-    rows.sort((a, b) => {
-      const sign = state.down ? -1 : 1;
-      return a.v < b.v ? -sign : a.v > b.v ? sign : order(iso('largest', b.node)) - order(iso('largest', a.node)) || a.i - b.i;
-    });
-    if (state.sort === 'name' || state.sort === 'op' || state.sort === 'kernels') rows.reverse();
+    const compare = (a, b) => typeof a === 'string' ? a.localeCompare(b, 'en', {numeric: true})
+      : a < b ? -1 : a > b ? 1 : 0;
+    rows.sort((a, b) => (state.down ? -1 : 1) * compare(a.v, b.v) ||
+      compare(order(iso('largest', b.node)), order(iso('largest', a.node))) || a.i - b.i);
     title.textContent = 'Pass \u201c' + pass.name + '\u201d';
     number.textContent = count(rows.length) + ' of ' + count(pass.nodes.length);
     heads.forEach((h, k) => h.setAttribute('aria-sort', columns[k][0] !== state.sort ? 'none' : state.down ? 'descending' : 'ascending'));
