@@ -326,7 +326,7 @@ function depthChart(pass) {
   let high = Math.ceil(Math.max(...finite, low + 2) + 0.05);
   low = Math.max(low, high - 24);
   const x = i => left + (i + 0.5) * (width - left - right) / Math.max(n, 1);
-  const y = v => v === undefined ? null : v === 0 ? height - bottom : !isFinite(v) ? top - 10
+  const y = v => v === undefined ? null : v === 0 ? height - bottom : !isFinite(v) ? top - 15
     : height - bottom - (Math.max(Math.log10(v), low) - low) / (high - low) * (height - top - bottom);
   const parts = [];
   /* bands of layers */
@@ -370,7 +370,7 @@ function depthChart(pass) {
       parts.push(svg('circle', {cx: x(i), cy: h, r: radius, fill: 'var(--isolated)'}));
   });
   if (series.flat().some(v => v !== undefined && !isFinite(v)))
-    parts.push(svg('text', {x: left - 7, y: top - 6, 'text-anchor': 'end'}, '\u221e NaN'));
+    parts.push(svg('text', {x: left - 7, y: top - 11, 'text-anchor': 'end'}, '\u221e NaN'));
   const cursor = svg('path', {stroke: 'var(--soft)', 'stroke-dasharray': '3 3'});
   const picked = state.node === null ? null : svg('path', {d: `M${x(state.node)} ${top}V${height - bottom}`, stroke: 'var(--isolated)'});
   const chart = svg('svg', {viewBox: `0 0 ${width} ${height}`, height, role: 'img', 'aria-label': 'error over depth'},
