@@ -31,7 +31,8 @@ enum {
     REPEAT_WINDOW,
     CACHE_TYPE,
     STOP,
-    NO_ECHO
+    NO_ECHO,
+    PLANT
 };
 
 static const struct option long_options[] = {
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"stop", required_argument, NULL, STOP},
     {"no-echo", no_argument, NULL, NO_ECHO},
+    {"plant", required_argument, NULL, PLANT},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -141,6 +143,9 @@ static int set_option(settings *s, int id)
         break;
     case NO_ECHO:
         s->no_echo = true;
+        break;
+    case PLANT:
+        s->session.plant = optarg;
         break;
     case 'q':
         s->quiet = true;
@@ -287,7 +292,9 @@ static int run(int argc, char **argv)
     s.generate.stop = s.stops;
     bool end = false;
     int code = parse(&s, argc, argv, &end);
-    if (code == CLI_OK && !end)
+    if (code == CLI_OK && !end && s.session.plant && strcmp(s.session.plant, "list") == 0)
+        code = cli_list_faults();
+    else if (code == CLI_OK && !end)
         code = cli_stop_signal() ? CLI_FAILED : run_model(&s);
     free(s.prompt.text);
     return code;
@@ -324,6 +331,8 @@ const cli_command cli_run = {
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --no-echo         only the continuation, not the prompt\n"
+        "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
+        "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"
         "  -v, --verbose         say more; twice: everything\n"
         "  -h, --help            this text\n",

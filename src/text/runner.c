@@ -26,6 +26,7 @@ struct lp_runner {
     lp_store store;
     uint32_t n_ctx, n_batch;
     lp_dtype cache_type;
+    lp_plan_options plan;
     uint32_t history, cursor, sampler; /* slots */
 
     uint32_t n_tokens; /* known to the caller */
@@ -95,8 +96,8 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
     program_entry entry = {
         .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .used = ++s->clock};
     LP_TRY(build_graph(s, n_tokens, kv_max, end, &entry.graph));
-    lp_status status = s->backend->table->program_create(s->backend, entry.graph,
-                                                         (lp_plan_options){0}, &entry.program);
+    lp_status status =
+        s->backend->table->program_create(s->backend, entry.graph, s->plan, &entry.program);
     if (status != LP_OK) {
         lp_graph_destroy(entry.graph);
         return status;
@@ -107,7 +108,8 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
 }
 
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                            const lp_session_options *options, lp_runner **result)
+                           const lp_session_options *options, lp_plan_options plan,
+                           lp_runner **result)
 {
     lp_status status = LP_OK;
     lp_graph *first = NULL;
@@ -120,6 +122,7 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->network = network;
     s->backend = backend;
     s->cache_type = options->cache_type;
+    s->plan = plan;
     uint32_t trained = network->hparams.n_context;
     s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
     if (s->n_ctx > LP_MAX_CONTEXT) {
