@@ -10,6 +10,7 @@
 #include <yyjson.h>
 
 #include "check/report.h"
+#include "graph/plan.h"
 #include "lapilli.h"
 #include "support/report_sample.h"
 
@@ -144,6 +145,8 @@ static void json_holds_every_field(void **state)
     has_text(doc, "/model", "llama 1M");
     has_text(doc, "/path", "a/b.gguf");
     has_text(doc, "/command", "lapilli check");
+    has_number(doc, "/bounds/mean_square", LP_SIGMA_MEAN);
+    has_number(doc, "/bounds/largest", LP_SIGMA_LARGEST);
     has_text(doc, "/facts/0/name", "subgroup size");
     has_number(doc, "/facts/0/value", 32);
     has_text(doc, "/facts/1/value", "\"discrete\"");

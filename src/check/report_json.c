@@ -1,4 +1,5 @@
-/* The report as JSON: the struct of lapilli/check.h, key by key, in its order.
+/* The report as JSON: the struct of lapilli/check.h, key by key, in its order, and the
+ * bounds that errors are held against.
  *
  * JSON has no infinity and no NaN; they are the strings "inf", "-inf" and "nan". Numbers are
  * rounded to what they are worth (9 digits hold every f32; cells of maps have 6), which halves the
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <yyjson.h>
 
+#include "graph/plan.h" /* what rounding may explain */
 #include "text/utf8.h"
 
 enum { SCHEMA = 1, DIGITS = 9, MAP_DIGITS = 6 };
@@ -240,6 +242,14 @@ static yyjson_mut_val *workaround_value(writer *w, const char *text)
     return value;
 }
 
+static yyjson_mut_val *bounds_value(writer *w)
+{
+    yyjson_mut_val *object = yyjson_mut_obj(w->doc);
+    add_number(w, object, "mean_square", LP_SIGMA_MEAN);
+    add_number(w, object, "largest", LP_SIGMA_LARGEST);
+    return object;
+}
+
 static yyjson_mut_val *report_value(writer *w, const lp_report *r)
 {
     yyjson_mut_val *root = yyjson_mut_obj(w->doc), *facts = yyjson_mut_arr(w->doc);
@@ -269,6 +279,7 @@ static yyjson_mut_val *report_value(writer *w, const lp_report *r)
     add_string(w, root, "model", r->model);
     add_string(w, root, "path", r->path);
     add_string(w, root, "command", r->command);
+    add(w, root, "bounds", bounds_value(w));
     add(w, root, "facts", facts);
     add(w, root, "tokens", tokens);
     add(w, root, "passes", passes);

@@ -369,7 +369,9 @@ static int run(int argc, char **argv)
     settings s = {.check = LP_CHECK_DEFAULT};
     bool end = false;
     int code = parse(&s, argc, argv, &end);
-    if (code == CLI_OK && !end)
+    if (code == CLI_OK && !end && s.check.plant && strcmp(s.check.plant, "list") == 0)
+        code = cli_list_faults();
+    else if (code == CLI_OK && !end)
         code = cli_stop_signal() ? CLI_FAILED : check_model(&s);
     free(s.prompt.text);
     return code;

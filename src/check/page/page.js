@@ -352,6 +352,11 @@ function depthChart(pass) {
       svg('text', {x: left - 7, y: v + 4, 'text-anchor': 'end'}, Math.abs(d) < 4 ? String(Number((10 ** d).toPrecision(1))) : '1e' + d));
   }
   parts.push(svg('text', {x: 0, y: 8}, metrics[state.metric]));
+  if (state.metric !== 'nmse') {
+    const bound = state.metric === 'rms' ? Math.sqrt(report.bounds.mean_square) : report.bounds.largest, v = y(bound);
+    parts.push(svg('path', {d: `M${left} ${v}H${width - right}`, stroke: 'var(--bad)', 'stroke-dasharray': '2 5'}),
+      svg('text', {x: width - right, y: v - 5, 'text-anchor': 'end'}, 'isolated errors must stay below ' + show(bound, 2)));
+  }
   /* drift as a line with gaps where nothing was compared, isolated as points */
   let line = '', up = true;
   series[1].forEach((v, i) => {
