@@ -134,9 +134,7 @@ static int set_option(settings *s, int id)
         s->device = optarg;
         break;
     case CACHE_TYPE:
-        s->session.cache_type = lp_dtype_by_name(optarg);
-        if (s->session.cache_type != LP_F16 && s->session.cache_type != LP_F32)
-            return cli_usage_error(&cli_run, "--cache-type is f16 or f32, not \"%s\"", optarg);
+        ok = cli_parse_cache_type(&cli_run, optarg, &s->session.cache_type);
         break;
     case STOP:
         if (s->generate.n_stop == MAX_STOPS)
