@@ -138,6 +138,11 @@ typedef struct lp_cpu_call {
     float *sigma;
 } lp_cpu_call;
 
+/* What rounding may explain, in units of lp_cpu_call.sigma: the mean square of a tensor's errors, and
+ * its largest. */
+#define LP_SIGMA_MEAN    1.0
+#define LP_SIGMA_LARGEST 8.0
+
 typedef struct lp_op_info {
     const char *name;
     /* Checks sources and parameters; fills shapes[i] of the outputs that are activations (n = 0: no
