@@ -2,8 +2,11 @@
  * and kept; a decode step is one replay of a recorded program. */
 #include "text/runner.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "check/finite.h"
 
 #define MAX_PROGRAMS 12
 #define MAX_AHEAD    8
@@ -14,6 +17,7 @@ typedef enum run_end { END_NOTHING, END_LOGITS, END_SAMPLE } run_end;
 typedef struct program_entry {
     uint32_t n_tokens, kv_max;
     run_end end;
+    bool keep; /* all activations */
     lp_graph *graph;
     lp_program *program;
     uint64_t used; /* clock of the latest use */
@@ -73,12 +77,13 @@ static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, r
 }
 
 static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, run_end end,
-                              program_entry **found)
+                              bool keep, program_entry **found)
 {
     uint32_t kv_max = bucket(s, keys);
     for (uint32_t i = 0; i < s->n_programs; i++) {
         program_entry *e = &s->programs[i];
-        if (e->n_tokens == n_tokens && e->kv_max == kv_max && e->end == end) {
+        if (e->n_tokens == n_tokens && e->kv_max == kv_max && e->end == end &&
+            e->keep == keep) {
             e->used = ++s->clock;
             *found = e;
             return LP_OK;
@@ -93,10 +98,11 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
         drop_program(s, oldest);
     }
     program_entry entry = {
-        .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .used = ++s->clock};
+        .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .keep = keep, .used = ++s->clock};
+    lp_plan_options options = {.keep_all = keep};
     LP_TRY(build_graph(s, n_tokens, kv_max, end, &entry.graph));
-    lp_status status = s->backend->table->program_create(s->backend, entry.graph,
-                                                         (lp_plan_options){0}, &entry.program);
+    lp_status status =
+        s->backend->table->program_create(s->backend, entry.graph, options, &entry.program);
     if (status != LP_OK) {
         lp_graph_destroy(entry.graph);
         return status;
@@ -209,6 +215,8 @@ static lp_status settle(lp_runner *s, uint32_t n_cached)
     words[LP_CURSOR_POSITION] = (int32_t)n_cached;
     words[LP_CURSOR_DRAWS] = (int32_t)s->n_draws;
     LP_TRY(s->backend->table->slot_write(s->backend, s->cursor, 0, words, sizeof words));
+    const int32_t none = 0; /* no token from logits that are not finite */
+    LP_TRY(s->backend->table->slot_write(s->backend, s->history, 4ull * (s->n_ctx + 1), &none, 4));
     s->n_cached = n_cached;
     s->n_ahead = 0;
     s->first_ahead = 0;
@@ -246,7 +254,7 @@ lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
 /* Submits one program over the next n tokens of the history. */
 static lp_status step(lp_runner *s, uint32_t n, run_end end, program_entry **entry)
 {
-    LP_TRY(find_program(s, n, s->n_cached + n, end, entry));
+    LP_TRY(find_program(s, n, s->n_cached + n, end, false, entry));
     LP_TRY(s->backend->table->submit((*entry)->program, 1, &s->last_ticket));
     s->n_cached += n;
     return LP_OK;
@@ -263,6 +271,47 @@ static lp_status evaluate(lp_runner *s, run_end end, program_entry **last)
     }
 }
 
+/* Evaluates n tokens from `first` again, everything kept, to see which node is not finite. */
+static lp_status look_again(lp_runner *s, uint32_t first, uint32_t n, char *text, size_t size,
+                            bool *found)
+{
+    program_entry *entry;
+    LP_TRY(settle(s, first));
+    LP_TRY(find_program(s, n, first + n, END_LOGITS, true, &entry));
+    LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
+    lp_status status = s->backend->table->wait(s->backend, s->last_ticket);
+    if (status == LP_OK)
+        status = lp_finite_find(entry->program, s->backend, entry->graph, first, text, size, found);
+    return status;
+}
+
+/* The logits after the latest token are not finite. Fails with LP_E_DEVICE and the name of the node
+ * where that began, perhaps at an earlier token, from which keys and values are computed anew when
+ * the session goes on. */
+static lp_status not_finite(lp_runner *s)
+{
+    uint32_t last = s->n_tokens - 1, first = last;
+    char text[512] = "the logits are not finite, but they are when they are computed again";
+    bool found = false;
+    LP_TRY(settle(s, last));
+    LP_TRY(lp_finite_caches(s->backend, s->programs[0].graph, last, &first));
+    /* One token after the other: in a batch, NaN in a value reaches tokens that do not see it, too
+     * (0 NaN = NaN). If that finds nothing it is the kernels for many tokens. */
+    uint32_t start = first - first % s->n_batch, n = min_u32(s->n_batch, last + 1 - start);
+    uint32_t from = first, to = first;
+    lp_status status = LP_OK;
+    for (; to < start + n && !found && status == LP_OK; to++)
+        status = look_again(s, from = to, 1, text, sizeof text, &found);
+    if (n > 1 && !found && status == LP_OK)
+        status = look_again(s, first = from = start, n, text, sizeof text, &found);
+    if (status == LP_E_DEVICE_LOST)
+        return status;
+    LP_TRY(settle(s, first));
+    if (from + 1 == to)
+        return lp_fail(s->ctx, LP_E_DEVICE, "%s (token %u of the text)", text, to);
+    return lp_fail(s->ctx, LP_E_DEVICE, "%s (tokens %u to %u of the text)", text, from + 1, to);
+}
+
 lp_status lp_runner_eval(lp_runner *s, float *logits)
 {
     if (s->n_tokens == 0)
@@ -277,7 +326,11 @@ lp_status lp_runner_eval(lp_runner *s, float *logits)
     if (logits == NULL)
         return LP_OK;
     lp_tensor_id id = lp_graph_find(last->graph, "logits");
-    return s->backend->table->tensor_read(last->program, id, logits);
+    LP_TRY(s->backend->table->tensor_read(last->program, id, logits));
+    for (uint32_t i = 0; i < s->network->hparams.n_vocab; i++)
+        if (!isfinite(logits[i]))
+            return not_finite(s);
+    return LP_OK;
 }
 
 lp_status lp_runner_sampling(lp_runner *s, const lp_sampling *sampling)
@@ -319,6 +372,10 @@ lp_status lp_runner_next(lp_runner *s, uint32_t wanted, int32_t *token)
         s->tickets[(s->first_ahead + s->n_ahead++) % MAX_AHEAD] = s->last_ticket;
     }
     LP_TRY(s->backend->table->wait(s->backend, s->tickets[s->first_ahead % MAX_AHEAD]));
+    int32_t bad; /* 1 + place of the first token from logits that are not finite */
+    LP_TRY(s->backend->table->slot_read(s->backend, s->history, 4ull * (s->n_ctx + 1), &bad, 4));
+    if (bad != 0 && (uint32_t)bad - 1 <= s->n_tokens)
+        return not_finite(s);
     LP_TRY(s->backend->table->slot_read(s->backend, s->history, 4ull * s->n_tokens, token, 4));
     s->first_ahead++;
     s->n_ahead--;

@@ -3,7 +3,11 @@
  *
  * Positions. `n_tokens` tokens are known to the caller. The device's cursor says how many of them
  * are in the K/V cache; the latest drawn token is not yet. Steps in flight run ahead of the caller:
- * what they draw is taken over by lp_runner_next(), or dropped by lp_runner_rewind(). */
+ * what they draw is taken over by lp_runner_next(), or dropped by lp_runner_rewind().
+ *
+ * Numbers. When logits hold NaN or infinity, the call that would give them or a token drawn from
+ * them fails with LP_E_DEVICE, and the message names the node where that began. The tokens so far
+ * stay, and nothing is in flight: the caller may rewind and go on. */
 #ifndef LP_TEXT_RUNNER_H
 #define LP_TEXT_RUNNER_H
 
