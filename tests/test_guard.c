@@ -146,10 +146,63 @@ static void a_bad_weight_is_named(void **state)
     }
 }
 
+/* The embedding of a token that is drawn half way is not finite: what came before it stays, steps in
+ * flight are dropped, and the session goes on from an earlier place. */
+static void a_bad_token_in_the_middle_stops_the_text(void **state)
+{
+    (void)state;
+    enum { N_DRAWN = 20 };
+    const lp_sampling sampling = {
+        .temperature = 1, .top_p = 1, .repeat_penalty = 1, .seed = 3};
+    const lp_session_options options = {.n_ctx = N_CTX, .cache_type = LP_F32};
+    const int32_t prompt[] = {1, 4, 9};
+    int32_t drawn[N_DRAWN], token;
+    wound w = {"llama2.gguf", "token_embd.weight", 0, 2, NAN, "token_embd", 0};
+    run *r = run_create(FIXTURE("llama2.gguf"), options);
+    assert_false(r->network->hparams.tied);
+    CHECK(r, lp_runner_sampling(r->runner, &sampling));
+    CHECK(r, lp_runner_feed(r->runner, prompt, 3));
+    for (uint32_t i = 0; i < N_DRAWN; i++)
+        CHECK(r, lp_runner_next(r->runner, N_DRAWN - i, &drawn[i]));
+    run_destroy(r);
+    uint32_t bad = 9; /* the first one from here that is new */
+    for (bool again = true; again; bad += again) {
+        again = drawn[bad] == 1 || drawn[bad] == 4 || drawn[bad] == 9;
+        for (uint32_t i = 0; i < bad; i++)
+            again |= drawn[i] == drawn[bad];
+        assert_true(bad < N_DRAWN - 2);
+    }
+    w.row = drawn[bad];
+    w.token = 3 + bad + 1;
+
+    char *folder = test_folder_create(), *path = wounded(folder, &w);
+    r = run_create(path, options);
+    CHECK(r, lp_runner_sampling(r->runner, &sampling));
+    CHECK(r, lp_runner_feed(r->runner, prompt, 3));
+    for (uint32_t i = 0; i <= bad; i++) {
+        CHECK(r, lp_runner_next(r->runner, N_DRAWN - i, &token));
+        assert_int_equal(token, drawn[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        expect_wound(r, &w, lp_runner_next(r->runner, N_DRAWN - bad, &token));
+        assert_int_equal(lp_runner_n_tokens(r->runner), 3 + bad + 1);
+    }
+    CHECK(r, lp_runner_rewind(r->runner, 3));
+    CHECK(r, lp_runner_sampling(r->runner, &sampling));
+    for (uint32_t i = 0; i <= bad; i++) {
+        CHECK(r, lp_runner_next(r->runner, 1, &token));
+        assert_int_equal(token, drawn[i]);
+    }
+    run_destroy(r);
+    free(path);
+    test_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bad_weight_is_named),
+        cmocka_unit_test(a_bad_token_in_the_middle_stops_the_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
