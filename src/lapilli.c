@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "check/faults.h"
 #include "lapilli_private.h"
 #include "models/network.h"
 #include "text/generate.h"
@@ -26,6 +27,7 @@ struct lp_model {
 
 struct lp_session {
     lp_runner *runner;
+    lp_fault *fault; /* planted on purpose; NULL: none */
     const lp_model *model;
 };
 
@@ -241,12 +243,36 @@ int lp_model_is_end(const lp_model *model, int32_t token)
 
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
+/* How all of a session's programs are planned. */
+static lp_status plan_options(lp_session *session, const lp_backend *backend,
+                              const lp_session_options *options, lp_plan_options *plan)
+{
+    lp_context *ctx = session->model->ctx;
+    *plan = (lp_plan_options){0};
+    if (options->plant != NULL) {
+        LP_TRY(lp_fault_create(ctx, options->plant, &session->fault));
+        if (backend->table->program_plan == NULL)
+            return lp_fail(ctx, LP_E_UNSUPPORTED, "faults are planted in plans; %s has none",
+                           backend->name);
+        plan->alter = lp_fault_alter;
+        plan->alter_user = session->fault;
+    }
+    return LP_OK;
+}
+
+/* After something ran: a fault that was to be planted must have been. */
+static lp_status check_fault(const lp_session *session)
+{
+    return session->fault != NULL ? lp_fault_require(session->model->ctx, session->fault) : LP_OK;
+}
+
 lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *model,
                             const lp_session_options *options, lp_session **result)
 {
     static const lp_session_options defaults = LP_SESSION_DEFAULT;
     lp_status status = LP_OK;
     lp_backend *backend = NULL;
+    lp_plan_options plan;
     if (options == NULL)
         options = &defaults;
     *result = NULL;
@@ -257,11 +283,17 @@ lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *
         return lp_fail_memory(model->ctx, "a session");
     session->model = model;
     LP_CHECK(lp_devices_open(devices, device, options->cache_folder, &backend));
-    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, &session->runner));
+    status = plan_options(session, backend, options, &plan);
+    if (status != LP_OK) {
+        backend->table->destroy(backend);
+        goto cleanup;
+    }
+    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, plan,
+                              &session->runner));
     *result = session;
     return LP_OK;
 cleanup:
-    free(session);
+    lp_session_destroy(session);
     return status;
 }
 
@@ -269,7 +301,8 @@ void lp_session_destroy(lp_session *session)
 {
     if (session == NULL)
         return;
-    lp_runner_destroy(session->runner);
+    lp_runner_destroy(session->runner); /* its plans are done with the fault */
+    lp_fault_destroy(session->fault);
     free(session);
 }
 
@@ -306,7 +339,8 @@ lp_status lp_session_feed_text(lp_session *session, const char *text, size_t byt
 
 lp_status lp_session_eval(lp_session *session, float *logits)
 {
-    return lp_runner_eval(session->runner, logits);
+    LP_TRY(lp_runner_eval(session->runner, logits));
+    return check_fault(session);
 }
 
 lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
@@ -316,14 +350,16 @@ lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
 
 lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token)
 {
-    return lp_runner_next(session->runner, wanted, token);
+    LP_TRY(lp_runner_next(session->runner, wanted, token));
+    return check_fault(session);
 }
 
 lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
                               lp_generation *result)
 {
-    return lp_generate(session->model->ctx, session->runner, session->model->tokenizer, options,
-                       result);
+    LP_TRY(lp_generate(session->model->ctx, session->runner, session->model->tokenizer, options,
+                       result));
+    return check_fault(session);
 }
 
 const char *lp_ending_text(lp_ending ending)

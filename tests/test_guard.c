@@ -36,7 +36,7 @@ static run *run_create(const char *model, lp_session_options options)
     assert_non_null(r);
     CHECK(r, lp_network_open(&r->ctx, model, &r->network));
     lp_backend *backend = lp_test_device_create(&r->ctx, test_device(), &r->device);
-    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options, &r->runner));
+    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options, (lp_plan_options){0}, &r->runner));
     return r;
 }
 

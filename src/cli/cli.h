@@ -120,5 +120,7 @@ char *cli_cache_folder(void);
 /* Lists the devices and chooses; `selector` may be NULL. Prints failures; returns the exit code. */
 int cli_choose_device(lp_context *ctx, const char *selector, lp_devices **devices, size_t *index,
                       const char **reason);
+/* Prints what --plant can name; returns the exit code. */
+int cli_list_faults(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
+#define DEFAULT_GUARD 0.0625f
 
 typedef struct settings {
     const char *model, *device;
@@ -31,7 +32,9 @@ enum {
     REPEAT_WINDOW,
     CACHE_TYPE,
     STOP,
-    NO_ECHO
+    NO_ECHO,
+    GUARD,
+    PLANT
 };
 
 static const struct option long_options[] = {
@@ -52,6 +55,8 @@ static const struct option long_options[] = {
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"stop", required_argument, NULL, STOP},
     {"no-echo", no_argument, NULL, NO_ECHO},
+    {"guard", optional_argument, NULL, GUARD},
+    {"plant", required_argument, NULL, PLANT},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -80,6 +85,16 @@ static int set_prompt(settings *s, bool literal, const char *text)
     s->has_prompt = true;
     bool ok = literal ? cli_prompt_literal(&s->prompt, text) : cli_prompt_file(&s->prompt, text);
     return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* --guard without a rate costs little: docs/CHECKING.md says how that was measured. */
+static int set_guard(settings *s)
+{
+    float rate = DEFAULT_GUARD;
+    if (optarg && !cli_parse_float(&cli_run, "--guard", optarg, 0, 1, &rate))
+        return CLI_USAGE;
+    s->session.guard = (double)rate;
+    return CLI_OK;
 }
 
 /* One option; returns the exit code, CLI_OK to go on. */
@@ -144,6 +159,11 @@ static int set_option(settings *s, int id)
     case NO_ECHO:
         s->no_echo = true;
         break;
+    case GUARD:
+        return set_guard(s);
+    case PLANT:
+        s->session.plant = optarg;
+        break;
     case 'q':
         s->quiet = true;
         break;
@@ -204,6 +224,17 @@ static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
     fputc('\n', stderr);
 }
 
+static void print_guard(lp_guard_summary guard)
+{
+    char count[27];
+    fprintf(stderr, "lapilli: guard: %s node%s recomputed", cli_count(guard.n_nodes, count),
+            guard.n_nodes == 1 ? "" : "s");
+    if (*guard.node)
+        fprintf(stderr, "; largest error %.2f times the expected rounding error (%s)",
+                guard.largest, guard.node);
+    fputc('\n', stderr);
+}
+
 static void print_device(const lp_devices *devices, size_t index, const char *reason,
                          const lp_model *model)
 {
@@ -236,6 +267,8 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
         return cli_failed(ctx, status);
     if (!s->quiet)
         print_summary(&g, s->sampling.seed, s->sampling.temperature > 0);
+    if (!s->quiet && s->session.guard > 0)
+        print_guard(lp_session_guard(session));
     return CLI_OK;
 }
 
@@ -289,7 +322,9 @@ static int run(int argc, char **argv)
     s.generate.stop = s.stops;
     bool end = false;
     int code = parse(&s, argc, argv, &end);
-    if (code == CLI_OK && !end)
+    if (code == CLI_OK && !end && s.session.plant && strcmp(s.session.plant, "list") == 0)
+        code = cli_list_faults();
+    else if (code == CLI_OK && !end)
         code = cli_stop_signal() ? CLI_FAILED : run_model(&s);
     free(s.prompt.text);
     return code;
@@ -326,6 +361,10 @@ const cli_command cli_run = {
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --no-echo         only the continuation, not the prompt\n"
+        "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
+        "                        tokens (default 0.0625), and stops if the device disagrees\n"
+        "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
+        "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"
         "  -v, --verbose         say more; twice: everything\n"
         "  -h, --help            this text\n",

@@ -34,6 +34,7 @@ struct lp_runner {
     lp_store store;
     uint32_t n_ctx, n_batch;
     lp_dtype cache_type;
+    lp_plan_options plan;
     uint32_t history, cursor, sampler; /* slots */
 
     uint32_t n_tokens; /* known to the caller */
@@ -104,7 +105,8 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
     }
     program_entry entry = {
         .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .keep = keep, .used = ++s->clock};
-    lp_plan_options options = {.keep_all = keep == KEEP_ALL};
+    lp_plan_options options = s->plan;
+    options.keep_all = keep == KEEP_ALL;
     LP_TRY(build_graph(s, n_tokens, kv_max, end, &entry.graph));
     if (keep == KEEP_NODE)
         lp_guard_keep(entry.graph, entry.node = lp_guard_pick(&s->guard, entry.graph));
@@ -120,7 +122,8 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
 }
 
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                            const lp_session_options *options, lp_runner **result)
+                           const lp_session_options *options, lp_plan_options plan,
+                           lp_runner **result)
 {
     lp_status status = LP_OK;
     lp_graph *first = NULL;
@@ -133,6 +136,7 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->network = network;
     s->backend = backend;
     s->cache_type = options->cache_type;
+    s->plan = plan;
     uint32_t trained = network->hparams.n_context;
     s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
     if (s->n_ctx > LP_MAX_CONTEXT) {

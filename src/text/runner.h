@@ -19,9 +19,10 @@
 typedef struct lp_runner lp_runner;
 
 /* Builds the graph, loads the weights. Takes over the backend, also when it fails. `network` must
- * outlive the runner. */
+ * outlive the runner. All programs are planned with `plan`. */
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                            const lp_session_options *options, lp_runner **runner);
+                           const lp_session_options *options, lp_plan_options plan,
+                           lp_runner **runner);
 void lp_runner_destroy(lp_runner *runner);
 
 uint32_t lp_runner_n_ctx(const lp_runner *runner);
