@@ -25,11 +25,6 @@ uint64_t lp_op_attention_scratch(const lp_graph *graph, const lp_node *node, con
  * than they save, and on a busy machine far more. */
 #define LP_PARALLEL_WORK 65536
 
-/* What a right fp32 device may differ from the reference by, in units of lp_cpu_call.sigma: the mean of
- * (a - b)^2 / sigma^2 over a tensor, and the largest |a - b| / sigma. */
-#define LP_SIGMA_MEAN    4.0
-#define LP_SIGMA_LARGEST 8.0
-
 /* ---- Shared by the infer functions --------------------------------------------------------- */
 
 /* Tensor of a source or output, NULL for LP_NONE. */
