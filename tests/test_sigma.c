@@ -180,6 +180,15 @@ static float float_dot(const float *x, const float *w, int64_t k, order how)
     return sum_pairs(lane, n);
 }
 
+static void any_order(judged *j, const float *x, const float *w, int64_t k)
+{
+    for (int how = 0; how < N_ORDERS; how++) {
+        for (int64_t i = 0; i < j->n; i++)
+            j->got[i] = float_dot(x + i / N * k, w + i % N * k, k, (order)how);
+        assert_true(agrees(j));
+    }
+}
+
 static void linears(void **state)
 {
     (void)state;
@@ -196,11 +205,7 @@ static void linears(void **state)
         snprintf(name, sizeof name, "linear K = %d", (int)k);
         one_wrong_element(&j, name, 1e-4);
 
-        for (int how = 0; how < N_ORDERS; how++) {
-            for (int64_t i = 0; i < j.n; i++)
-                j.got[i] = float_dot(x + i / N * k, w + i % N * k, k, (order)how);
-            assert_true(agrees(&j));
-        }
+        any_order(&j, x, w, k);
         // the last of the inputs forgotten: almost every output tells by itself
         int n_seen = 0;
         for (int64_t i = 0; i < j.n; i++) {
@@ -215,6 +220,35 @@ static void linears(void **state)
         round_to_halves(x, T * k);
         assert_int_equal(lp_op_linear_cpu(&call), LP_OK);
         assert_false(agrees(&j));
+        judged_free(&j);
+        free(x);
+        free(w);
+    }
+}
+
+// What models really have: a few inputs hundreds of times larger than the others, inputs of one
+// sign, weights with a bias of their own in every head.
+static void uneven_inputs(void **state)
+{
+    (void)state;
+    enum { K = 4096 };
+    for (int kind = 0; kind < 3; kind++) {
+        float *x = numbers(T * K, kind == 1 ? 3 : 0, 1), *w = numbers(N * K, 0, 0.02);
+        for (int64_t i = 0; i < T * K; i++)
+            x[i] *= kind == 0 && i % 1000 == 7 ? 500 : 1;
+        for (int64_t i = 0; i < N * K; i++)
+            w[i] += kind == 1 ? 0.05f : kind == 2 && i / 64 % 2 == 0 ? 0.1f : 0;
+        for (int64_t i = 0; i < T * K; i++)
+            x[i] += kind == 2 ? (i / 128 % 2 == 0 ? 1 : -1) : 0;
+        const lp_node node = {.op = LP_OP_LINEAR, .name = "linear"};
+        lp_cpu_call call = {.node = &node};
+        call.src[0] = view(x, LP_SHAPE2(T, K));
+        call.src[1] = view(w, LP_SHAPE2(N, K));
+        judged j = judge(lp_op_linear_cpu, &call, LP_SHAPE2(T, N));
+        static const char *const names[] = {"linear, outliers", "linear, one sign",
+                                            "linear, biased heads"};
+        one_wrong_element(&j, names[kind], 2e-4);
+        any_order(&j, x, w, K);
         judged_free(&j);
         free(x);
         free(w);
@@ -448,15 +482,11 @@ static void activations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums_in_float),
-        cmocka_unit_test(sums_of_runs),
-        cmocka_unit_test(linears),
-        cmocka_unit_test(epilogues),
-        cmocka_unit_test(norms),
-        cmocka_unit_test(attentions),
-        cmocka_unit_test(weights_that_get_lost),
-        cmocka_unit_test(rope),
-        cmocka_unit_test(activations),
+        cmocka_unit_test(sums_in_float), cmocka_unit_test(sums_of_runs),
+        cmocka_unit_test(linears),       cmocka_unit_test(epilogues),
+        cmocka_unit_test(uneven_inputs), cmocka_unit_test(norms),
+        cmocka_unit_test(attentions),    cmocka_unit_test(weights_that_get_lost),
+        cmocka_unit_test(rope),          cmocka_unit_test(activations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

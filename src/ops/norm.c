@@ -45,7 +45,8 @@ typedef struct moments {
 
 /* Variance of the error of a mean. A device keeps it as a float and the mean of what is left after
  * it (shaders/norm.comp): what counts is the error of the second, of n terms a - mean, to each of
- * which the first adds its own error. */
+ * which the first adds its own error. The terms are rounded, and not always independently: rows that
+ * are sums of halves have only zeros in their low bits, so all roundings go the way of the mean's. */
 static double mean_variance(const float *a, int64_t n, const moments *m)
 {
     const double count = (double)n, sum = count * m->mean;
@@ -54,10 +55,8 @@ static double mean_variance(const float *a, int64_t n, const moments *m)
         squares += lp_square((double)a[i]);
     const double first = lp_sum_variance(count, squares, sum) / lp_square(count) +
                          lp_ulp_variance(LP_ULP_DIVISION, m->mean);
-    squares = count * m->variance;
-    return (lp_sum_variance(count, squares, 0) + lp_rounding_variance(1) * squares) /
-               lp_square(count) +
-           lp_sum_variance(count, 0, 1) * first;
+    return lp_sum_variance(count, count * m->variance, 0) / lp_square(count) +
+           lp_sum_variance(count, 0, 1) * first + lp_rounding_variance(1) * m->variance;
 }
 
 /* Sigma of one row of the result; a: what is normalised. */
