@@ -45,8 +45,9 @@ typedef struct moments {
 
 /* Variance of the error of a mean. A device keeps it as a float and the mean of what is left after
  * it (shaders/norm.comp): what counts is the error of the second, of n terms a - mean, to each of
- * which the first adds its own error. The terms are rounded, and not always independently: rows that
- * are sums of halves have only zeros in their low bits, so all roundings go the way of the mean's. */
+ * which the first adds its own error. The terms are rounded, and not always independently: rows
+ * that are sums of halves have only zeros in their low bits, so all roundings go the way of the
+ * mean's. */
 static double mean_variance(const float *a, int64_t n, const moments *m)
 {
     const double count = (double)n, sum = count * m->mean;
