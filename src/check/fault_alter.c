@@ -199,7 +199,7 @@ bool lp_plant_rope_pairs(const lp_fault_site *s)
     return true;
 }
 
-/* Angles of the next position. */
+/* One row further in the table: the next position, and in long contexts another block of 256. */
 bool lp_plant_rope_position(const lp_fault_site *s)
 {
     lp_dispatch *d = first_dispatch(s);
