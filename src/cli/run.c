@@ -10,9 +10,10 @@
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
+#define DEFAULT_GUARD 0.0625f
 
 typedef struct settings {
-    const char *model, *device;
+    const char *model, *device, *workaround;
     cli_prompt prompt;
     bool has_prompt, no_echo, quiet, has_seed;
     int verbose;
@@ -31,7 +32,9 @@ enum {
     REPEAT_WINDOW,
     CACHE_TYPE,
     STOP,
+    WORKAROUND,
     NO_ECHO,
+    GUARD,
     PLANT
 };
 
@@ -52,7 +55,9 @@ static const struct option long_options[] = {
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"stop", required_argument, NULL, STOP},
+    {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
+    {"guard", optional_argument, NULL, GUARD},
     {"plant", required_argument, NULL, PLANT},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
@@ -82,6 +87,16 @@ static int set_prompt(settings *s, bool literal, const char *text)
     s->has_prompt = true;
     bool ok = literal ? cli_prompt_literal(&s->prompt, text) : cli_prompt_file(&s->prompt, text);
     return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* --guard without a rate costs little: docs/CHECKING.md says how that was measured. */
+static int set_guard(settings *s)
+{
+    float rate = DEFAULT_GUARD;
+    if (optarg && !cli_parse_float(&cli_run, "--guard", optarg, 0, 1, &rate))
+        return CLI_USAGE;
+    s->session.guard = (double)rate;
+    return CLI_OK;
 }
 
 /* One option; returns the exit code, CLI_OK to go on. */
@@ -132,9 +147,7 @@ static int set_option(settings *s, int id)
         s->device = optarg;
         break;
     case CACHE_TYPE:
-        s->session.cache_type = lp_dtype_by_name(optarg);
-        if (s->session.cache_type != LP_F16 && s->session.cache_type != LP_F32)
-            return cli_usage_error(&cli_run, "--cache-type is f16 or f32, not \"%s\"", optarg);
+        ok = cli_parse_cache_type(&cli_run, optarg, &s->session.cache_type);
         break;
     case STOP:
         if (s->generate.n_stop == MAX_STOPS)
@@ -143,9 +156,14 @@ static int set_option(settings *s, int id)
             return cli_usage_error(&cli_run, "--stop wants a text that is not empty");
         s->stops[s->generate.n_stop++] = optarg;
         break;
+    case WORKAROUND:
+        s->workaround = optarg;
+        break;
     case NO_ECHO:
         s->no_echo = true;
         break;
+    case GUARD:
+        return set_guard(s);
     case PLANT:
         s->session.plant = optarg;
         break;
@@ -209,6 +227,17 @@ static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
     fputc('\n', stderr);
 }
 
+static void print_guard(lp_guard_summary guard)
+{
+    char count[27];
+    fprintf(stderr, "lapilli: guard: %s node%s recomputed", cli_count(guard.n_nodes, count),
+            guard.n_nodes == 1 ? "" : "s");
+    if (*guard.node)
+        fprintf(stderr, "; largest error %.2f times the expected rounding error (%s)",
+                guard.largest, guard.node);
+    fputc('\n', stderr);
+}
+
 static void print_device(const lp_devices *devices, size_t index, const char *reason,
                          const lp_model *model)
 {
@@ -241,12 +270,14 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
         return cli_failed(ctx, status);
     if (!s->quiet)
         print_summary(&g, s->sampling.seed, s->sampling.temperature > 0);
+    if (!s->quiet && s->session.guard > 0)
+        print_guard(lp_session_guard(session));
     return CLI_OK;
 }
 
 static int run_model(settings *s)
 {
-    char *shipped = NULL, *cache = NULL;
+    char *shipped = NULL, *cache = NULL, *workaround = NULL;
     lp_devices *devices = NULL;
     lp_model *model = NULL;
     lp_session *session = NULL;
@@ -258,6 +289,8 @@ static int run_model(settings *s)
     lp_context *ctx = cli_context(s->verbose);
     if (!ctx)
         return CLI_FAILED;
+    if (s->workaround && !(s->session.workaround = workaround = cli_read_text(s->workaround)))
+        goto cleanup;
     if (!s->model && !(s->model = shipped = cli_default_model()))
         goto cleanup;
     lp_status status = lp_model_open(ctx, s->model, &model);
@@ -283,6 +316,7 @@ cleanup:
     lp_context_destroy(ctx);
     free(shipped);
     free(cache);
+    free(workaround);
     return code;
 }
 
@@ -332,7 +366,10 @@ const cli_command cli_run = {
         "      --stop=TEXT       ends before this text; up to 16 times\n"
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+        "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
+        "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
+        "                        tokens (default 0.0625), and stops if the device disagrees\n"
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"
