@@ -200,6 +200,12 @@ LP_API lp_status lp_check(lp_devices *devices, size_t device, size_t against,
                           lp_report **report);
 LP_API void lp_report_destroy(lp_report *report);
 LP_API const char *lp_finding_text(lp_finding finding);
+/* Faults that lp_session_options.plant and lp_check_options.plant can name, as NAME or NAME@NODE: one
+ * node becomes wrong on purpose, to see that checks find it. None in ordinary builds; they are there
+ * with -DLAPILLI_FAULTS=ON. */
+LP_API size_t lp_n_faults(void);
+LP_API const char *lp_fault_name(size_t index);
+LP_API const char *lp_fault_text(size_t index);
 /* The whole report, malloc'ed: as JSON; as one self-contained HTML page. */
 LP_API lp_status lp_report_json(lp_context *ctx, const lp_report *report, char **json);
 LP_API lp_status lp_report_html(lp_context *ctx, const lp_report *report, char **html);

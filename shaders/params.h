@@ -144,4 +144,16 @@ LP_PARAMS(lp_selftest_params)
     LP_UINT n;
 };
 
+/* ---- fault ---- changes `count` elements of y [., n]; only in builds with LAPILLI_FAULTS */
+LP_PARAMS(lp_fault_params)
+{
+    LP_ADDRESS y;       /* f32 */
+    LP_ADDRESS vector;  /* [n] f32, or 0 */
+    LP_ADDRESS counter; /* of runs: a word, or 0; with it the change is made in one of `every` runs */
+    LP_UINT n, y_stride;
+    LP_UINT first, step, count;
+    LP_UINT bits; /* the number that the mode wants: a float's bits, or a mask */
+    LP_UINT every;
+};
+
 #endif

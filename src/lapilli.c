@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "check/faults.h"
 #include "check/quirks.h"
 #include "lapilli_private.h"
 #include "models/network.h"
@@ -27,6 +28,7 @@ struct lp_model {
 
 struct lp_session {
     lp_runner *runner;
+    lp_fault *fault; /* planted on purpose; NULL: none */
     const lp_model *model;
 };
 
@@ -243,7 +245,7 @@ int lp_model_is_end(const lp_model *model, int32_t token)
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
 /* How a session's programs are made: what its options ask for, and what the device's driver needs. */
-static lp_status make_programs(lp_devices *devices, size_t device,
+static lp_status make_programs(lp_session *session, lp_devices *devices, size_t device,
                                const lp_session_options *options, lp_runner_programs *programs)
 {
     lp_context *ctx = lp_devices_context(devices);
@@ -256,7 +258,21 @@ static lp_status make_programs(lp_devices *devices, size_t device,
     *programs = (lp_runner_programs){.plan = lp_quirks_plan_options(&quirks),
                                      .no_fusion = quirks.no_fusion};
     programs->plan.deterministic |= options->deterministic != 0;
+    if (options->plant != NULL) {
+        if (strcmp(info->type, "host") == 0)
+            return lp_fail(ctx, LP_E_UNSUPPORTED, "faults are planted in plans; %s has none",
+                           info->id);
+        LP_TRY(lp_fault_create(ctx, options->plant, &session->fault));
+        programs->plan.alter = lp_fault_alter;
+        programs->plan.alter_user = session->fault;
+    }
     return LP_OK;
+}
+
+/* After something ran: a fault that was to be planted must have been. */
+static lp_status check_fault(const lp_session *session)
+{
+    return session->fault != NULL ? lp_fault_require(session->model->ctx, session->fault) : LP_OK;
 }
 
 lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *model,
@@ -275,14 +291,14 @@ lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *
     if (session == NULL)
         return lp_fail_memory(model->ctx, "a session");
     session->model = model;
-    LP_CHECK(make_programs(devices, device, options, &programs));
+    LP_CHECK(make_programs(session, devices, device, options, &programs));
     LP_CHECK(lp_devices_open(devices, device, options->cache_folder, &backend));
     LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, &programs,
                               &session->runner));
     *result = session;
     return LP_OK;
 cleanup:
-    free(session);
+    lp_session_destroy(session);
     return status;
 }
 
@@ -290,7 +306,8 @@ void lp_session_destroy(lp_session *session)
 {
     if (session == NULL)
         return;
-    lp_runner_destroy(session->runner);
+    lp_runner_destroy(session->runner); /* its plans are done with the fault */
+    lp_fault_destroy(session->fault);
     free(session);
 }
 
@@ -327,7 +344,8 @@ lp_status lp_session_feed_text(lp_session *session, const char *text, size_t byt
 
 lp_status lp_session_eval(lp_session *session, float *logits)
 {
-    return lp_runner_eval(session->runner, logits);
+    LP_TRY(lp_runner_eval(session->runner, logits));
+    return check_fault(session);
 }
 
 lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
@@ -337,14 +355,16 @@ lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
 
 lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token)
 {
-    return lp_runner_next(session->runner, wanted, token);
+    LP_TRY(lp_runner_next(session->runner, wanted, token));
+    return check_fault(session);
 }
 
 lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
                               lp_generation *result)
 {
-    return lp_generate(session->model->ctx, session->runner, session->model->tokenizer, options,
-                       result);
+    LP_TRY(lp_generate(session->model->ctx, session->runner, session->model->tokenizer, options,
+                       result));
+    return check_fault(session);
 }
 
 const char *lp_ending_text(lp_ending ending)

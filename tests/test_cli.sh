@@ -56,7 +56,7 @@ stdout_has "^lapilli [0-9]+\.[0-9]+\.[0-9]+$"
 [ "$(env -u OMP_WAIT_POLICY "$LAPILLI" --version)" = "$("$LAPILLI" --version)" ] ||
     fail "starting itself again changed the output"
 expect_line 2 'there is no command "frobnicate"; see lapilli --help' frobnicate
-for command in run devices inspect bench synth; do
+for command in run check devices inspect bench synth; do
     expect 0 "" $command --help
     stdout_has "^Usage: lapilli $command "
     expect 0 "" help $command
@@ -79,6 +79,10 @@ expect_line 2 '^lapilli run: only one prompt can be given' run -p a -p b
 expect_line 2 '^lapilli run: "hello" is not an option; a prompt is given with -p' run hello
 expect_line 2 '^lapilli run: --stop wants a text that is not empty' run --stop ""
 expect_line 2 'takes no argument' run --quiet=yes
+expect_line 2 '^lapilli check: --runs wants a whole number from 1 to 1,000, not "0"' check --runs 0
+expect_line 2 '^lapilli check: --cache-type is f16 or f32, not "q8"' check --cache-type q8
+expect_line 2 '^lapilli check: only one prompt can be given' check -p a -f b
+expect_line 2 '^lapilli check: "hello" is not an option; a prompt is given with -p' check hello
 expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 0' inspect
 expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 2' inspect a b
 expect_line 2 '^lapilli devices: nothing is expected' devices x
@@ -118,7 +122,7 @@ printf 'PK\003\004 not a model' > "$out/zip.gguf"
 : > "$out/empty.gguf"
 mkdir "$out/folder" "$out/badjson"
 echo '{"model_type": "llama",' > "$out/badjson/config.json"
-for how in "run -p x -m" inspect "bench -m"; do
+for how in "run -p x -m" inspect "bench -m" "check -m"; do
     # shellcheck disable=SC2086 # the subcommand and its options
     {
         expect_line 1 "^lapilli: $out/cut.gguf: tensor .*: [0-9,]+ bytes expected, file ends after" \

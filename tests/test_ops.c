@@ -11,6 +11,7 @@
 // every case is planned again as for a GPU, with and without subgroup operations.
 #include "check/op_table.h"
 #include "cpu/cpu_backend.h"
+#include "ops/ops.h"
 #include "vulkan/vulkan_internal.h"
 
 #include <setjmp.h>
@@ -158,6 +159,97 @@ static bool compare_outputs(const lp_case *row, const uint8_t *want, const uint8
     return true;
 }
 
+// ---- Sigma
+
+// The largest errors in units of sigma that any case of an op had.
+typedef struct sigma_worst {
+    double mean, largest;
+    const char *mean_case, *largest_case;
+} sigma_worst;
+
+static sigma_worst worst_of[LP_N_OPS];
+
+// Where the node's first output lies among the outputs, and its elements; false if the op has no sigma.
+static bool sigma_output(const lp_case *row, uint64_t *at, uint64_t *n)
+{
+    *at = 0;
+    for (int i = 0; i < row->n_outputs; i++) {
+        const lp_tensor_id id = row->outputs[i].id;
+        *n = row->outputs[i].bytes / 4;
+        if (id == row->graph->nodes[0].dst[0])
+            return row->graph->tensors[id].slot == LP_NONE;
+        *at += (row->outputs[i].bytes + 7) / 8 * 8;
+    }
+    return false;
+}
+
+// Sigma of a case's first output, NULL if it has none. The results must be the same as without.
+static float *sigma_of(lp_program *judge, const lp_case *row, const uint8_t *want)
+{
+    uint64_t at, n;
+    if (!sigma_output(row, &at, &n))
+        return NULL;
+    float *sigma = room(n * sizeof *sigma), *y = room(n * sizeof *y);
+    for (uint64_t i = 0; i < n; i++)
+        sigma[i] = NAN;
+    write_data(reference, judge, row);
+    must(lp_cpu_program_node(judge, 0, sigma), table->ctx);
+    must(reference->table->tensor_read(judge, row->graph->nodes[0].dst[0], y), table->ctx);
+    assert_memory_equal(y, want + at, n * sizeof *y);
+    for (uint64_t i = 0; i < n; i++)
+        assert_true(!isfinite(y[i]) || (sigma[i] > 0 && isfinite(sigma[i])));
+    free(y);
+    return sigma;
+}
+
+static void in_sigma(const float *want, const float *got, const float *sigma, uint64_t n,
+                     double *mean, double *largest)
+{
+    *mean = *largest = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        if (want[i] == got[i])
+            continue;
+        double ratio = fabs((double)want[i] - (double)got[i]) / (double)sigma[i];
+        if (!isfinite(ratio))
+            ratio = INFINITY;
+        *mean += ratio * ratio / (double)n;
+        *largest = fmax(*largest, ratio);
+    }
+}
+
+static bool compare_sigma(const lp_case *row, const uint8_t *want, const uint8_t *got,
+                          const float *sigma, char *why)
+{
+    uint64_t at, n;
+    double mean, largest;
+    if (sigma == NULL || !sigma_output(row, &at, &n))
+        return true;
+    in_sigma((const float *)(const void *)(want + at), (const float *)(const void *)(got + at), sigma,
+             n, &mean, &largest);
+    sigma_worst *worst = &worst_of[row->op];
+    if (mean > worst->mean)
+        worst->mean = mean, worst->mean_case = row->name;
+    if (largest > worst->largest)
+        worst->largest = largest, worst->largest_case = row->name;
+    if (mean <= LP_SIGMA_MEAN && largest <= LP_SIGMA_LARGEST)
+        return true;
+    snprintf(why, 256, "mean square %.3g sigma (gate %g), largest %.3g sigma (gate %g)", mean,
+             LP_SIGMA_MEAN, largest, LP_SIGMA_LARGEST);
+    return false;
+}
+
+static void print_sigma(void **state)
+{
+    (void)state;
+    print_message("in units of sigma: largest mean square, largest error, of any case of an op\n");
+    for (int op = 0; op < LP_N_OPS; op++) {
+        const sigma_worst *worst = &worst_of[op];
+        if (worst->mean_case != NULL)
+            print_message("%-9s %6.3f  %s\n%9s %6.3f  %s\n", lp_op_name(op), worst->mean,
+                          worst->mean_case, "", worst->largest, worst->largest_case);
+    }
+}
+
 // ---- Declared ranges
 
 // Every buffer that a case's plan can reach: its bytes before the run and what is declared.
@@ -256,8 +348,8 @@ static void plant(const lp_plan *plan, int fault)
 }
 
 // Runs and checks a case on the device, once made ready to run there.
-static bool check_program(const lp_case *row, lp_program *program, const uint8_t *want, int fault,
-                          char *why)
+static bool check_program(const lp_case *row, lp_program *program, const uint8_t *want,
+                          const float *sigma, int fault, char *why)
 {
     const uint64_t bytes = output_bytes(row);
     uint8_t *got = room(bytes), *again = room(bytes);
@@ -271,6 +363,8 @@ static bool check_program(const lp_case *row, lp_program *program, const uint8_t
     }
     run(device, program, row, got);
     bool good = compare_outputs(row, want, got, why) && check_images(images, n_images, why);
+    if (good && fault == NO_FAULT)
+        good = compare_sigma(row, want, got, sigma, why);
     if (good) {
         write_data(device, program, row);
         run(device, program, row, again);
@@ -340,6 +434,7 @@ static bool run_case(const lp_case *row, int fault, char *why)
          table->ctx);
     write_data(reference, judge, row);
     run(reference, judge, row, want);
+    float *sigma = sigma_of(judge, row, want);
     reference->table->program_destroy(judge);
 
     bool good = true;
@@ -347,13 +442,14 @@ static bool run_case(const lp_case *row, int fault, char *why)
         lp_program *program = program_for(row, guise);
         if (program == NULL)
             continue;
-        good = check_program(row, program, want, fault, why);
+        good = check_program(row, program, want, sigma, fault, why);
         device->table->program_destroy(program);
         if (!good) {
             const size_t n = strlen(why);
             snprintf(why + n, 256 - n, " (%s)", guises[guise]);
         }
     }
+    free(sigma);
     free(want);
     return good;
 }
@@ -445,6 +541,7 @@ int main(void)
 #undef OP
         cmocka_unit_test(gates_catch_one_wrong_element),
         cmocka_unit_test(undeclared_ranges_are_caught),
+        cmocka_unit_test(print_sigma),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

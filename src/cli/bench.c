@@ -289,10 +289,7 @@ static int run(int argc, char **argv)
             b.selector = optarg;
             break;
         case CACHE_TYPE:
-            b.options.cache_type = lp_dtype_by_name(optarg);
-            if (b.options.cache_type != LP_F16 && b.options.cache_type != LP_F32)
-                return cli_usage_error(&cli_bench, "--cache-type is f16 or f32, not \"%s\"",
-                                       optarg);
+            ok = cli_parse_cache_type(&cli_bench, optarg, &b.options.cache_type);
             break;
         case WORKAROUND:
             b.workaround = optarg;

@@ -32,7 +32,8 @@ enum {
     CACHE_TYPE,
     STOP,
     WORKAROUND,
-    NO_ECHO
+    NO_ECHO,
+    PLANT
 };
 
 static const struct option long_options[] = {
@@ -54,6 +55,7 @@ static const struct option long_options[] = {
     {"stop", required_argument, NULL, STOP},
     {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
+    {"plant", required_argument, NULL, PLANT},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -132,9 +134,7 @@ static int set_option(settings *s, int id)
         s->device = optarg;
         break;
     case CACHE_TYPE:
-        s->session.cache_type = lp_dtype_by_name(optarg);
-        if (s->session.cache_type != LP_F16 && s->session.cache_type != LP_F32)
-            return cli_usage_error(&cli_run, "--cache-type is f16 or f32, not \"%s\"", optarg);
+        ok = cli_parse_cache_type(&cli_run, optarg, &s->session.cache_type);
         break;
     case STOP:
         if (s->generate.n_stop == MAX_STOPS)
@@ -148,6 +148,9 @@ static int set_option(settings *s, int id)
         break;
     case NO_ECHO:
         s->no_echo = true;
+        break;
+    case PLANT:
+        s->session.plant = optarg;
         break;
     case 'q':
         s->quiet = true;
@@ -297,7 +300,9 @@ static int run(int argc, char **argv)
     s.generate.stop = s.stops;
     bool end = false;
     int code = parse(&s, argc, argv, &end);
-    if (code == CLI_OK && !end)
+    if (code == CLI_OK && !end && s.session.plant && strcmp(s.session.plant, "list") == 0)
+        code = cli_list_faults();
+    else if (code == CLI_OK && !end)
         code = cli_stop_signal() ? CLI_FAILED : run_model(&s);
     free(s.prompt.text);
     return code;
@@ -335,6 +340,8 @@ const cli_command cli_run = {
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
+        "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
+        "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"
         "  -v, --verbose         say more; twice: everything\n"
         "  -h, --help            this text\n",

@@ -72,6 +72,17 @@ char *cli_cache_folder(void)
     return folder;
 }
 
+int cli_list_faults(void)
+{
+    if (lp_n_faults() == 0) {
+        cli_error("this build has no faults to plant (configure with -DLAPILLI_FAULTS=ON)");
+        return CLI_FAILED;
+    }
+    for (size_t i = 0; i < lp_n_faults(); i++)
+        printf("%-20s %s\n", lp_fault_name(i), lp_fault_text(i));
+    return CLI_OK;
+}
+
 int cli_choose_device(lp_context *ctx, const char *selector, lp_devices **devices, size_t *index,
                       const char **reason)
 {

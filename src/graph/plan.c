@@ -114,13 +114,13 @@ lp_status lp_plan_create(lp_context *ctx, const lp_graph *graph, const lp_caps *
                          .node = i};
         LP_CHECK(lp_op_table[graph->nodes[i].op].plan(&pl, &graph->nodes[i]));
     }
+    lp_plan_barriers(plan, options.full_barriers);
+    if (options.alter != NULL)
+        options.alter(options.alter_user, graph, plan);
     if (plan->failed) {
         status = lp_fail_memory(ctx, "a plan");
         goto cleanup;
     }
-    lp_plan_barriers(plan, options.full_barriers);
-    if (options.alter != NULL)
-        options.alter(options.alter_user, graph, plan);
     *result = plan;
     return LP_OK;
 cleanup:
