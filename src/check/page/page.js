@@ -506,7 +506,7 @@ function heatMaps(node) {
   const strangers = [...got, ...error].some(v => !isFinite(v));
   return [result, el('p', {class: 'note', style: 'margin-top: 8px'},
     `${rows} \u00d7 ${wide} cells of [${count(map.tensor_rows)}, ${count(map.tensor_columns)}]` +
-    (n < map.tensor_rows * map.tensor_columns ? '; each shows the worst element of its part. ' : '. ') + 'The frame marks the worst.',
+    (n < map.tensor_rows * map.tensor_columns ? '; each shows the worst element of its part. ' : '. ') + 'Rows down, columns across; the frame marks the worst.',
     strangers && el('span', {class: 'key', style: 'margin-left: 12px'},
       el('span', {style: 'width: 11px; height: 11px; background: var(--nan)'}), 'NaN, infinite error'))];
 }
