@@ -184,6 +184,9 @@ LP_API const char *lp_ending_text(lp_ending ending);
 /* Forgets all tokens after the first n. */
 LP_API lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens);
 
+/* What the guard (lp_session_options.guard) has looked at so far. */
+LP_API lp_guard_summary lp_session_guard(const lp_session *session);
+
 /* Bytes on the device. */
 typedef struct lp_memory {
     uint64_t weights, cache, activations, staging;

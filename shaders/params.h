@@ -99,7 +99,9 @@ LP_PARAMS(lp_kv_write_params)
 LP_PARAMS(lp_sample_params)
 {
     LP_ADDRESS logits, keys, settings, history, cursor;
-    LP_UINT n_vocab, history_size, advance;
+    LP_UINT n_vocab;
+    LP_UINT n_history; /* tokens; one more word behind them, see src/graph/graph.h */
+    LP_UINT advance;
 };
 
 LP_PARAMS(lp_advance_params)

@@ -382,6 +382,14 @@ lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens)
     return lp_runner_rewind(session->runner, n_tokens);
 }
 
+lp_guard_summary lp_session_guard(const lp_session *session)
+{
+    const lp_guard *guard = lp_runner_guard(session->runner);
+    lp_guard_summary summary = guard->summary;
+    summary.node = guard->worst;
+    return summary;
+}
+
 lp_memory lp_session_memory(const lp_session *session)
 {
     uint64_t bytes[4];

@@ -123,6 +123,14 @@ typedef struct lp_generation {
     lp_ending ending;
 } lp_generation;
 
+/* What lp_session_options.guard has seen. */
+typedef struct lp_guard_summary {
+    uint64_t n_nodes;    /* nodes recomputed, or parts of them */
+    uint64_t n_elements; /* numbers compared */
+    double largest;      /* largest error, in units of the error that rounding explains */
+    const char *node;    /* where that was; "" without any */
+} lp_guard_summary;
+
 /* A name and a value as people read them: hyperparameters, file metadata. */
 typedef struct lp_fact {
     const char *name;

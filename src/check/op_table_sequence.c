@@ -214,18 +214,19 @@ enum { S_V, S_POSITION, S_ADVANCE, S_TEMPERATURE };
 static void build_sample(lp_case_build *c, const int64_t *arg)
 {
     const float settings[] = {(float)arg[S_TEMPERATURE] / 10, 0, 0.95f, 0.01f, 1.1f};
-    int32_t words[LP_SAMPLER_WORDS] = {0}, tokens[21];
+    int32_t words[LP_SAMPLER_WORDS] = {0}, tokens[22];
     memcpy(words, settings, sizeof settings);
     words[LP_SAMPLER_TOP_K] = 40;
     words[LP_SAMPLER_WINDOW] = 8;
     words[LP_SAMPLER_SEED_LO] = (int32_t)arg[S_V];
     for (int i = 0; i < 21; i++)
         tokens[i] = i;
+    tokens[21] = 0; /* no token from logits that are not finite */
     lp_node node = lp_case_node(c, LP_OP_SAMPLE);
     node.p.cursor.advance = (int32_t)arg[S_ADVANCE];
     node.src[0] = lp_case_input(c, LP_SHAPE2(1, arg[S_V]), (lp_case_fill){0, 5});
     node.src[1] = lp_case_state(c, LP_I32, LP_SHAPE1(LP_SAMPLER_WORDS), words, false);
-    node.dst[0] = lp_case_state(c, LP_I32, LP_SHAPE1(21), tokens, true);
+    node.dst[0] = lp_case_state(c, LP_I32, LP_SHAPE1(22), tokens, true);
     node.dst[1] = lp_case_cursor(c, (int32_t)arg[S_POSITION], 7, true);
     lp_builder_node(c->b, &node); /* the scratch is not compared: every device has its own */
 }

@@ -10,6 +10,7 @@
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
+#define DEFAULT_GUARD 0.0625f
 
 typedef struct settings {
     const char *model, *device, *workaround;
@@ -33,6 +34,7 @@ enum {
     STOP,
     WORKAROUND,
     NO_ECHO,
+    GUARD,
     PLANT
 };
 
@@ -55,6 +57,7 @@ static const struct option long_options[] = {
     {"stop", required_argument, NULL, STOP},
     {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
+    {"guard", optional_argument, NULL, GUARD},
     {"plant", required_argument, NULL, PLANT},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
@@ -84,6 +87,16 @@ static int set_prompt(settings *s, bool literal, const char *text)
     s->has_prompt = true;
     bool ok = literal ? cli_prompt_literal(&s->prompt, text) : cli_prompt_file(&s->prompt, text);
     return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* --guard without a rate costs little: docs/CHECKING.md says how that was measured. */
+static int set_guard(settings *s)
+{
+    float rate = DEFAULT_GUARD;
+    if (optarg && !cli_parse_float(&cli_run, "--guard", optarg, 0, 1, &rate))
+        return CLI_USAGE;
+    s->session.guard = (double)rate;
+    return CLI_OK;
 }
 
 /* One option; returns the exit code, CLI_OK to go on. */
@@ -149,6 +162,8 @@ static int set_option(settings *s, int id)
     case NO_ECHO:
         s->no_echo = true;
         break;
+    case GUARD:
+        return set_guard(s);
     case PLANT:
         s->session.plant = optarg;
         break;
@@ -212,6 +227,17 @@ static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
     fputc('\n', stderr);
 }
 
+static void print_guard(lp_guard_summary guard)
+{
+    char count[27];
+    fprintf(stderr, "lapilli: guard: %s node%s recomputed", cli_count(guard.n_nodes, count),
+            guard.n_nodes == 1 ? "" : "s");
+    if (*guard.node)
+        fprintf(stderr, "; largest error %.2f times the expected rounding error (%s)",
+                guard.largest, guard.node);
+    fputc('\n', stderr);
+}
+
 static void print_device(const lp_devices *devices, size_t index, const char *reason,
                          const lp_model *model)
 {
@@ -244,6 +270,8 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
         return cli_failed(ctx, status);
     if (!s->quiet)
         print_summary(&g, s->sampling.seed, s->sampling.temperature > 0);
+    if (!s->quiet && s->session.guard > 0)
+        print_guard(lp_session_guard(session));
     return CLI_OK;
 }
 
@@ -340,6 +368,8 @@ const cli_command cli_run = {
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
+        "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
+        "                        tokens (default 0.0625), and stops if the device disagrees\n"
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"

@@ -3,10 +3,16 @@
  *
  * Positions. `n_tokens` tokens are known to the caller. The device's cursor says how many of them
  * are in the K/V cache; the latest drawn token is not yet. Steps in flight run ahead of the caller:
- * what they draw is taken over by lp_runner_next(), or dropped by lp_runner_rewind(). */
+ * what they draw is taken over by lp_runner_next(), or dropped by lp_runner_rewind().
+ *
+ * Numbers. When logits hold NaN or infinity, the call that would give them or a token drawn from
+ * them fails with LP_E_DEVICE, and the message names the node where that began. The tokens so far
+ * stay, and nothing is in flight: the caller may rewind and go on. The same when the guard
+ * disagrees; it looks at one node of every evaluation of a prompt and of a share of the draws. */
 #ifndef LP_TEXT_RUNNER_H
 #define LP_TEXT_RUNNER_H
 
+#include "check/guard.h"
 #include "graph/backend.h"
 #include "models/network.h"
 
@@ -55,5 +61,6 @@ lp_status lp_runner_trim(lp_runner *runner);
 void lp_runner_memory(const lp_runner *runner, uint64_t bytes[4]);
 lp_backend *lp_runner_backend(lp_runner *runner);
 lp_store *lp_runner_store(lp_runner *runner);
+const lp_guard *lp_runner_guard(const lp_runner *runner);
 
 #endif
