@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "prompt.h"
+#include "files.h"
 
 enum { MAX_REPEATS = 1000 };
 

@@ -1,4 +1,4 @@
-/* Where texts come from: the prompt of `lapilli run`, workarounds. */
+/* The prompt: see prompt.h. */
 #include "prompt.h"
 
 #include <errno.h>
@@ -69,25 +69,4 @@ bool cli_prompt_ask(cli_prompt *prompt)
     fputs("Prompt: ", stderr);
     fflush(stderr);
     return read_stream(stdin, "standard input", true, prompt);
-}
-
-char *cli_read_text(const char *path)
-{
-    cli_prompt file = {0};
-    if (!cli_prompt_file(&file, path)) {
-        free(file.text);
-        return NULL;
-    }
-    char *text = realloc(file.text, file.bytes + 1);
-    if (!text) {
-        cli_error("out of memory");
-        free(file.text);
-        return NULL;
-    }
-    text[file.bytes] = '\0';
-    if (strlen(text) == file.bytes)
-        return text;
-    cli_error("%s: not a text: it has a byte 0", path);
-    free(text);
-    return NULL;
 }

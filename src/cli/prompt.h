@@ -1,4 +1,4 @@
-/* Texts from files: the prompt of `lapilli run`, given, read or asked for; workarounds. */
+/* The prompt of `lapilli run`: given, read or asked for. */
 #ifndef LP_CLI_PROMPT_H
 #define LP_CLI_PROMPT_H
 
@@ -15,8 +15,5 @@ bool cli_prompt_literal(cli_prompt *prompt, const char *text);
 bool cli_prompt_file(cli_prompt *prompt, const char *path);
 /* Asks on a terminal; without one the prompt stays empty. */
 bool cli_prompt_ask(cli_prompt *prompt);
-
-/* A whole file as a terminated text, malloc'ed; NULL with a message. */
-char *cli_read_text(const char *path);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "files.h"
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
