@@ -11,9 +11,9 @@
 
 #include "check/checker.h"
 
-/* The folder must not exist or be empty; it is made. Called before the check begins. */
+/* The folder must not exist, or be empty: to be asked before a long check begins. */
 lp_status lp_repro_begin(lp_context *ctx, const char *folder);
-/* Writes output `dst` of the step, as the device of the checker runs it. */
+/* Makes the folder and writes output `dst` of the step, as the device of the checker runs it. */
 lp_status lp_repro_write(lp_checker *c, const char *folder, const lp_step *step,
                          const lp_expected *expected, int dst);
 

@@ -14,11 +14,9 @@
 
 lp_status lp_repro_begin(lp_context *ctx, const char *folder)
 {
-    if (mkdir(folder, 0777) == 0)
-        return LP_OK;
-    if (errno != EEXIST)
-        return lp_fail(ctx, LP_E_IO, "%s: %s", folder, strerror(errno));
     DIR *dir = opendir(folder);
+    if (dir == NULL && errno == ENOENT)
+        return LP_OK;
     if (dir == NULL)
         return lp_fail(ctx, LP_E_IO, "%s: %s", folder, strerror(errno));
     int n = 0;
@@ -211,6 +209,8 @@ lp_status lp_repro_write(lp_checker *c, const char *folder, const lp_step *step,
 {
     writing w = {.c = c, .folder = folder, .step = step, .expected = expected, .dst = dst};
     const lp_step_options options = {.plan = c->plan};
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+        return lp_fail(c->ctx, LP_E_IO, "%s: %s", folder, strerror(errno));
     w.n_buffers = 1;
     w.doc = yyjson_mut_doc_new(NULL);
     w.number = malloc((c->store.n_slots + 1) * sizeof *w.number);

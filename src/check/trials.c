@@ -177,6 +177,9 @@ lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *
         int dst;
         (void)lp_judge(step, expected, &result->outputs, step->n_outputs, &dst);
         LP_TRY(lp_repro_write(c, c->options->repro_folder, step, expected, dst));
+        c->report->repro = lp_arena_strdup(c->arena, c->options->repro_folder);
+        if (c->report->repro == NULL)
+            return lp_fail_memory(c->ctx, "a report");
     }
     LP_TRY(try_kernels(&t, result));
     LP_TRY(try_plans(&t, result));
