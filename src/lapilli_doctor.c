@@ -1,5 +1,4 @@
 /* Doctor for the public API: an exam of a device, the model that ships on it, what is remembered. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,20 +72,20 @@ static void add_facts(doctor *w)
     if (gpu == NULL)
         return;
     const lp_caps *caps = &gpu->caps;
-    const double mib = 1024.0 * 1024.0;
+    const double gib = 1024.0 * 1024.0 * 1024.0;
     add_fact(w, "kind", "%s, Vulkan %u.%u.%u", i->type, i->api_version >> 22,
              i->api_version >> 12 & 0x3ff, i->api_version & 0xfff);
-    add_fact(w, "memory", "%.0f MiB%s, at most %.0f MiB in one piece",
-             (double)gpu->memory_bytes / mib, gpu->uma ? " shared with the host" : "",
-             (double)gpu->max_allocation_bytes / mib);
+    add_fact(w, "memory", "%.1f GiB%s, at most %.1f GiB in one piece",
+             (double)gpu->memory_bytes / gib, gpu->uma ? " shared with the host" : "",
+             (double)gpu->max_allocation_bytes / gib);
     add_fact(w, "workgroups", "of up to %u invocations, with %u KiB of shared memory",
              caps->max_workgroup_invocations, caps->max_shared_bytes / 1024);
     if (caps->subgroup_min < caps->subgroup_max)
-        add_fact(w, "subgroup sizes", "%u to %u, usually %u", caps->subgroup_min,
+        add_fact(w, "subgroup size", "%u to %u, usually %u", caps->subgroup_min,
                  caps->subgroup_max, caps->subgroup_size);
     else
-        add_fact(w, "subgroup sizes", "%u", caps->subgroup_size);
-    add_fact(w, "it can", "%s%s%s%s%s%s", i->fp16 ? "fp16 " : "", i->storage16 ? "16-bit " : "",
+        add_fact(w, "subgroup size", "%u", caps->subgroup_size);
+    add_fact(w, "features", "%s%s%s%s%s%s", i->fp16 ? "fp16 " : "", i->storage16 ? "16-bit " : "",
              i->storage8 ? "8-bit " : "", i->int64 ? "int64 " : "", i->int_dot ? "int-dot " : "",
              *i->matrix_cores ? "matrix-cores" : "");
 }
@@ -147,9 +146,9 @@ static lp_status probe_heavy(doctor *w)
 /* ---- The shipped model --------------------------------------------------------------------- */
 
 /* Free-running errors grow through the layers, and the cache rounds to halves, where a value near a
- * rounding boundary falls to the other side: an honest device stays below 1e-6 of the logits' square
- * sum on the model that ships, while a kernel that is wrong in one row exceeds it by far. */
-#define MODEL_NMSE 1e-5
+ * rounding boundary may fall to the other side. Right devices were measured at 1e-10 to 1e-9 of the
+ * logits' square sum on the model that ships; this leaves room for larger ones. */
+#define MODEL_NMSE 1e-6
 
 typedef struct contest {
     const lp_model *model;

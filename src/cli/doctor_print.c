@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { WIDTH = 80, MARGIN = 16, MAX_WRONG = 8 };
+enum { WIDTH = 80, MARGIN = 18, MAX_WRONG = 8 };
 
 static const char *const types[] = {
 #define X(id, name, gguf, block, bytes) name,
@@ -162,8 +162,8 @@ void cli_print_diagnosis(const lp_diagnosis *d)
     if (d->n_rows == 0)
         return;
     char text[40];
-    printf("\n%s: ", d->id);
-    wrap(d->device, (int)strlen(d->id) + 2, 2);
+    printf("\n%s:", d->id);
+    wrap(d->device, (int)strlen(d->id) + 1, 2);
     if (*d->driver)
         line("driver", d->driver);
     for (size_t i = 0; i < d->n_facts; i++)
