@@ -132,6 +132,11 @@ void lp_model_destroy(lp_model *model)
     free(model);
 }
 
+const lp_network *lp_model_network(const lp_model *model)
+{
+    return model->network;
+}
+
 const char *lp_model_architecture(const lp_model *model)
 {
     const lp_arch *arch = model->network->hparams.arch;

@@ -6,6 +6,8 @@
 #include "lapilli.h"
 #include "vulkan/vulkan_backend.h"
 
+struct lp_network;
+const struct lp_network *lp_model_network(const lp_model *model);
 lp_context *lp_devices_context(const lp_devices *devices);
 /* Facts of a Vulkan device; NULL for the CPU. */
 const lp_gpu *lp_devices_gpu(const lp_devices *devices, size_t index);

@@ -55,12 +55,17 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static uint32_t bucket(const lp_runner *s, uint32_t keys)
+uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx)
+{
+    return n_ctx ? n_ctx : min_u32(network->hparams.n_context, 4096);
+}
+
+uint32_t lp_runner_bucket(uint32_t keys, uint32_t n_ctx)
 {
     uint32_t size = MIN_BUCKET;
     while (size < keys)
         size *= 2;
-    return min_u32(size, s->n_ctx);
+    return min_u32(size, n_ctx);
 }
 
 static void drop_program(lp_runner *s, uint32_t i)
@@ -86,7 +91,7 @@ static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, r
 static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, run_end end,
                               run_keep keep, program_entry **found)
 {
-    uint32_t kv_max = bucket(s, keys);
+    uint32_t kv_max = lp_runner_bucket(keys, s->n_ctx);
     for (uint32_t i = 0; i < s->n_programs; i++) {
         program_entry *e = &s->programs[i];
         if (e->n_tokens == n_tokens && e->kv_max == kv_max && e->end == end &&
@@ -140,7 +145,7 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
         s->how = *programs;
     s->cache_type = options->cache_type;
     uint32_t trained = network->hparams.n_context;
-    s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
+    s->n_ctx = lp_runner_context(network, options->n_ctx);
     if (s->n_ctx > LP_MAX_CONTEXT) {
         status = lp_fail(ctx, LP_E_LIMIT, "a context of %u tokens; at most %d are possible",
                          s->n_ctx, LP_MAX_CONTEXT);
@@ -161,7 +166,7 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->n_batch = min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
 
     /* Any graph names every weight and state: it fills the store. */
-    LP_CHECK(build_graph(s, 1, bucket(s, 1), END_SAMPLE, &first));
+    LP_CHECK(build_graph(s, 1, lp_runner_bucket(1, s->n_ctx), END_SAMPLE, &first));
     s->history = lp_store_find(&s->store, "history");
     s->cursor = lp_store_find(&s->store, "cursor");
     s->sampler = lp_store_find(&s->store, "sampler");

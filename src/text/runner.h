@@ -24,6 +24,13 @@ typedef struct lp_runner_programs {
     bool no_fusion;
 } lp_runner_programs;
 
+/* Tokens of context that a session has if it asks for n_ctx; 0: the model's own, at most 4096. */
+uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx);
+
+/* Keys that the attention of a recording covers when `keys` are in use: a power of two, or the whole
+ * context. */
+uint32_t lp_runner_bucket(uint32_t keys, uint32_t n_ctx);
+
 /* Builds the graph, loads the weights. Takes over the backend, also when it fails. `network` must
  * outlive the runner. `programs` NULL: in the usual way. */
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,

@@ -139,7 +139,8 @@ function differences(node) {
 function firstBad() {
   if (!report.bad) return;
   const pass = report.passes[report.bad.pass], node = pass.nodes[report.bad.node], d = node.isolated;
-  const marks = {right: ['right', 'is-good'], wrong: ['wrong', 'is-bad'], nothing: ['no change', 'soft']};
+  const marks = {right: ['right', 'is-good'], wrong: ['wrong', 'is-bad'], nothing: ['no change', 'soft'],
+    info: ['', 'soft']};
   const section = at('bad');
   section.hidden = false;
   fill(section, {}, [
@@ -165,6 +166,7 @@ function firstBad() {
     report.trials.length > 0 && el('div', {class: 'scroll'}, el('table', {class: 'narrow'}, report.trials.map(t =>
       el('tr', {}, el('td', {class: 'name ' + marks[t.outcome][1]}, el('span', {class: 'mark'}, marks[t.outcome][0])),
         el('td', {}, t.change), el('td', {class: 'soft'}, t.detail))))),
+    report.smallest_change && el('p', {}, 'Smallest change that makes it right: ' + report.smallest_change + '.'),
     report.workaround && el('h3', {}, 'Workaround, for lapilli run --workaround FILE'),
     report.workaround && copyable(typeof report.workaround === 'string' ? report.workaround
       : JSON.stringify(report.workaround, null, 2), true)].filter(Boolean));
@@ -463,7 +465,8 @@ function heatMaps(node) {
   const value = v => isNaN(v) ? strange : ramp(colors.value, (v / reach + 1) / 2);
   const wrong = v => !isFinite(v) ? strange : ramp(colors.error, Math.log10(Math.max(v, 1)) / top);
   let worst = 0;
-  for (let i = 1; i < n; i++) if (!(error[i] <= error[worst])) worst = i;
+  const size = v => isNaN(v) ? Infinity : v;
+  for (let i = 1; i < n; i++) if (size(error[i]) > size(error[worst])) worst = i;
   const cells = [];
   const mark = i => cells.forEach(c => {
     c.style.left = i % wide / wide * 100 + '%';
@@ -471,10 +474,20 @@ function heatMaps(node) {
     c.style.width = `max(${100 / wide}%, 6px)`;
     c.style.height = `max(${100 / rows}%, 6px)`;
   });
-  const range = (part, parts, total) => {
-    const a = Math.floor(part * total / parts), b = Math.max(a, Math.floor((part + 1) * total / parts) - 1);
-    return a === b ? String(a) : a + '\u2013' + b;
-  };
+  /* row and column of a cell: first and last of the tensor's picture that it stands for */
+  const span = (part, parts, total) =>
+    [part, part + 1].map((p, end) => Math.ceil(p * total / parts) - end);
+  const plain = node.dims.length > 1 && node.dims[0] === map.tensor_rows;
+  function where(i) {
+    const [above, below] = span(Math.floor(i / wide), rows, map.tensor_rows);
+    const [left, right] = span(i % wide, wide, map.tensor_columns);
+    const both = (a, b) => a === b ? String(a) : a + '\u2013' + b;
+    if (plain && node.dims.length === 2) return '[' + both(above, below) + ', ' + both(left, right) + ']';
+    const last = node.dims.reduce((a, b) => a * b, 1) - 1;
+    const [a, b] = [above * map.tensor_columns + left, below * map.tensor_columns + right]
+      .map(v => place(node.dims, Math.min(v, last)));
+    return a === b ? a : a + ' \u2026 ' + b;
+  }
   function figure(title, values, paint, legend) {
     const canvas = el('canvas', {width: wide, height: rows, 'aria-label': title});
     const c = canvas.getContext('2d'), image = c.createImageData(wide, rows);
@@ -491,9 +504,8 @@ function heatMaps(node) {
       const i = row * wide + column;
       const many = map.tensor_rows > rows || map.tensor_columns > wide;
       mark(i);
-      tip(e, el('b', {}, '[' + range(row, rows, map.tensor_rows) + ', ' + range(column, wide, map.tensor_columns) + ']'),
-        many ? ' worst of these' : '', lines([['expected', show(expected[i], 7), 'num'], ['got', show(got[i], 7), 'num'],
-          ['error', show(error[i]) + ' \u03c3', 'num']]));
+      tip(e, el('b', {}, where(i)), many ? ' worst of these' : '', lines([['expected', show(expected[i], 7), 'num'],
+        ['got', show(got[i], 7), 'num'], ['error', show(error[i]) + ' \u03c3', 'num']]));
     });
     frame.addEventListener('mouseleave', () => { untip(); mark(worst); });
     return el('figure', {}, el('figcaption', {}, title), frame, legend);
@@ -505,8 +517,8 @@ function heatMaps(node) {
   mark(worst);
   const strangers = [...got, ...error].some(v => !isFinite(v));
   return [result, el('p', {class: 'note', style: 'margin-top: 8px'},
-    `${rows} \u00d7 ${wide} cells of [${count(map.tensor_rows)}, ${count(map.tensor_columns)}]` +
-    (n < map.tensor_rows * map.tensor_columns ? '; each shows the worst element of its part. ' : '. ') + 'The frame marks the worst.',
+    `${rows} \u00d7 ${wide} cells of ` + (plain ? '' : 'a row, folded into ') + `${count(map.tensor_rows)} \u00d7 ${count(map.tensor_columns)}` +
+    (n < map.tensor_rows * map.tensor_columns ? '; each shows the worst element of its part. ' : '. ') + 'Rows down, columns across; the frame marks the worst.',
     strangers && el('span', {class: 'key', style: 'margin-left: 12px'},
       el('span', {style: 'width: 11px; height: 11px; background: var(--nan)'}), 'NaN, infinite error'))];
 }
