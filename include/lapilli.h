@@ -34,6 +34,7 @@
 #define LAPILLI_H
 
 #include "lapilli/check.h"
+#include "lapilli/doctor.h"
 #include "lapilli/types.h"
 
 #ifdef __cplusplus
@@ -217,6 +218,18 @@ LP_API const char *lp_fault_text(size_t index);
 /* The whole report, malloc'ed: as JSON; as one self-contained HTML page. */
 LP_API lp_status lp_report_json(lp_context *ctx, const lp_report *report, char **json);
 LP_API lp_status lp_report_html(lp_context *ctx, const lp_report *report, char **html);
+
+/* ---- Doctor (lapilli/doctor.h says what it does) --------------------------------------------- */
+
+/* Examines one device of the list. `model` is compared, too: the one that ships; NULL: none. A device
+ * that computes wrongly, or cannot be used, is no failure: (*diagnosis)->health tells. */
+LP_API lp_status lp_doctor(lp_devices *devices, size_t device, const lp_model *model,
+                           const lp_doctor_options *options, lp_diagnosis **diagnosis);
+LP_API void lp_diagnosis_destroy(lp_diagnosis *diagnosis);
+LP_API const char *lp_health_text(lp_health health); /* "good" */
+/* Removes what doctor remembers of a device. *forgotten: whether there was anything. */
+LP_API lp_status lp_doctor_forget(lp_devices *devices, size_t device, const char *cache_folder,
+                                  int *forgotten);
 
 /* ---- Synthetic models ---------------------------------------------------------------------- */
 
