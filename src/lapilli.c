@@ -9,6 +9,7 @@
 
 #include "base/context.h"
 #include "check/faults.h"
+#include "check/quirks.h"
 #include "lapilli_private.h"
 #include "models/network.h"
 #include "text/generate.h"
@@ -131,6 +132,11 @@ void lp_model_destroy(lp_model *model)
     free(model);
 }
 
+const lp_network *lp_model_network(const lp_model *model)
+{
+    return model->network;
+}
+
 const char *lp_model_architecture(const lp_model *model)
 {
     const lp_arch *arch = model->network->hparams.arch;
@@ -243,19 +249,27 @@ int lp_model_is_end(const lp_model *model, int32_t token)
 
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
-/* How all of a session's programs are planned. */
-static lp_status plan_options(lp_session *session, const lp_backend *backend,
-                              const lp_session_options *options, lp_plan_options *plan)
+/* How a session's programs are made: what its options ask for, and what the device's driver needs. */
+static lp_status make_programs(lp_session *session, lp_devices *devices, size_t device,
+                               const lp_session_options *options, lp_runner_programs *programs)
 {
-    lp_context *ctx = session->model->ctx;
-    *plan = (lp_plan_options){0};
+    lp_context *ctx = lp_devices_context(devices);
+    const lp_device_info *info = lp_devices_info(devices, device);
+    lp_quirks quirks;
+    if (info == NULL)
+        return lp_fail(ctx, LP_E_ARG, "device %zu of %zu", device, lp_devices_count(devices));
+    LP_TRY(lp_quirks_gather(ctx, (lp_quirks_device){info->name, info->driver}, options->workaround,
+                            options->cache_folder, &quirks));
+    *programs = (lp_runner_programs){.plan = lp_quirks_plan_options(&quirks),
+                                     .no_fusion = quirks.no_fusion};
+    programs->plan.deterministic |= options->deterministic != 0;
     if (options->plant != NULL) {
-        LP_TRY(lp_fault_create(ctx, options->plant, &session->fault));
-        if (backend->table->program_plan == NULL)
+        if (strcmp(info->type, "host") == 0)
             return lp_fail(ctx, LP_E_UNSUPPORTED, "faults are planted in plans; %s has none",
-                           backend->name);
-        plan->alter = lp_fault_alter;
-        plan->alter_user = session->fault;
+                           info->id);
+        LP_TRY(lp_fault_create(ctx, options->plant, &session->fault));
+        programs->plan.alter = lp_fault_alter;
+        programs->plan.alter_user = session->fault;
     }
     return LP_OK;
 }
@@ -272,7 +286,7 @@ lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *
     static const lp_session_options defaults = LP_SESSION_DEFAULT;
     lp_status status = LP_OK;
     lp_backend *backend = NULL;
-    lp_plan_options plan;
+    lp_runner_programs programs;
     if (options == NULL)
         options = &defaults;
     *result = NULL;
@@ -282,13 +296,9 @@ lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *
     if (session == NULL)
         return lp_fail_memory(model->ctx, "a session");
     session->model = model;
+    LP_CHECK(make_programs(session, devices, device, options, &programs));
     LP_CHECK(lp_devices_open(devices, device, options->cache_folder, &backend));
-    status = plan_options(session, backend, options, &plan);
-    if (status != LP_OK) {
-        backend->table->destroy(backend);
-        goto cleanup;
-    }
-    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, plan,
+    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, &programs,
                               &session->runner));
     *result = session;
     return LP_OK;

@@ -24,7 +24,7 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
 } cli_command;
 
-extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth;
+extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth, cli_check;
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
@@ -64,6 +64,8 @@ bool cli_parse_u64(const cli_command *command, const char *name, const char *tex
                    uint64_t max, uint64_t *value);
 bool cli_parse_float(const cli_command *command, const char *name, const char *text, float min,
                      float max, float *value);
+/* Of keys and values: f16 or f32; false with a message. */
+bool cli_parse_cache_type(const cli_command *command, const char *text, lp_dtype *type);
 
 /* --- Output ------------------------------------------------------------------------------------
  */

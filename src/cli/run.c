@@ -7,13 +7,14 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "files.h"
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
 #define DEFAULT_GUARD 0.02f
 
 typedef struct settings {
-    const char *model, *device;
+    const char *model, *device, *workaround;
     cli_prompt prompt;
     bool has_prompt, no_echo, quiet, has_seed;
     int verbose;
@@ -32,6 +33,7 @@ enum {
     REPEAT_WINDOW,
     CACHE_TYPE,
     STOP,
+    WORKAROUND,
     NO_ECHO,
     GUARD,
     PLANT
@@ -54,6 +56,7 @@ static const struct option long_options[] = {
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"stop", required_argument, NULL, STOP},
+    {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
     {"guard", optional_argument, NULL, GUARD},
     {"plant", required_argument, NULL, PLANT},
@@ -145,9 +148,7 @@ static int set_option(settings *s, int id)
         s->device = optarg;
         break;
     case CACHE_TYPE:
-        s->session.cache_type = lp_dtype_by_name(optarg);
-        if (s->session.cache_type != LP_F16 && s->session.cache_type != LP_F32)
-            return cli_usage_error(&cli_run, "--cache-type is f16 or f32, not \"%s\"", optarg);
+        ok = cli_parse_cache_type(&cli_run, optarg, &s->session.cache_type);
         break;
     case STOP:
         if (s->generate.n_stop == MAX_STOPS)
@@ -155,6 +156,9 @@ static int set_option(settings *s, int id)
         if (!*optarg)
             return cli_usage_error(&cli_run, "--stop wants a text that is not empty");
         s->stops[s->generate.n_stop++] = optarg;
+        break;
+    case WORKAROUND:
+        s->workaround = optarg;
         break;
     case NO_ECHO:
         s->no_echo = true;
@@ -274,7 +278,7 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
 
 static int run_model(settings *s)
 {
-    char *shipped = NULL, *cache = NULL;
+    char *shipped = NULL, *cache = NULL, *workaround = NULL;
     lp_devices *devices = NULL;
     lp_model *model = NULL;
     lp_session *session = NULL;
@@ -286,6 +290,8 @@ static int run_model(settings *s)
     lp_context *ctx = cli_context(s->verbose);
     if (!ctx)
         return CLI_FAILED;
+    if (s->workaround && !(s->session.workaround = workaround = cli_read_text(s->workaround)))
+        goto cleanup;
     if (!s->model && !(s->model = shipped = cli_default_model()))
         goto cleanup;
     lp_status status = lp_model_open(ctx, s->model, &model);
@@ -311,6 +317,7 @@ cleanup:
     lp_context_destroy(ctx);
     free(shipped);
     free(cache);
+    free(workaround);
     return code;
 }
 
@@ -360,6 +367,7 @@ const cli_command cli_run = {
         "      --stop=TEXT       ends before this text; up to 16 times\n"
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+        "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
         "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
         "                        tokens (default 0.02), and stops if the device disagrees\n"

@@ -141,10 +141,16 @@ lp_status lp_plan_kernel(lp_planner *pl, const char *family, const char *variant
                          const lp_kernel **kernel)
 {
     *kernel = lp_kernel_find(pl->caps, &pl->options->refused, family, variant);
-    if (*kernel == NULL)
-        return lp_fail(pl->ctx, LP_E_UNSUPPORTED, "%s: no kernel %s for %s on this device",
-                       pl->graph->nodes[pl->node].name, family, variant);
-    return LP_OK;
+    if (*kernel != NULL)
+        return LP_OK;
+    const char *node = pl->graph->nodes[pl->node].name, *by = pl->options->refused_by;
+    const lp_kernel *refused = lp_kernel_find(pl->caps, NULL, family, variant);
+    if (refused == NULL)
+        return lp_fail(pl->ctx, LP_E_UNSUPPORTED, "%s: no kernel %s for %s on this device", node,
+                       family, variant);
+    return lp_fail(pl->ctx, LP_E_UNSUPPORTED,
+                   "%s: no kernel %s for %s is left on this device: %s was refused%s%s", node,
+                   family, variant, refused->name, by != NULL ? " by " : "", by != NULL ? by : "");
 }
 
 lp_dispatch *lp_plan_dispatch(lp_planner *pl, const lp_kernel *kernel, uint32_t gx, uint32_t gy,

@@ -310,7 +310,9 @@ lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
         .y_stride = lp_op_stride(pl->graph, node->dst[0]),
     };
     const char *variant = lp_dtype_table[w->dtype].kernel;
-    if (p.n_tokens <= 8 || pl->caps->is_cpu)
+    /* the kernel for few tokens does many, too, only slower: for where the other is refused */
+    if (p.n_tokens <= 8 || pl->caps->is_cpu ||
+        lp_kernel_find(pl->caps, &pl->options->refused, "linear_mm", variant) == NULL)
         return plan_mv(pl, node, &p, variant);
     return plan_mm(pl, node, &p, variant);
 }

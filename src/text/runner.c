@@ -31,10 +31,10 @@ struct lp_runner {
     lp_context *ctx;
     const lp_network *network;
     lp_backend *backend;
+    lp_runner_programs how;
     lp_store store;
     uint32_t n_ctx, n_batch;
     lp_dtype cache_type;
-    lp_plan_options plan;
     uint32_t history, cursor, sampler; /* slots */
 
     uint32_t n_tokens; /* known to the caller */
@@ -55,12 +55,17 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static uint32_t bucket(const lp_runner *s, uint32_t keys)
+uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx)
+{
+    return n_ctx ? n_ctx : min_u32(network->hparams.n_context, 4096);
+}
+
+uint32_t lp_runner_bucket(uint32_t keys, uint32_t n_ctx)
 {
     uint32_t size = MIN_BUCKET;
     while (size < keys)
         size *= 2;
-    return min_u32(size, s->n_ctx);
+    return min_u32(size, n_ctx);
 }
 
 static void drop_program(lp_runner *s, uint32_t i)
@@ -78,14 +83,15 @@ static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, r
                                   .kv_max = (int32_t)kv_max,
                                   .kv_dtype = s->cache_type,
                                   .outputs = end == END_LOGITS ? LP_OUTPUTS_LAST : LP_OUTPUTS_NONE,
-                                  .sample = end == END_SAMPLE};
+                                  .sample = end == END_SAMPLE,
+                                  .no_fusion = s->how.no_fusion};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }
 
 static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, run_end end,
                               run_keep keep, program_entry **found)
 {
-    uint32_t kv_max = bucket(s, keys);
+    uint32_t kv_max = lp_runner_bucket(keys, s->n_ctx);
     for (uint32_t i = 0; i < s->n_programs; i++) {
         program_entry *e = &s->programs[i];
         if (e->n_tokens == n_tokens && e->kv_max == kv_max && e->end == end &&
@@ -105,7 +111,7 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
     }
     program_entry entry = {
         .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .keep = keep, .used = ++s->clock};
-    lp_plan_options options = s->plan;
+    lp_plan_options options = s->how.plan;
     options.keep_all = keep == KEEP_ALL;
     LP_TRY(build_graph(s, n_tokens, kv_max, end, &entry.graph));
     if (keep == KEEP_NODE)
@@ -122,7 +128,7 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
 }
 
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                           const lp_session_options *options, lp_plan_options plan,
+                           const lp_session_options *options, const lp_runner_programs *programs,
                            lp_runner **result)
 {
     lp_status status = LP_OK;
@@ -135,10 +141,11 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->ctx = ctx;
     s->network = network;
     s->backend = backend;
+    if (programs != NULL)
+        s->how = *programs;
     s->cache_type = options->cache_type;
-    s->plan = plan;
     uint32_t trained = network->hparams.n_context;
-    s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
+    s->n_ctx = lp_runner_context(network, options->n_ctx);
     if (s->n_ctx > LP_MAX_CONTEXT) {
         status = lp_fail(ctx, LP_E_LIMIT, "a context of %u tokens; at most %d are possible",
                          s->n_ctx, LP_MAX_CONTEXT);
@@ -159,7 +166,7 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->n_batch = min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
 
     /* Any graph names every weight and state: it fills the store. */
-    LP_CHECK(build_graph(s, 1, bucket(s, 1), END_SAMPLE, &first));
+    LP_CHECK(build_graph(s, 1, lp_runner_bucket(1, s->n_ctx), END_SAMPLE, &first));
     s->history = lp_store_find(&s->store, "history");
     s->cursor = lp_store_find(&s->store, "cursor");
     s->sampler = lp_store_find(&s->store, "sampler");

@@ -18,10 +18,23 @@
 
 typedef struct lp_runner lp_runner;
 
+/* How a runner's programs are made. */
+typedef struct lp_runner_programs {
+    lp_plan_options plan;
+    bool no_fusion;
+} lp_runner_programs;
+
+/* Tokens of context that a session has if it asks for n_ctx; 0: the model's own, at most 4096. */
+uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx);
+
+/* Keys that the attention of a recording covers when `keys` are in use: a power of two, or the whole
+ * context. */
+uint32_t lp_runner_bucket(uint32_t keys, uint32_t n_ctx);
+
 /* Builds the graph, loads the weights. Takes over the backend, also when it fails. `network` must
- * outlive the runner. All programs are planned with `plan`. */
+ * outlive the runner. `programs` NULL: in the usual way. */
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                           const lp_session_options *options, lp_plan_options plan,
+                           const lp_session_options *options, const lp_runner_programs *programs,
                            lp_runner **runner);
 void lp_runner_destroy(lp_runner *runner);
 

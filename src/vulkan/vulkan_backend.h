@@ -45,4 +45,30 @@ typedef struct lp_vulkan_options {
 lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t index,
                                    lp_vulkan_options options, lp_backend **backend);
 
+/* A device that compiles kernels as a program would and tells what became of them. It has no memory
+ * and runs nothing, so it also serves drivers that compile without a GPU. `vulkan` must outlive it.
+ * LP_E_UNSUPPORTED if the driver tells nothing (VK_KHR_pipeline_executable_properties). */
+typedef struct lp_gpu_compiler lp_gpu_compiler;
+lp_status lp_gpu_compiler_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t index,
+                                 lp_gpu_compiler **compiler);
+void lp_gpu_compiler_destroy(lp_gpu_compiler *compiler);
+
+/* In the driver's own words: {"VGPRs", 24}. Which ones there are, and in which unit, is up to it. */
+typedef struct lp_gpu_statistic {
+    char name[64];
+    double value;
+} lp_gpu_statistic;
+
+typedef struct lp_gpu_statistics {
+    uint32_t subgroup_size;
+    uint32_t n;
+    lp_gpu_statistic list[64]; /* more than drivers have; those beyond are left out */
+} lp_gpu_statistics;
+
+/* Of the kernel of a dispatch with its specialization constants. */
+lp_status lp_gpu_compile(lp_gpu_compiler *compiler, const lp_dispatch *dispatch,
+                         lp_gpu_statistics *statistics);
+/* The value with this name, or NAN. */
+double lp_gpu_statistic_find(const lp_gpu_statistics *statistics, const char *name);
+
 #endif
