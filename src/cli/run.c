@@ -11,7 +11,7 @@
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
-#define DEFAULT_GUARD 0.0625f
+#define DEFAULT_GUARD 0.02f
 
 typedef struct settings {
     const char *model, *device, *workaround;
@@ -370,7 +370,7 @@ const cli_command cli_run = {
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
         "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
-        "                        tokens (default 0.0625), and stops if the device disagrees\n"
+        "                        tokens (default 0.02), and stops if the device disagrees\n"
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"
