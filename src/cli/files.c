@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MAX_TEXT ((size_t)16 << 20)
+
 /* Removes what there is of the file; false. */
 static bool fail(cli_output *output, int reason)
 {
@@ -72,4 +74,32 @@ void cli_output_abandon(cli_output *output)
     free(output->target);
     free(output->temporary);
     *output = (cli_output){.path = output->path};
+}
+
+char *cli_read_text(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = file ? malloc(MAX_TEXT + 1) : NULL;
+    const char *problem = NULL;
+    size_t n = 0;
+    errno = file ? ENOMEM : errno;
+    if (text) {
+        errno = 0;
+        n = fread(text, 1, MAX_TEXT, file);
+        text[n] = '\0';
+        problem = ferror(file)            ? strerror(errno)
+                  : getc(file) != EOF     ? "too long"
+                  : memchr(text, '\0', n) ? "not a text"
+                                          : NULL;
+    } else {
+        problem = strerror(errno);
+    }
+    if (file)
+        fclose(file);
+    if (problem) {
+        cli_error("%s: %s", path, problem);
+        free(text);
+        return NULL;
+    }
+    return text;
 }

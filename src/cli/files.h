@@ -1,4 +1,4 @@
-/* Files that the command writes whole or not at all. */
+/* Files that the command reads and writes whole. */
 #ifndef LP_CLI_FILES_H
 #define LP_CLI_FILES_H
 
@@ -19,5 +19,8 @@ bool cli_output_begin(cli_output *output, const char *path);
 bool cli_output_finish(cli_output *output, const char *text);
 /* Removes the temporary file unless the output was finished. */
 void cli_output_abandon(cli_output *output);
+
+/* The text of a file, terminated, malloc'ed; NULL with a message. At most 16 MiB, no NUL. */
+char *cli_read_text(const char *path);
 
 #endif
