@@ -109,10 +109,15 @@ static void print_nodes(const lp_check_pass *p)
                    n->isolated.max_ulp);
         else
             printf(" %9s %9s %9s", "-", "-", "-");
-        if (n->drift.n)
-            printf(" %9.3g %9.2g  ", n->drift.largest, n->drift.nmse);
+        /* copies have no sigma, and what drifted into them cannot be told in it */
+        if (n->drift.n && (isfinite(n->drift.largest) || !isfinite(n->drift.got)))
+            printf(" %9.3g", n->drift.largest);
         else
-            printf(" %9s %9s  ", "-", "-");
+            printf(" %9s", "-");
+        if (n->drift.n)
+            printf(" %9.2g  ", n->drift.nmse);
+        else
+            printf(" %9s  ", "-");
         put(n->op, 0);
         printf(*n->type ? " " : "");
         put(n->type, 0);
