@@ -88,7 +88,7 @@ static lp_status start_report(lp_context *ctx, const lp_device_info *device,
 {
     bool failed = false;
     r->version = copy(arena, LAPILLI_VERSION, &failed);
-    r->sentence = "";
+    r->sentence = r->smallest_change = "";
     r->device = copy(arena, device->name, &failed);
     r->driver = copy(arena, device->driver, &failed);
     r->against = copy(arena, against->name, &failed);

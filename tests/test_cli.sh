@@ -92,6 +92,16 @@ expect_line 2 '^lapilli synth: one SHAPE is expected, not 0' synth -o "$out/x"
 expect_line 2 '^lapilli synth: -o FILE is missing' synth gpt2
 expect_line 2 '^lapilli synth: --type is F32, F16, BF16, Q8_0 or Q4_0, not "Q3"' synth gpt2 -t Q3
 
+# --- Planted faults: there only in builds for developers ------------------------------------------
+if "$LAPILLI" run --plant list > "$out/stdout" 2> "$out/stderr"; then
+    stdout_has "^missing-barrier  +[a-z]"
+    [ "$(wc -l < "$out/stdout")" -ge 30 ] || fail "few faults"
+    expect_line 1 '^lapilli: faults are planted in plans; cpu has none' run -qd cpu -n 1 --plant nan
+else
+    expect_line 1 '^lapilli: this build has no faults to plant .configure with' run --plant list
+    expect_line 1 '^lapilli: this build has no faults to plant .configure with' run -qn 1 --plant nan
+fi
+
 # --- synth and inspect ---------------------------------------------------------------------------
 expect 0 "" synth --list
 stdout_has "^llama-15m  .*dim 288, 6 layers"

@@ -9,9 +9,9 @@
 //
 // Plans depend on the device's facts. So that a CPU implementation also tests what a GPU would run,
 // every case is planned again as for a GPU, with and without subgroup operations.
+#include "check/compare.h"
 #include "check/op_table.h"
 #include "cpu/cpu_backend.h"
-#include "ops/ops.h"
 #include "vulkan/vulkan_internal.h"
 
 #include <setjmp.h>
@@ -163,13 +163,14 @@ static bool compare_outputs(const lp_case *row, const uint8_t *want, const uint8
 
 // The largest errors in units of sigma that any case of an op had.
 typedef struct sigma_worst {
-    double mean, largest;
+    double mean_square, largest;
     const char *mean_case, *largest_case;
 } sigma_worst;
 
 static sigma_worst worst_of[LP_N_OPS];
 
-// Where the node's first output lies among the outputs, and its elements; false if the op has no sigma.
+// Where the node's first output lies among the outputs, and its elements; false if the op has no
+// sigma.
 static bool sigma_output(const lp_case *row, uint64_t *at, uint64_t *n)
 {
     *at = 0;
@@ -202,39 +203,29 @@ static float *sigma_of(lp_program *judge, const lp_case *row, const uint8_t *wan
     return sigma;
 }
 
-static void in_sigma(const float *want, const float *got, const float *sigma, uint64_t n,
-                     double *mean, double *largest)
-{
-    *mean = *largest = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        if (want[i] == got[i])
-            continue;
-        double ratio = fabs((double)want[i] - (double)got[i]) / (double)sigma[i];
-        if (!isfinite(ratio))
-            ratio = INFINITY;
-        *mean += ratio * ratio / (double)n;
-        *largest = fmax(*largest, ratio);
-    }
-}
-
 static bool compare_sigma(const lp_case *row, const uint8_t *want, const uint8_t *got,
                           const float *sigma, char *why)
 {
     uint64_t at, n;
-    double mean, largest;
     if (sigma == NULL || !sigma_output(row, &at, &n))
         return true;
-    in_sigma((const float *)(const void *)(want + at), (const float *)(const void *)(got + at), sigma,
-             n, &mean, &largest);
+    const lp_difference d = lp_compare((const float *)(const void *)(want + at),
+                                       (const float *)(const void *)(got + at), sigma, n);
     sigma_worst *worst = &worst_of[row->op];
-    if (mean > worst->mean)
-        worst->mean = mean, worst->mean_case = row->name;
-    if (largest > worst->largest)
-        worst->largest = largest, worst->largest_case = row->name;
-    if (mean <= LP_SIGMA_MEAN && largest <= LP_SIGMA_LARGEST)
+    if (d.mean_square > worst->mean_square) {
+        worst->mean_square = d.mean_square;
+        worst->mean_case = row->name;
+    }
+    if (d.largest > worst->largest) {
+        worst->largest = d.largest;
+        worst->largest_case = row->name;
+    }
+    if (lp_difference_agrees(&d))
         return true;
-    snprintf(why, 256, "mean square %.3g sigma (gate %g), largest %.3g sigma (gate %g)", mean,
-             LP_SIGMA_MEAN, largest, LP_SIGMA_LARGEST);
+    snprintf(
+        why, 256,
+        "in units of sigma: mean square %.3g (gate %g), largest %.3g (gate %g) at element %llu",
+        d.mean_square, LP_SIGMA_MEAN, d.largest, LP_SIGMA_LARGEST, (unsigned long long)d.worst);
     return false;
 }
 
@@ -245,7 +236,7 @@ static void print_sigma(void **state)
     for (int op = 0; op < LP_N_OPS; op++) {
         const sigma_worst *worst = &worst_of[op];
         if (worst->mean_case != NULL)
-            print_message("%-9s %6.3f  %s\n%9s %6.3f  %s\n", lp_op_name(op), worst->mean,
+            print_message("%-9s %6.3f  %s\n%9s %6.3f  %s\n", lp_op_name(op), worst->mean_square,
                           worst->mean_case, "", worst->largest, worst->largest_case);
     }
 }

@@ -127,6 +127,7 @@ static const lp_report small = {.version = "1.2.3",
                                 .bad_node = 1,
                                 .n_trials = 3,
                                 .trials = small_trials,
+                                .smallest_change = "7 tokens",
                                 .workaround = "{\"disable\": [\"a\"]}",
                                 .seconds = 12.5};
 
@@ -162,6 +163,7 @@ static void json_holds_every_field(void **state)
     has_text(doc, "/trials/0/detail", "as before");
     has_text(doc, "/trials/1/outcome", "right");
     has_text(doc, "/trials/2/outcome", "nothing");
+    has_text(doc, "/smallest_change", "7 tokens");
     has_text(doc, "/workaround/disable/0", "a");
     has_number(doc, "/seconds", 12.5);
 

@@ -162,7 +162,8 @@ static void say_bad(lp_text *text, const lp_report *r)
             lp_text_printf(text, "%llu", (unsigned long long)d->worst);
         else
             print_index(text, n, d->worst);
-        lp_text_printf(text, " is %.9g, expected %.9g", d->got, d->expected);
+        lp_text_printf(text, " is %.9g, expected %.9g",
+                       isnan(d->got) ? fabs(d->got) : d->got, d->expected);
         if (isfinite(d->largest))
             lp_text_printf(text, " (%.3g sigma)", d->largest);
     }
@@ -233,11 +234,9 @@ static lp_status compare_lengths(lp_checker *c)
     char *rights = lp_text_take(&good), *wrongs = lp_text_take(&wrong), detail[256];
     snprintf(detail, sizeof detail, "right for K%s; wrong for K%s",
              rights != NULL && *rights ? rights : " none", wrongs != NULL ? wrongs : "");
-    const bool any = rights != NULL && *rights;
     free(rights);
     free(wrongs);
-    return lp_checker_trial(c, any ? LP_TRIAL_RIGHT : LP_TRIAL_WRONG, detail,
-                            "in other nodes of the same kernel");
+    return lp_checker_trial(c, LP_TRIAL_INFO, detail, "by the length of the dot products");
 }
 
 static lp_status write_workaround(lp_checker *c)

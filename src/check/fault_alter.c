@@ -1,5 +1,6 @@
-/* Faults that change a node's own dispatches: constants, parameters, addresses, group counts, barriers.
- * Issues that one was modelled on are named beside it ("llama.cpp" is github.com/ggml-org/llama.cpp). */
+/* Faults that change a node's own dispatches: constants, parameters, addresses, group counts,
+ * barriers. Issues that one was modelled on are named beside it ("llama.cpp" is
+ * github.com/ggml-org/llama.cpp). */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,8 @@ bool lp_plant_tail_unwritten(const lp_fault_site *s)
     return true;
 }
 
-/* Half the real size, or, where rows are not shared among invocations, two. llama.cpp #17389 (8 where
- * 32 was asked for), #25734, #15846. */
+/* Half the real size, or, where rows are not shared among invocations, two. llama.cpp #17389 (8
+ * where 32 was asked for), #25734, #15846. */
 bool lp_plant_wrong_subgroup_size(const lp_fault_site *s)
 {
     lp_dispatch *d = first_dispatch(s);
@@ -78,8 +79,8 @@ bool lp_plant_row_stride(const lp_fault_site *s)
     return true;
 }
 
-/* Another type of the same size or a smaller one, so that nothing outside is read. llama.cpp #10710,
- * #16961: one quantised type wrong, the others right. */
+/* Another type of the same size or a smaller one, so that nothing outside is read. llama.cpp
+ * #10710, #16961: one quantised type wrong, the others right. */
 bool lp_plant_wrong_type(const lp_fault_site *s)
 {
     static const char *const pairs[][2] = {
@@ -105,7 +106,8 @@ bool lp_plant_stale_weights(const lp_fault_site *s)
     const char *rest = strncmp(name, "blk.", 4) == 0 ? strchr(name + 4, '.') : NULL;
     for (uint32_t i = 0; i < store->n_slots && rest != NULL; i++) {
         const lp_slot *other = &store->slots[i];
-        const char *tail = strncmp(other->name, "blk.", 4) == 0 ? strchr(other->name + 4, '.') : NULL;
+        const char *tail =
+            strncmp(other->name, "blk.", 4) == 0 ? strchr(other->name + 4, '.') : NULL;
         const unsigned long layer = strtoul(name + 4, NULL, 10);
         if (tail == NULL || strcmp(tail, rest) != 0 || other->kind != LP_SLOT_WEIGHT ||
             strtoul(other->name + 4, NULL, 10) != (layer > 0 ? layer - 1 : 1) ||
@@ -199,7 +201,7 @@ bool lp_plant_rope_pairs(const lp_fault_site *s)
     return true;
 }
 
-/* Angles of the next position. */
+/* One row further in the table: the next position, and in long contexts another block of 256. */
 bool lp_plant_rope_position(const lp_fault_site *s)
 {
     lp_dispatch *d = first_dispatch(s);
@@ -368,7 +370,8 @@ bool lp_plant_aliased_arena(const lp_fault_site *s)
             if (nodes[i].dst[k] == residual)
                 return false; /* nothing in between fits */
         if (id == LP_NONE || tensors[id].slot != LP_NONE || tensors[id].base != id ||
-            tensors[id].output || lp_tensor_extent(&tensors[id]) > lp_tensor_extent(&tensors[residual]))
+            tensors[id].output ||
+            lp_tensor_extent(&tensors[id]) > lp_tensor_extent(&tensors[residual]))
             continue;
         const bool full = has_all_barriers(s->plan);
         const uint64_t *offset = s->plan->arena.tensor_offset;

@@ -1,5 +1,5 @@
-/* Faults that are a dispatch of shaders/fault.comp behind the node's own: it changes what the node has
- * computed. ("llama.cpp" is github.com/ggml-org/llama.cpp.) */
+/* Faults that are a dispatch of shaders/fault.comp behind the node's own: it changes what the node
+ * has computed. ("llama.cpp" is github.com/ggml-org/llama.cpp.) */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,8 +84,7 @@ static lp_dispatch *change(const lp_fault_site *s, uint32_t mode, uint32_t bits,
 static bool change_all(const lp_fault_site *s, uint32_t mode, uint32_t bits)
 {
     const lp_tensor *y = output_of(s);
-    return y != NULL &&
-           change(s, mode, bits, 0, 1, (uint64_t)lp_shape_elements(y->shape)) != NULL;
+    return y != NULL && change(s, mode, bits, 0, 1, (uint64_t)lp_shape_elements(y->shape)) != NULL;
 }
 
 /* One element, two thirds into the output. */
@@ -117,7 +116,8 @@ bool lp_plant_through_half(const lp_fault_site *s)
     return change_all(s, HALF, bits_of(1));
 }
 
-/* Largest half 65504 times the unit is 1: vllm-vulkan and llama.cpp #18969, a sum in half precision. */
+/* Largest half 65504 times the unit is 1: vllm-vulkan and llama.cpp #18969, a sum in half
+ * precision. */
 bool lp_plant_half_overflow(const lp_fault_site *s)
 {
     return change_all(s, HALF, bits_of(1.0f / 65536));
@@ -181,7 +181,8 @@ bool lp_plant_bias_twice(const lp_fault_site *s)
     const lp_node *node = node_of(s);
     const bool linear = node->op == LP_OP_LINEAR;
     const lp_tensor_id bias = node->src[2];
-    if (bias == LP_NONE || (linear && (node->p.linear.act != LP_ACT_NONE || node->src[3] != LP_NONE)))
+    if (bias == LP_NONE ||
+        (linear && (node->p.linear.act != LP_ACT_NONE || node->src[3] != LP_NONE)))
         return false;
     const uint32_t slot = s->graph->tensors[bias].slot;
     if (slot == LP_NONE || !change_all(s, ADD_VECTOR, 0))
@@ -189,7 +190,8 @@ bool lp_plant_bias_twice(const lp_fault_site *s)
     lp_dispatch *d = &s->plan->dispatches[s->first + s->n];
     d->relocations[d->n_relocations++] = (lp_relocation){
         .push_offset = offsetof(lp_fault_params, vector), .buffer = LP_BUFFER_SLOT(slot)};
-    d->reads[d->n_reads++] = (lp_range){.buffer = LP_BUFFER_SLOT(slot),
-                                        .bytes = lp_slot_device_bytes(&s->graph->store->slots[slot])};
+    d->reads[d->n_reads++] =
+        (lp_range){.buffer = LP_BUFFER_SLOT(slot),
+                   .bytes = lp_slot_device_bytes(&s->graph->store->slots[slot])};
     return true;
 }

@@ -25,8 +25,8 @@ struct lp_fault {
 
 #ifdef LAPILLI_FAULTS
 
-#define OP(op) (1u << LP_OP_##op)
-#define ANY    ((1u << LP_N_OPS) - 1)
+#define OP(op)  (1u << LP_OP_##op)
+#define ANY     ((1u << LP_N_OPS) - 1)
 #define NUMBERS /* ops that compute an activation */                                               \
     (OP(EMBED) | OP(NORM) | OP(LINEAR) | OP(ROPE) | OP(ATTENTION) | OP(ADD) | OP(MUL) | OP(ACT))
 
@@ -57,8 +57,8 @@ lp_status lp_fault_create(lp_context *ctx, const char *text, lp_fault **result)
         for (size_t i = 0; i < N_ROWS; i++)
             lp_text_printf(&names, "%s%s", i > 0 ? ", " : "", rows[i].name);
         char *list = lp_text_take(&names);
-        lp_fail(ctx, LP_E_MISSING, "there is no fault \"%.*s\"; there are %s", (int)(n < 64 ? n : 64),
-                text, list != NULL ? list : "others");
+        lp_fail(ctx, LP_E_MISSING, "there is no fault \"%.*s\"; there are %s",
+                (int)(n < 64 ? n : 64), text, list != NULL ? list : "others");
         free(list);
         return LP_E_MISSING;
     }
@@ -134,8 +134,10 @@ lp_status lp_fault_require(lp_context *ctx, const lp_fault *fault)
         return lp_fail(ctx, LP_E_MISSING, "the fault %s could not be planted at %s: %s",
                        fault->row->name, fault->wanted,
                        "no plan had such a node, or it cannot have this fault");
-    return lp_fail(ctx, LP_E_MISSING, "the fault %s could not be planted: no node of this model, on "
-                   "this device and for so many tokens, can have it", fault->row->name);
+    return lp_fail(ctx, LP_E_MISSING,
+                   "the fault %s could not be planted: no node of this model, on "
+                   "this device and for so many tokens, can have it",
+                   fault->row->name);
 }
 
 size_t lp_n_faults(void)

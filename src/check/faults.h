@@ -1,6 +1,6 @@
-/* Planted faults. A check that cannot fail is worthless, so a build with -DLAPILLI_FAULTS=ON can make
- * one node of a model wrong on purpose, in ways that drivers and kernels have been wrong, and tests
- * see that the check names that node.
+/* Planted faults. A check that cannot fail is worthless, so a build with -DLAPILLI_FAULTS=ON can
+ * make one node of a model wrong on purpose, in ways that drivers and kernels have been wrong, and
+ * tests see that the check names that node.
  *
  * A fault is data: it changes a finished plan (constants, parameters, addresses, group counts,
  * barriers) or adds a dispatch of shaders/fault.comp behind the node's own. Kernels and ops know
@@ -13,7 +13,8 @@
 typedef struct lp_fault lp_fault;
 
 /* `text`: NAME or NAME@NODE; without a node it is the first one of the middle layer that can have
- * the fault. LP_E_MISSING for names that do not exist, LP_E_UNSUPPORTED in builds without faults. */
+ * the fault. LP_E_MISSING for names that do not exist, LP_E_UNSUPPORTED in builds without faults.
+ */
 lp_status lp_fault_create(lp_context *ctx, const char *text, lp_fault **fault);
 void lp_fault_destroy(lp_fault *fault);
 

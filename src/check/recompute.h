@@ -2,6 +2,8 @@
 #ifndef LP_CHECK_RECOMPUTE_H
 #define LP_CHECK_RECOMPUTE_H
 
+#include <stdbool.h>
+
 #include "graph/backend.h"
 #include "lapilli/check.h"
 
@@ -19,7 +21,8 @@ typedef struct lp_recompute {
 
 typedef struct lp_recomputed {
     lp_difference difference; /* its `worst` is an element of the part */
-    lp_shape shape;           /* of the node's whole output */
+    const char *slot;         /* what was compared, if that was written in place; else NULL */
+    lp_shape shape;           /* of the node's whole output, or of the slot */
     uint64_t element;         /* the worst one, in it */
     double cost;              /* multiply-adds */
 } lp_recomputed;
@@ -28,5 +31,9 @@ typedef struct lp_recomputed {
  * few K/V groups; everything of the other ops. What is written in place (cache rows, the history, the
  * cursor) is compared, too, and must be equal. */
 lp_status lp_recompute_node(const lp_recompute *what, lp_recomputed *result);
+
+/* Do rounding errors explain the difference? Gates as for whole tensors (lp_difference_agrees()), but
+ * the mean of a few elements says no more than the largest of them. */
+bool lp_recomputed_agrees(const lp_recomputed *result);
 
 #endif

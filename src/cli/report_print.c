@@ -181,15 +181,13 @@ static void print_bad_node(const lp_report *r)
 static void print_trials(const lp_report *r)
 {
     static const char *const outcomes[] = {
-        [LP_TRIAL_RIGHT] = "right", [LP_TRIAL_WRONG] = "wrong", [LP_TRIAL_NOTHING] = "no change"};
-    const lp_check_trial *smallest = NULL;
+        [LP_TRIAL_RIGHT] = "right", [LP_TRIAL_WRONG] = "wrong", [LP_TRIAL_NOTHING] = "no change",
+        [LP_TRIAL_INFO] = ""};
     if (r->n_trials == 0)
         return;
     printf("\nTried\n");
     for (size_t i = 0; i < r->n_trials; i++) {
         const lp_check_trial *t = &r->trials[i];
-        if (t->outcome == LP_TRIAL_RIGHT && !smallest)
-            smallest = t;
         printf("  %-9s  ", outcomes[t->outcome]);
         put(t->change, 0);
         printf(*t->detail ? ": " : "");
@@ -197,7 +195,7 @@ static void print_trials(const lp_report *r)
         putchar('\n');
     }
     printf("Smallest change that makes it right: ");
-    put(smallest ? smallest->change : "none of these", 0);
+    put(*r->smallest_change ? r->smallest_change : "none of these", 0);
     putchar('\n');
 }
 

@@ -86,10 +86,10 @@ static query_row row_of(const lp_cpu_call *call, int64_t t, int64_t h)
 }
 
 /* Sigma of one row: out = sum p_j v_j with p_j = exp(s_j - largest) / sum. A relative error of p_j
- * moves element i of it by p_j (v_ji - out_i), because the total has the same error. Such errors come
- * from the score, from exp(), and whenever online softmax finds a larger score, from rescaling all
- * keys so far at once. The two sums are rounded on the way, too. Weights below half a ULP of their
- * total can get lost in it one by one, all with one sign: they may be missing altogether. */
+ * moves element i of it by p_j (v_ji - out_i), because the total has the same error. Such errors
+ * come from the score, from exp(), and whenever online softmax finds a larger score, from rescaling
+ * all keys so far at once. The two sums are rounded on the way, too. Weights below half a ULP of
+ * their total can get lost in it one by one, all with one sign: they may be missing altogether. */
 static void row_sigma(const lp_cpu_call *call, const query_row *row, double largest, double sum,
                       const double *out, float *sigma)
 {
@@ -105,15 +105,14 @@ static void row_sigma(const lp_cpu_call *call, const query_row *row, double larg
             lp_dot_add(&dot, (double)row->x[i] * element(keys, j, row->g * dk + i));
         const double score = scale * dot.sum, below = score - largest, p = exp(below) / sum;
         /* q or the product is scaled, the largest score subtracted */
-        const double relative =
-            lp_square(scale) * (lp_dot_variance((double)dk, &dot) +
-                                lp_rounding_variance(1) * dot.squares) +
-            lp_rounding_variance(score) + lp_rounding_variance(below) +
-            lp_ulp_variance(LP_ULP_EXP(below), 1);
+        const double relative = lp_square(scale) * (lp_dot_variance((double)dk, &dot) +
+                                                    lp_rounding_variance(1) * dot.squares) +
+                                lp_rounding_variance(score) + lp_rounding_variance(below) +
+                                lp_ulp_variance(LP_ULP_EXP(below), 1);
         double rescaling = 0;
         if (score > top && j > row->first) {
-            rescaling = lp_rounding_variance(score - top) +
-                        lp_ulp_variance(LP_ULP_EXP(score - top), 1);
+            rescaling =
+                lp_rounding_variance(score - top) + lp_ulp_variance(LP_ULP_EXP(score - top), 1);
             n_sums++;
         }
         top = score > top ? score : top;
@@ -127,8 +126,8 @@ static void row_sigma(const lp_cpu_call *call, const query_row *row, double larg
         lp_dot_add(&total, p);
         n_sums++;
     }
-    const double in_total = lp_dot_variance(n_sums, &total) +
-                            lp_ulp_variance(LP_ULP_DIVISION, 1) + lp_rounding_variance(1);
+    const double in_total = lp_dot_variance(n_sums, &total) + lp_ulp_variance(LP_ULP_DIVISION, 1) +
+                            lp_rounding_variance(1);
     for (int64_t i = 0; i < dv; i++)
         sigma[i] = lp_sigma(variance[i] + lp_square(lost[i]) + lp_dot_variance(n_sums, &sums[i]) +
                             lp_square(out[i]) * in_total);

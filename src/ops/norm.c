@@ -43,9 +43,11 @@ typedef struct moments {
     double mean, variance, scale; /* scale = 1 / sqrt(variance + eps) */
 } moments;
 
-/* Variance of the error of a mean. A device keeps it as a float and the mean of what is left after it
- * (shaders/norm.comp): what counts is the error of the second, of n terms a - mean, to each of which
- * the first adds its own error. */
+/* Variance of the error of a mean. A device keeps it as a float and the mean of what is left after
+ * it (shaders/norm.comp): what counts is the error of the second, of n terms a - mean, to each of
+ * which the first adds its own error. The terms are rounded, and not always independently: rows
+ * that are sums of halves have only zeros in their low bits, so all roundings go the way of the
+ * mean's. */
 static double mean_variance(const float *a, int64_t n, const moments *m)
 {
     const double count = (double)n, sum = count * m->mean;
@@ -54,10 +56,8 @@ static double mean_variance(const float *a, int64_t n, const moments *m)
         squares += lp_square((double)a[i]);
     const double first = lp_sum_variance(count, squares, sum) / lp_square(count) +
                          lp_ulp_variance(LP_ULP_DIVISION, m->mean);
-    squares = count * m->variance;
-    return (lp_sum_variance(count, squares, 0) + lp_rounding_variance(1) * squares) /
-               lp_square(count) +
-           lp_sum_variance(count, 0, 1) * first;
+    return lp_sum_variance(count, count * m->variance, 0) / lp_square(count) +
+           lp_sum_variance(count, 0, 1) * first + lp_rounding_variance(1) * m->variance;
 }
 
 /* Sigma of one row of the result; a: what is normalised. */
@@ -69,7 +69,8 @@ static void row_sigma(const lp_cpu_call *call, const float *a, int64_t n, const 
     double fourths = 0; /* sum of (a - mean)^4 */
     for (int64_t i = 0; i < n; i++)
         fourths += lp_square(lp_square((double)a[i] - m->mean));
-    /* Errors of the squares' sum: additions; products; the mean's error, whose square it takes up. */
+    /* Errors of the squares' sum: additions; products; the mean's error, whose square it takes up.
+     */
     const double in_variance =
         (lp_sum_variance(count, fourths, count * m->variance) + lp_rounding_variance(1) * fourths) /
             lp_square(count) +

@@ -31,8 +31,8 @@ static double sigmoid_variance(double x, double y, double a, double n_roundings)
            lp_square(x * (double)FLT_MIN); /* t below the least normal number */
 }
 
-/* x times the normal distribution function by Abramowitz & Stegun 7.1.26: the polynomial's own error
- * is 1.5e-7 of erf, and at most 0.4 of what is left to 1 where that is smaller. */
+/* x times the normal distribution function by Abramowitz & Stegun 7.1.26: the polynomial's own
+ * error is 1.5e-7 of erf, and at most 0.4 of what is left to 1 where that is smaller. */
 static double gelu_erf_variance(double x, double y)
 {
     const double z2 = x * x / 2, tail = 0.5 * erfc(sqrt(z2));
@@ -40,14 +40,14 @@ static double gelu_erf_variance(double x, double y)
     const double relative = lp_ulp_variance(LP_ULP_EXP(z2), 1) + 9 * lp_rounding_variance(z2) +
                             lp_ulp_variance(2 * LP_ULP_DIVISION, 1);
     const double distribution = tail > 0 ? lp_square(tail) * relative : 0;
-    return lp_square(x) * (distribution + lp_square(polynomial) / 3) +
-           2 * lp_rounding_variance(y) + lp_square(x * (double)FLT_MIN);
+    return lp_square(x) * (distribution + lp_square(polynomial) / 3) + 2 * lp_rounding_variance(y) +
+           lp_square(x * (double)FLT_MIN);
 }
 
 double lp_act_variance(lp_act_kind kind, double x, double variance)
 {
-    /* The derivative as the steeper of two difference quotients over four standard deviations: right
-     * at kinks, and where the slope changes within the error. */
+    /* The derivative as the steeper of two difference quotients over four standard deviations:
+     * right at kinks, and where the slope changes within the error. */
     const double y = lp_act_exact(kind, x), step = 4 * sqrt(variance);
     const double up = fabs(lp_act_exact(kind, x + step) - y) / 4;
     const double down = fabs(lp_act_exact(kind, x - step) - y) / 4;

@@ -1,11 +1,11 @@
-/* How large the rounding errors of an fp32 kernel are expected to be, beside the reference's results
- * (lp_cpu_call.sigma). Errors of single operations are taken as independent, so their variances add,
- * times the square of the result's derivative by what carries them.
+/* How large the rounding errors of an fp32 kernel are expected to be, beside the reference's
+ * results (lp_cpu_call.sigma). Errors of single operations are taken as independent, so their
+ * variances add, times the square of the result's derivative by what carries them.
  *
- * An operation that may be wrong by n ULP counts as an error uniform in [-n, n] ULP, a ULP as 2^-23 of
- * the value, the most it can be: a standard deviation of n 2^-23 |value| / sqrt 3. What n is, is in the
- * Vulkan specification, "Precision and Operation of SPIR-V Instructions". Subnormal numbers may be
- * flushed to zero, so sigma never is below the least normal number. */
+ * An operation that may be wrong by n ULP counts as an error uniform in [-n, n] ULP, a ULP as 2^-23
+ * of the value, the most it can be: a standard deviation of n 2^-23 |value| / sqrt 3. What n is, is
+ * in the Vulkan specification, "Precision and Operation of SPIR-V Instructions". Subnormal numbers
+ * may be flushed to zero, so sigma never is below the least normal number. */
 #ifndef LP_OPS_SIGMA_H
 #define LP_OPS_SIGMA_H
 
@@ -44,10 +44,10 @@ static inline float lp_sigma(double variance)
 /* Variance of a sum of n terms, one added after the other in float: every addition rounds a partial
  * sum. `sum` is theirs, `squares` that of their squares.
  *
- * Devices add in many orders. Over all of them the square of the partial sum of k terms is on average
- *     k/n squares + k(k-1) / (n(n-1)) (sum^2 - squares),
- * which adds up to (n+1) (squares/6 + sum^2/3): n/2 squares for terms of either sign, n/3 sum^2 for
- * terms of one sign. Several partial sums in parallel only make it less. */
+ * Devices add in many orders. Over all of them the square of the partial sum of k terms is on
+ * average k/n squares + k(k-1) / (n(n-1)) (sum^2 - squares), which adds up to (n+1) (squares/6 +
+ * sum^2/3): n/2 squares for terms of either sign, n/3 sum^2 for terms of one sign. Several partial
+ * sums in parallel only make it less. */
 double lp_sum_variance(double n, double squares, double sum);
 
 /* A dot product's exact sums, from which the variance in float follows. */

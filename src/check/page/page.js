@@ -147,7 +147,8 @@ function differences(node) {
 function firstBad() {
   if (!report.bad) return;
   const pass = report.passes[report.bad.pass], node = pass.nodes[report.bad.node], d = node.isolated;
-  const marks = {right: ['right', 'is-good'], wrong: ['wrong', 'is-bad'], nothing: ['no change', 'soft']};
+  const marks = {right: ['right', 'is-good'], wrong: ['wrong', 'is-bad'], nothing: ['no change', 'soft'],
+    info: ['', 'soft']};
   const section = at('bad');
   section.hidden = false;
   fill(section, {}, [
@@ -173,7 +174,8 @@ function firstBad() {
     report.trials.length > 0 && el('div', {class: 'scroll'}, el('table', {class: 'narrow'}, report.trials.map(t =>
       el('tr', {}, el('td', {class: 'name ' + marks[t.outcome][1]}, el('span', {class: 'mark'}, marks[t.outcome][0])),
         el('td', {}, t.change), el('td', {class: 'soft'}, t.detail))))),
-    report.trials.length > 0 && !report.workaround && el('p', {class: 'note'}, 'Nothing that lapilli run can apply makes it right.'),
+    report.trials.length > 0 && el('p', {style: 'margin-top: 10px'}, 'Smallest change that makes it right: ',
+      el('b', {}, report.smallest_change || 'none of these'), '.'),
     report.workaround && el('h3', {}, 'Workaround, for lapilli run --workaround FILE'),
     report.workaround && copyable(typeof report.workaround === 'string' ? report.workaround
       : JSON.stringify(report.workaround, null, 2), true)].filter(Boolean));
