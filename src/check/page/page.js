@@ -6,12 +6,12 @@ const report = JSON.parse(document.getElementById('report').textContent);
 const at = id => document.getElementById(id);
 const state = {pass: report.bad ? report.bad.pass : 0, node: null, metric: 'largest', only: false,
                filter: '', sort: 'bad', down: true};
-const findings = {
+const findings = { /* the same texts as lp_finding_text() has */
   none: 'right', wrong: 'wrong numbers', not_finite: 'NaN or infinity',
-  unwritten: 'elements not written', stray_write: 'writes outside its own memory',
+  unwritten: 'elements that were not written', stray_write: 'writes outside its own memory',
   flaky: 'not the same twice', hazard: 'a missing barrier in the plan',
-  overlap: 'memory used twice', replay: 'another result in the recorded plan than alone',
-  device: 'the device failed'};
+  overlap: 'memory in the plan that is used twice',
+  replay: 'another result in the recorded plan than alone', device: 'the device failed'};
 
 /* --- Elements, numbers ------------------------------------------------------------------------ */
 
@@ -205,7 +205,7 @@ function passes() {
       el('td', {class: worst && isBad(worst) ? 'is-bad mono' : 'mono'}, worst ? worst.name : ''),
       el('td', {class: 'mono soft'}, worst ? worst.kernels : ''),
       el('td', {class: 'num'}, worst && worst.isolated ? show(worst.isolated.largest) : ''),
-      el('td', {class: 'num'}, l ? show(l.nmse) : ''), el('td', {class: 'num'}, l ? show(p.kl) : ''),
+      el('td', {class: 'num'}, l ? l.n_nan + l.n_inf ? 'not finite' : show(l.nmse) : ''), el('td', {class: 'num'}, l ? show(p.kl) : ''),
       el('td', {class: l && !p.top1_same ? 'is-bad' : ''}, l ? p.top1_same ? 'same' : 'differs' : ''),
       el('td', {class: 'num'}, l ? p.top5_common + ' of 5' : ''));
   });
