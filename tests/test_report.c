@@ -368,6 +368,8 @@ static void page_is_whole_and_alone(void **state)
     assert_int_equal(count(html, "default-src 'none'"), 1);
     assert_int_equal(count(html, "@import"), 0);
     assert_int_equal(count(html, "innerHTML"), 0);
+    for (int i = 0; i < LP_N_FINDINGS; i++) /* the page says them as the command does */
+        assert_non_null(strstr(html, lp_finding_text((lp_finding)i)));
 
     yyjson_doc *doc = yyjson_read(data, strlen(data), 0);
     assert_non_null(doc);

@@ -76,9 +76,13 @@ static void print_passes(const lp_report *r)
             printf("%9.3g ", worst->isolated.largest);
         else
             printf("%9s ", "-");
+        if (p->logits.n_nan + p->logits.n_inf > 0)
+            printf("%12s", "not finite");
+        else if (p->logits.n)
+            printf("%12.2g", p->logits.nmse);
         if (p->logits.n)
-            printf("%12.2g %9.2g  %-7s  %d/5  ", p->logits.nmse, p->kl,
-                   p->top1_same ? "same" : "differs", p->top5_common);
+            printf(" %9.2g  %-7s  %d/5  ", p->kl, p->top1_same ? "same" : "differs",
+                   p->top5_common);
         else
             printf("%12s %9s  %-7s  %-5s", "-", "-", "-", "-");
         if (worst) {
@@ -109,10 +113,15 @@ static void print_nodes(const lp_check_pass *p)
                    n->isolated.max_ulp);
         else
             printf(" %9s %9s %9s", "-", "-", "-");
-        if (n->drift.n)
-            printf(" %9.3g %9.2g  ", n->drift.largest, n->drift.nmse);
+        /* copies have no sigma, and what drifted into them cannot be told in it */
+        if (n->drift.n && (isfinite(n->drift.largest) || !isfinite(n->drift.got)))
+            printf(" %9.3g", n->drift.largest);
         else
-            printf(" %9s %9s  ", "-", "-");
+            printf(" %9s", "-");
+        if (n->drift.n)
+            printf(" %9.2g  ", n->drift.nmse);
+        else
+            printf(" %9s  ", "-");
         put(n->op, 0);
         printf(*n->type ? " " : "");
         put(n->type, 0);
@@ -138,8 +147,8 @@ static void print_difference(const char *name, const lp_check_node *node, const 
         return;
     printf("  %-10s worst at ", name);
     put_index(node, d->worst);
-    printf(": expected %.9g, got %.9g, %.4g sigma (sigma %.3g)\n", d->expected, d->got, d->largest,
-           d->sigma);
+    printf(": expected %.9g, got %.9g, %.4g sigma (sigma %.3g)\n", d->expected,
+           isnan(d->got) ? fabs(d->got) : d->got, d->largest, d->sigma); /* not "-nan" */
     printf("  %-10s %llu elements: NMSE %.3g, rms %.3g sigma, cosine %.*f, at most %.3g or %.3g "
            "ULP; %llu NaN, %llu infinite\n",
            "", (unsigned long long)d->n, d->nmse, sqrt(d->mean_square), cosine_decimals(d->cosine),
@@ -175,9 +184,10 @@ static void print_bad_node(const lp_report *r)
 
 static void print_trials(const lp_report *r)
 {
-    static const char *const outcomes[] = {
-        [LP_TRIAL_RIGHT] = "right", [LP_TRIAL_WRONG] = "wrong", [LP_TRIAL_NOTHING] = "no change",
-        [LP_TRIAL_INFO] = ""};
+    static const char *const outcomes[] = {[LP_TRIAL_RIGHT] = "right",
+                                           [LP_TRIAL_WRONG] = "wrong",
+                                           [LP_TRIAL_NOTHING] = "no change",
+                                           [LP_TRIAL_INFO] = ""};
     if (r->n_trials == 0)
         return;
     printf("\nTried\n");
