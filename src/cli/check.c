@@ -1,6 +1,6 @@
 /* lapilli check: does this device compute this model rightly, or where does it go wrong first? The
  * verdict goes to stdout, files are written whole or not at all. */
-#include <stdarg.h>
+#define _DEFAULT_SOURCE /* open_memstream */
 #include <stdlib.h>
 #include <string.h>
 
@@ -302,50 +302,63 @@ static int prepare(settings *s, state *t)
     return CLI_OK;
 }
 
-/* Prints the report and writes the files that were asked for; returns the exit code. */
+/* Writes the files that were asked for; on `to` one line about each. Returns the exit code. */
+static int write_files(const settings *s, state *t, const lp_report *report, FILE *to)
+{
+    int code = CLI_OK;
+    char *html = NULL;
+    if (s->html) {
+        lp_status status = lp_report_html(t->ctx, report, &html);
+        if (status != LP_OK)
+            code = cli_failed(t->ctx, status);
+        else if (!cli_output_finish(&t->html, html))
+            code = CLI_FAILED;
+        else
+            fprintf(to, "Report: %s\n", s->html);
+        free(html);
+    }
+    if (s->workaround_out && !report->workaround)
+        cli_error("%s is not written: there is no workaround", s->workaround_out);
+    else if (!cli_output_finish(&t->workaround_out, report->workaround))
+        code = CLI_FAILED;
+    else if (s->workaround_out)
+        fprintf(to, "Workaround: lapilli run --workaround %s\n", s->workaround_out);
+    return code;
+}
+
+/* Prints the report and writes files; returns the exit code. */
 static int give_out(const settings *s, state *t, const lp_report *report)
 {
-    char *json = NULL, *html = NULL;
-    int code = report->agrees ? CLI_OK : CLI_FAILED;
-    lp_status status = LP_OK;
-    if (s->json)
-        status = lp_report_json(t->ctx, report, &json);
-    if (status == LP_OK && s->html)
-        status = lp_report_html(t->ctx, report, &html);
-    if (status != LP_OK) {
-        code = cli_failed(t->ctx, status);
-        goto cleanup;
+    char *json = NULL, *text = NULL;
+    size_t bytes = 0;
+    /* all of it is collected first: stdio would forget why an early write failed */
+    FILE *to = open_memstream(&text, &bytes);
+    if (!to) {
+        cli_error("out of memory");
+        return CLI_FAILED;
     }
-    if (json) {
-        cli_write(json, strlen(json));
-        cli_write("\n", 1);
-    } else {
-        cli_print_report(report, s->verbose > 0);
+    cli_print_report(to, report, s->verbose > 0);
+    putc('\n', to);
+    int code = write_files(s, t, report, to);
+    if (*report->repro)
+        fprintf(to, "Repro: lapilli check --repro %s\n", report->repro);
+    if (*report->command)
+        fprintf(to, "Again: %s\n", report->command);
+    bool ok = fclose(to) == 0 && text;
+    if (!ok)
+        cli_error("out of memory");
+    if (ok && s->json) {
+        lp_status status = lp_report_json(t->ctx, report, &json);
+        if (status != LP_OK)
+            code = cli_failed(t->ctx, status);
+        else if (cli_write(json, strlen(json)))
+            cli_write("\n", 1);
+    } else if (ok) {
+        cli_write(text, bytes);
     }
-    if (html) {
-        if (!cli_output_finish(&t->html, html))
-            code = CLI_FAILED;
-        else if (!json)
-            printf("\nReport: %s\n", s->html);
-    }
-    if (s->workaround_out && !report->workaround) {
-        cli_error("%s is not written: there is no workaround", s->workaround_out);
-    } else if (s->workaround_out) {
-        if (!cli_output_finish(&t->workaround_out, report->workaround))
-            code = CLI_FAILED;
-        else if (!json)
-            printf("%sWorkaround: lapilli run --workaround %s\n", html ? "" : "\n",
-                   s->workaround_out);
-    }
-    if (*report->repro && !json)
-        printf("%sRepro: lapilli check --repro %s\n", html || s->workaround_out ? "" : "\n",
-               report->repro);
-    if (!json && *report->command)
-        printf("%sAgain: %s\n", html || s->workaround_out || *report->repro ? "" : "\n", report->command);
-cleanup:
     free(json);
-    free(html);
-    return code;
+    free(text);
+    return ok && report->agrees ? code : CLI_FAILED;
 }
 
 static int check_model(settings *s)
