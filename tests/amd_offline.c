@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "check/op_table.h"
 #include "support/paper_model.h"
 #include "vulkan/vulkan_backend.h"
 
