@@ -75,8 +75,9 @@ nothing is spilled. It says nothing about speed or about the numbers that come o
 `scripts/test.sh --all` it is the tests `amd-offline.vega10` and so on, which fail on the first
 spilled register.
 
-RADV of Mesa 25.0 is used because later versions do not compile without a GPU so easily. It does not
-offer the matrix units of RDNA 4 yet.
+It takes RADV of Mesa 25.0, because later versions no longer pose as a chosen GPU
+(`RADV_FORCE_FAMILY`) without a simulated kernel driver. It does not offer the matrix units of RDNA 4
+yet.
 
 A pipeline is a kernel with its specialization constants, as plans ask for it: plans of every case
 of the op table, of the test models and the one that ships, and of the shapes of GPT-2, TinyLlama and
