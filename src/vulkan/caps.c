@@ -215,8 +215,12 @@ static void describe_features(VkPhysicalDevice physical, gpu_record *gpu,
     chain(&properties.pNext, &p11);
     vkGetPhysicalDeviceProperties2(physical, &properties);
 
-    snprintf(facts->driver, sizeof facts->driver, "%.120s%s%.120s", p12.driverName,
-             p12.driverInfo[0] ? " " : "", p12.driverInfo);
+    if (p12.driverInfo[0] != '\0')
+        snprintf(facts->driver, sizeof facts->driver, "%.120s %.120s", p12.driverName,
+                 p12.driverInfo);
+    else /* the string tells one build from another, so it needs something of it */
+        snprintf(facts->driver, sizeof facts->driver, "%.120s %08x", p12.driverName,
+                 facts->driver_version);
     memcpy(facts->uuid, p11.deviceUUID, sizeof facts->uuid);
     memcpy(facts->driver_uuid, p11.driverUUID, sizeof facts->driver_uuid);
     facts->fp16 = v12.shaderFloat16;

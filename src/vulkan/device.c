@@ -363,6 +363,12 @@ static const lp_backend_table table = {
     .tensor_read = lp_vk_tensor_read,
     .tensor_write = lp_vk_tensor_write,
     .memory = memory,
+    .caps = lp_vulkan_backend_caps,
+    .program_from_plan = lp_vulkan_program_from_plan,
+    .program_plan = lp_vulkan_program_plan,
+    .raw_read = lp_vulkan_raw_read,
+    .raw_write = lp_vulkan_raw_write,
+    .raw_fill = lp_vulkan_raw_fill,
 };
 
 lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t index,
@@ -381,7 +387,7 @@ lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t 
     vb->options = options;
     vb->options.cache_folder = NULL; /* the caller's, only used here */
     if (!(options.submit_seconds > 0))
-        vb->options.submit_seconds = 0.25;
+        vb->options.submit_seconds = LP_SUBMIT_SECONDS;
     vb->options.guard_bytes = (options.guard_bytes + 255) / 256 * 256;
     LP_CHECK(lp_vk_device_create(vb));
     LP_CHECK(create_queue_objects(vb));

@@ -208,7 +208,7 @@ lp_status lp_vk_program_submit(lp_program *program, unsigned count, uint64_t *ti
 lp_status lp_vk_tensor_read(lp_program *program, lp_tensor_id tensor, float *to);
 lp_status lp_vk_tensor_write(lp_program *program, lp_tensor_id tensor, const float *from);
 
-/* ---- For tests ----------------------------------------------------------------------------- */
+/* ---- For checks and tests ------------------------------------------------------------------ */
 
 /* A program from a plan made elsewhere; takes the plan over, also when it fails. */
 lp_status lp_vulkan_program_from_plan(lp_backend *backend, const lp_graph *graph, lp_plan *plan,
