@@ -39,7 +39,8 @@ static run *run_create(const char *model, lp_session_options options, lp_plan_op
     assert_non_null(r);
     CHECK(r, lp_network_open(&r->ctx, model, &r->network));
     lp_backend *backend = lp_test_device_create(&r->ctx, test_device(), &r->device);
-    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options, plan, &r->runner));
+    const lp_runner_programs programs = {.plan = plan};
+    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options, &programs, &r->runner));
     return r;
 }
 
@@ -404,8 +405,7 @@ static void the_rate_is_kept(void **state)
         lp_backend *backend = lp_test_device_create(&ctx, test_device(), &device);
         lp_runner *runner;
         lp_session_options options = {.cache_type = LP_F16, .guard = bad[i]};
-        assert_int_equal(lp_runner_create(&ctx, network, backend, &options, (lp_plan_options){0},
-                                          &runner),
+        assert_int_equal(lp_runner_create(&ctx, network, backend, &options, NULL, &runner),
                          LP_E_ARG);
         lp_test_device_destroy(device);
     }
