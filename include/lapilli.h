@@ -202,6 +202,11 @@ LP_API lp_memory lp_session_memory(const lp_session *session);
 LP_API lp_status lp_check(lp_devices *devices, size_t device, size_t against,
                           const lp_model *model, const lp_check_options *options,
                           lp_report **report);
+/* Runs the node again that a check wrote to options->repro_folder, `n_runs` times, on a device of the
+ * list with Vulkan. The report has one pass with one node. Kernels of a repro are programs: run only
+ * those whose source you trust. */
+LP_API lp_status lp_check_repro(lp_devices *devices, size_t device, const char *folder,
+                                uint32_t n_runs, lp_report **report);
 LP_API void lp_report_destroy(lp_report *report);
 LP_API const char *lp_finding_text(lp_finding finding);
 /* Faults that lp_session_options.plant and lp_check_options.plant can name, as NAME or NAME@NODE: one

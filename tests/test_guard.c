@@ -39,8 +39,8 @@ static run *run_create(const char *model, lp_session_options options, lp_plan_op
     assert_non_null(r);
     CHECK(r, lp_network_open(&r->ctx, model, &r->network));
     lp_backend *backend = lp_test_device_create(&r->ctx, test_device(), &r->device);
-    const lp_runner_programs programs = {.plan = plan};
-    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options, &programs, &r->runner));
+    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options,
+                              &(lp_runner_programs){.plan = plan}, &r->runner));
     return r;
 }
 
@@ -54,7 +54,7 @@ static void run_destroy(run *r)
 
 /* ---- NaN and infinity ---------------------------------------------------------------------- */
 
-/* One element of a model's file that is not finite; the node that must be named, and for which of
+/* One element of a model's file that is not finite, or too large; the node that must be named, and for which of
  * the five tokens: the first one whose keys or values suffer, or the last one. */
 typedef struct wound {
     const char *model, *weight;
@@ -70,6 +70,7 @@ static const wound wounds[] = {
     {"llama2.gguf", "blk.1.attn_k.weight", 3, 1, INFINITY, "blk.1.attn_k", 1},
     {"llama2.gguf", "blk.0.attn_norm.weight", 2, 0, NAN, "blk.0.attn_norm", 1},
     {"llama2.gguf", "blk.1.ffn_gate.weight", 1, 2, -INFINITY, "blk.1.ffn_gate", 5},
+    {"llama2.gguf", "blk.1.ffn_norm.weight", 4, 0, 3e38f, "blk.1.ffn_norm", 5}, /* overflows */
     {"llama2.gguf", "output_norm.weight", 9, 0, INFINITY, "output_norm", 5},
     {"llama2.gguf", "token_embd.weight", 4, 3, NAN, "token_embd", 2},
     {"gpt2.gguf", "blk.1.attn_qkv.bias", 11, 0, NAN, "blk.1.attn_qkv", 5},
@@ -116,6 +117,8 @@ static void expect_wound(const run *r, const wound *w, lp_status status)
     snprintf(begins, sizeof begins, "%s: element [", w->node);
     snprintf(holds, sizeof holds, "the model's %s holds %s at [%d", w->weight,
              isnan(w->value) ? "nan" : w->value > 0 ? "inf" : "-inf", (int)w->row);
+    if (isfinite(w->value))
+        snprintf(holds, sizeof holds, "finite, and the CPU reference makes the same of them");
     snprintf(ends, sizeof ends, "(token %u of the text)", w->token);
     if (strncmp(r->ctx.message, begins, strlen(begins)) != 0 ||
         strstr(r->ctx.message, holds) == NULL || strstr(r->ctx.message, ends) == NULL)

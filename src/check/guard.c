@@ -10,7 +10,7 @@
 #include "check/finite.h"
 #include "check/recompute.h"
 
-#define BUDGET 1000000 /* multiply-adds of a look: about a millisecond of one core */
+#define BUDGET 500000 /* multiply-adds of a look: about half a millisecond of one core */
 
 bool lp_guard_due(const lp_guard *guard, uint64_t draw)
 {
