@@ -28,25 +28,26 @@ void main()
             return;
     }
     const uint i = p.first + k * p.step, column = i % p.n;
-    lp_floats y = lp_floats(lp_row_words(p.y, i / p.n, p.y_stride));
-    const float x = y.v[column];
+    lp_floats y = lp_floats(p.y); // the same address everywhere: see quant.glsl
+    const uint at = i / p.n * p.y_stride + column;
+    const float x = y.v[at];
     switch (MODE) {
     case SET:
-        y.v[column] = uintBitsToFloat(p.bits);
+        y.v[at] = uintBitsToFloat(p.bits);
         break;
     case MULTIPLY:
-        y.v[column] = x * uintBitsToFloat(p.bits);
+        y.v[at] = x * uintBitsToFloat(p.bits);
         break;
     case ADD_VECTOR:
-        y.v[column] = x + lp_floats(p.vector).v[column];
+        y.v[at] = x + lp_floats(p.vector).v[column];
         break;
     case HALF: {
         const float unit = uintBitsToFloat(p.bits);
-        y.v[column] = unpackHalf2x16(lp_half_bits(x / unit)).x * unit;
+        y.v[at] = unpackHalf2x16(lp_half_bits(x / unit)).x * unit;
         break;
     }
     case MASK:
-        y.v[column] = uintBitsToFloat(floatBitsToUint(x) & p.bits);
+        y.v[at] = uintBitsToFloat(floatBitsToUint(x) & p.bits);
         break;
     }
 }

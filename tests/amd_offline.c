@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "support/ops_table.h"
+#include "check/op_table.h"
 #include "support/paper_model.h"
 #include "vulkan/vulkan_backend.h"
 
@@ -166,15 +166,14 @@ static void plan_models(survey *s)
 
 static void plan_op_table(survey *s)
 {
-    ops_table *table = ops_table_create();
+    lp_case_table *table = NULL;
+    if (lp_case_table_create(&s->ctx, &table) != LP_OK)
+        complain(s, "the op table", s->ctx.message);
     for (int i = 0; table != NULL && i < table->n; i++)
-        if (table->cases[i].status == LP_OK)
-            plan(s, table->cases[i].graph, table->cases[i].name);
-        else
-            complain(s, table->cases[i].name, "has no graph");
-    if (table == NULL || table->n == 0)
+        plan(s, table->cases[i].graph, table->cases[i].name);
+    if (table != NULL && table->n == 0)
         complain(s, "the op table", "has no cases");
-    ops_table_destroy(table);
+    lp_case_table_destroy(table);
 }
 
 /* The device as it is, without one of the needs that kernels have, and without any. */

@@ -128,6 +128,8 @@ typedef struct lp_report {
     lp_check_trial *trials;
     const char *smallest_change; /* of the trials the smallest that is right; "" if none is */
     const char *workaround;   /* the same as JSON for lp_session_options.workaround, or NULL */
+    const char *repro;        /* the folder with the first bad node, for lp_check_repro(); "" if none
+                                 was wanted or written */
     double seconds;
 } lp_report;
 

@@ -19,12 +19,19 @@ typedef struct lp_doctor_options {
     void *progress_user;
 } lp_doctor_options;
 
+/* Code, one word, what it means. */
+#define LP_HEALTHS(X)                                                                              \
+    X(GOOD, "good", "nothing is wrong")                                                            \
+    X(REDUCED, "reduced", "something is wrong, but right without the refused kernels")             \
+    X(BAD, "bad", "something is wrong, and there is nothing to use instead")                       \
+    X(UNUSABLE, "unusable", "the device cannot be used at all")                                    \
+    X(JUDGE, "judge", "the reference, which all others are compared with")
+
 typedef enum lp_health {
-    LP_HEALTH_GOOD,
-    LP_HEALTH_REDUCED,  /* something is wrong, but right without the refused kernels */
-    LP_HEALTH_BAD,      /* something is wrong, and there is nothing to use instead */
-    LP_HEALTH_UNUSABLE, /* the device cannot be used at all */
-    LP_HEALTH_JUDGE     /* the reference, which all others are compared with */
+#define X(code, word, text) LP_HEALTH_##code,
+    LP_HEALTHS(X)
+#undef X
+        LP_N_HEALTHS
 } lp_health;
 
 /* A row of the op table that was wrong. */
@@ -49,6 +56,7 @@ typedef struct lp_diagnosis_cell {
 typedef struct lp_diagnosis_probe {
     const char *name; /* "subgroups", "heavy work", "story model" */
     int right;
+    int repaired; /* it is wrong, but not without the refused kernels */
     const char *text;
 } lp_diagnosis_probe;
 
@@ -60,6 +68,7 @@ typedef struct lp_diagnosis {
     size_t n_facts;
     lp_fact *facts;                  /* memory and limits */
     uint32_t n_rows, n_wrong;
+    uint32_t n_left; /* wrong also without the refused kernels, or impossible without them */
     size_t n_cells;                  /* in the order of operations and types */
     lp_diagnosis_cell *cells;
     lp_diagnosis_row *wrong;         /* [n_wrong] */

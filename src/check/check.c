@@ -193,7 +193,7 @@ static void say_good(lp_text *text, const lp_report *r)
     lp_text_printf(text, ", KL divergence up to %.2g nats", kl);
 }
 
-static lp_status verdict(lp_checker *c)
+lp_status lp_checker_verdict(lp_checker *c)
 {
     lp_report *r = c->report;
     lp_text text = {0};
@@ -269,7 +269,7 @@ lp_status lp_checker_run(lp_checker *c)
                            (int)o->tokens[i], c->network->hparams.n_vocab);
     LP_TRY(load(c, &n_nodes));
     LP_TRY(run_passes(c, n_nodes));
-    LP_TRY(verdict(c));
+    LP_TRY(lp_checker_verdict(c));
     LP_TRY(compare_lengths(c));
     return write_workaround(c);
 }

@@ -60,15 +60,15 @@ void lp_exam_print_kernels(const lp_exam_kernels *kernels, char *text, size_t si
 /* ---- One row ------------------------------------------------------------------------------- */
 
 /* Type of the first matrix or cache that the node uses. */
-static const char *row_type(const lp_graph *graph)
+static lp_dtype row_type(const lp_graph *graph)
 {
     const lp_node *node = graph->nodes;
     for (int i = 0; i < LP_MAX_SRC + LP_MAX_DST; i++) {
         lp_tensor_id id = i < LP_MAX_SRC ? node->src[i] : node->dst[i - LP_MAX_SRC];
         if (id != LP_NONE && graph->tensors[id].slot != LP_NONE && graph->tensors[id].shape.n >= 2)
-            return lp_dtype_table[graph->tensors[id].dtype].name;
+            return graph->tensors[id].dtype;
     }
-    return lp_dtype_table[LP_F32].name;
+    return LP_F32;
 }
 
 /* The cursor before the run; 0 if the row has none. */

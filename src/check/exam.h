@@ -28,7 +28,7 @@ typedef struct lp_exam_kernels {
 
 typedef struct lp_exam_row {
     const lp_case *row;
-    const char *type; /* of its matrix or cache, "F16"; of the activations where it has none */
+    lp_dtype type; /* of its matrix or cache; F32 where it has none */
     bool done;
     lp_finding finding;
     lp_exam_kernels kernels; /* as the device would plan it; none on the CPU */

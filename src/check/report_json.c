@@ -288,6 +288,7 @@ static yyjson_mut_val *report_value(writer *w, const lp_report *r)
     add(w, root, "trials", trials);
     add_string(w, root, "smallest_change", r->smallest_change);
     add(w, root, "workaround", workaround_value(w, r->workaround));
+    add_string(w, root, "repro", r->repro);
     add_number(w, root, "seconds", r->seconds);
     return root;
 }

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "check/checker.h"
+#include "check/repro.h"
 
 /* Runs after which a result that was not the same twice counts as stable. */
 enum { STABLE_RUNS = 40 };
@@ -172,6 +173,14 @@ lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *
     c->tried_node = true;
     if (finding == LP_FINDING_FLAKY)
         t.n_runs = STABLE_RUNS;
+    if (c->options->repro_folder != NULL) {
+        int dst;
+        (void)lp_judge(step, expected, &result->outputs, step->n_outputs, &dst);
+        LP_TRY(lp_repro_write(c, c->options->repro_folder, step, expected, dst));
+        c->report->repro = lp_arena_strdup(c->arena, c->options->repro_folder);
+        if (c->report->repro == NULL)
+            return lp_fail_memory(c->ctx, "a report");
+    }
     LP_TRY(try_kernels(&t, result));
     LP_TRY(try_plans(&t, result));
     return try_tokens(&t);
