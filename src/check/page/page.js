@@ -197,20 +197,20 @@ function device() {
 /* --- Passes ------------------------------------------------------------------------------------ */
 
 function passes() {
-  const heads = [['pass'], ['tokens', 1], ['from', 1], ['nodes', 1], ['bad', 1], ['worst node, isolated'],
-    ['kernels'], ['\u03c3', 1], ['logits NMSE', 1], ['KL, nats', 1], ['top-1'], ['top-5', 1]];
+  const heads = [['pass'], ['tokens', 1], ['from', 1], ['nodes', 1], ['bad', 1], ['\u03c3', 1],
+    ['logits NMSE', 1], ['KL, nats', 1], ['top-1'], ['top-5', 1], ['worst node, isolated'], ['kernels']];
   const rows = report.passes.map((p, i) => {
     const worst = p.nodes[p.worst], bad = p.nodes.filter(isBad).length, l = p.logits;
     return el('tr', {class: 'row', onclick: () => select(i, null)},
       el('td', {class: 'name'}, p.name), el('td', {class: 'num'}, count(p.n_tokens)),
       el('td', {class: 'num'}, count(p.position)), el('td', {class: 'num'}, count(p.nodes.length)),
       el('td', {class: bad ? 'num is-bad' : 'num'}, count(bad)),
-      el('td', {class: worst && isBad(worst) ? 'is-bad mono' : 'mono'}, worst ? worst.name : ''),
-      el('td', {class: 'mono soft'}, worst ? worst.kernels : ''),
       el('td', {class: 'num'}, worst && worst.isolated ? show(worst.isolated.largest) : ''),
       el('td', {class: 'num'}, l ? l.n_nan + l.n_inf ? 'not finite' : show(l.nmse) : ''), el('td', {class: 'num'}, l ? show(p.kl) : ''),
       el('td', {class: l && !p.top1_same ? 'is-bad' : ''}, l ? p.top1_same ? 'same' : 'differs' : ''),
-      el('td', {class: 'num'}, l ? p.top5_common + ' of 5' : ''));
+      el('td', {class: 'num'}, l ? p.top5_common + ' of 5' : ''),
+      el('td', {class: worst && isBad(worst) ? 'is-bad mono' : 'mono'}, worst ? worst.name : ''),
+      el('td', {class: 'mono soft'}, worst ? worst.kernels : ''));
   });
   at('passes').append(el('div', {class: 'scroll'}, el('table', {},
     el('thead', {}, el('tr', {}, heads.map(([t, n]) => el('th', {class: n && 'num'}, t)))),
