@@ -306,6 +306,7 @@ static lp_status examine(doctor *w, const lp_model *model, lp_alteration alterat
     const lp_exam_options options = {.open = open_device,
                                      .open_user = w,
                                      .quick = w->options->quick != 0,
+                                     .ops = alteration.ops,
                                      .alter = alteration.alter,
                                      .alter_user = alteration.user,
                                      .progress = w->options->progress,
@@ -354,7 +355,7 @@ lp_status lp_doctor_altered(lp_devices *devices, size_t device, const lp_model *
         LP_CHECK(lp_fail_memory(ctx, "a diagnosis"));
     if (w.options->plant != NULL) {
         LP_CHECK(lp_fault_create(ctx, w.options->plant, &fault));
-        alteration = (lp_alteration){lp_fault_alter, fault};
+        alteration = (lp_alteration){.alter = lp_fault_alter, .user = fault};
     }
     if (*info->unusable != '\0') {
         d->health = LP_HEALTH_UNUSABLE;

@@ -359,8 +359,10 @@ lp_status lp_exam_run(lp_exam *exam)
         r->type = row_type(r->row->graph);
         if (o->progress != NULL && o->progress(o->progress_user, i, exam->n_rows) != 0)
             return lp_fail(exam->ctx, LP_E_CANCELLED, "cancelled");
-        if ((o->quick && i % QUICK != 0) || position_of(r->row) < 0)
-            continue; /* a cursor before the text is not to be seen in use */
+        const bool wanted = (o->ops == 0 || (o->ops >> r->row->op & 1) != 0) &&
+                            (!o->quick || i % QUICK == 0);
+        if (!wanted || position_of(r->row) < 0) /* a cursor before the text never happens in use */
+            continue;
         LP_TRY(examine(exam, r, &v));
         r->done = true;
         r->finding = v.finding;

@@ -12,7 +12,8 @@ typedef struct lp_exam_options {
     /* Opens the device: once, and again each time it was lost. */
     lp_status (*open)(void *user, lp_backend **backend);
     void *open_user;
-    bool quick; /* a quarter of the rows */
+    bool quick;   /* a quarter of the rows */
+    uint32_t ops; /* only these: bits of lp_op; 0: all */
     /* As in lp_plan_options. */
     void (*alter)(void *user, const lp_graph *graph, lp_plan *plan);
     void *alter_user;
