@@ -258,7 +258,9 @@ static lp_status remember(doctor *w, const char *path)
 /* Writes the findings, or removes what is no longer so. */
 static lp_status keep(doctor *w)
 {
-    if (w->options->cache_folder == NULL || lp_devices_gpu(w->devices, w->device) == NULL)
+    /* what was planted is not the driver's fault */
+    if (w->options->cache_folder == NULL || w->options->plant != NULL ||
+        lp_devices_gpu(w->devices, w->device) == NULL)
         return LP_OK;
     char *path = lp_quirks_path(w->options->cache_folder, quirks_device(w->info));
     char *copy = path != NULL ? lp_arena_strdup(w->arena, path) : NULL;

@@ -38,7 +38,7 @@ typedef struct lp_exam_row {
     /* The same row without the refused kernels, if it was wrong or used one of them. */
     bool again;
     lp_trial_outcome outcome; /* NOTHING: no kernel is left */
-    lp_exam_kernels instead;
+    lp_exam_kernels instead;  /* that were tried last */
 } lp_exam_row;
 
 typedef struct lp_exam {
