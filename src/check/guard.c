@@ -31,7 +31,8 @@ static uint32_t common_divisor(uint32_t a, uint32_t b)
 uint32_t lp_guard_pick(lp_guard *guard, const lp_graph *graph)
 {
     const uint32_t n = graph->n_nodes;
-    uint32_t stride = (uint32_t)(0.618 * n) | 1; /* the golden section: neighbours are visited far apart */
+    /* Steps of the golden section: early visits are spread over the whole graph. */
+    uint32_t stride = (uint32_t)(0.618 * n) | 1;
     while (common_divisor(stride, n) != 1)
         stride++;
     return (uint32_t)((guard->seed % n + guard->visits++ % n * stride) % n);
