@@ -46,6 +46,7 @@ new=(glslang-tools libvulkan-dev libvulkan-volk-dev libyyjson-dev libutf8proc-de
 # Drivers; on Debian 12 from trixie-backports.
 mesa=(mesa-vulkan-drivers)
 if [ $level != demo ]; then
+    base+=(jq)
     new+=(spirv-tools libcmocka-dev)
 fi
 if [ $level = all ]; then

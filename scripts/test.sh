@@ -57,4 +57,12 @@ fi
 step "build gcc" configure_and_build "$root/build" -DCMAKE_C_COMPILER=gcc -DLAPILLI_TESTS=ON \
     -DLAPILLI_WERROR=ON -DLAPILLI_TEST_BUILDS="$builds" "${extra[@]}"
 
-ctest --test-dir "$root/build" -j "$jobs" --output-on-failure --no-tests=error --no-label-summary
+log=$root/build/ctest.log rc=0
+ctest --test-dir "$root/build" -j "$jobs" --output-on-failure --no-tests=error --no-label-summary |
+    tee "$log" || rc=$?
+if [ $all = yes ]; then
+    echo
+    "$root/scripts/matrix.sh" "$root/build" || rc=1
+    sed -n '/tests passed, /,$p' "$log" # again, so that it is the last thing
+fi
+exit $rc

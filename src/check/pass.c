@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "check/checker.h"
 #include "check/compare.h"
 #include "cpu/cpu_backend.h"
@@ -269,6 +270,18 @@ static bool is_devices(lp_status status)
            status == LP_E_LIMIT;
 }
 
+/* The pages of the model's file that the reference has read go back: they are on the device already. */
+static void forget_weights(const pass_state *s, uint32_t index)
+{
+    const lp_node *node = &s->graph->nodes[index];
+    for (int i = 0; i < LP_MAX_SRC; i++) {
+        const lp_tensor *t = node->src[i] != LP_NONE ? &s->graph->tensors[node->src[i]] : NULL;
+        const lp_slot *slot = t != NULL && t->slot != LP_NONE ? &s->c->store.slots[t->slot] : NULL;
+        if (slot != NULL && slot->kind == LP_SLOT_WEIGHT)
+            lp_file_forget(slot->data, (size_t)lp_dtype_file_bytes(slot->dtype, slot->shape));
+    }
+}
+
 static lp_status check_node(pass_state *s, uint32_t index)
 {
     lp_checker *c = s->c;
@@ -298,6 +311,7 @@ static lp_status check_node(pass_state *s, uint32_t index)
     }
     if (!is_chain(c))
         LP_CHECK(lp_step_sync(c->ctx, &step, c->chain, c->against));
+    forget_weights(s, index);
     LP_CHECK(lp_checker_progress(c));
 cleanup:
     lp_step_result_free(&result);
