@@ -56,7 +56,7 @@ stdout_has "^lapilli [0-9]+\.[0-9]+\.[0-9]+$"
 [ "$(env -u OMP_WAIT_POLICY "$LAPILLI" --version)" = "$("$LAPILLI" --version)" ] ||
     fail "starting itself again changed the output"
 expect_line 2 'there is no command "frobnicate"; see lapilli --help' frobnicate
-for command in run check devices inspect bench synth; do
+for command in run check doctor devices inspect bench synth; do
     expect 0 "" $command --help
     stdout_has "^Usage: lapilli $command "
     expect 0 "" help $command
@@ -86,6 +86,7 @@ expect_line 2 '^lapilli check: "hello" is not an option; a prompt is given with 
 expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 0' inspect
 expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 2' inspect a b
 expect_line 2 '^lapilli devices: nothing is expected' devices x
+expect_line 2 '^lapilli doctor: nothing is expected' doctor x
 expect_line 2 '^lapilli bench: -p 0 -n 0 leaves nothing to measure' bench -p 0 -n 0
 expect_line 2 '^lapilli bench: -r wants a whole number from 1 to 1,000, not "0"' bench -r 0
 expect_line 2 '^lapilli synth: one SHAPE is expected, not 0' synth -o "$out/x"
@@ -171,6 +172,25 @@ for how in "run -q -p x" bench; do
         expect_line 1 "^lapilli: $out/none.json: No such file" $how --workaround "$out/none.json"
     }
 done
+
+# --- doctor --------------------------------------------------------------------------------------
+expect 0 "" doctor --quick -d cpu -m "$model"
+stdout_has "^cpu +good +CPU$"
+stdout_has "^ +all [0-9]+ computations agree with the reference$"
+stdout_has "^ +F32 +F16 +BF16 +Q8_0 +Q4_0 +I32$"
+stdout_has "^  linear( +[0-9]+){5} +-$"
+stdout_has "^  shipped model +llama .*6 of 6 tokens as on the reference"
+[ "$(awk '{ if (length > longest) longest = length } END { print longest }' "$out/stdout")" -le 80 ] ||
+    fail "doctor writes more than 80 columns"
+expect 0 "" doctor --quick --json -d cpu -m "$model"
+stdout_has '"health": "good"'
+stdout_has '"operation": "linear"'
+expect 0 "" doctor -d reference
+stdout_has "^reference +judge "
+expect_line 1 "^lapilli: no device \"nowhere\"; there are: " doctor -d nowhere
+expect_line 1 "^lapilli: $out/none.gguf: No such file or directory" doctor -m "$out/none.gguf"
+expect 0 "" doctor --forget
+stdout_has "^cpu +nothing was remembered$"
 
 # --- devices -------------------------------------------------------------------------------------
 expect 0 "" devices
