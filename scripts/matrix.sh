@@ -48,7 +48,7 @@ row()
     subgroup=$(printf '%s\n' "$verdict" | sed 's/ \(dis\)\{0,1\}agrees with .*//')
     local right="not run"
     [ -z "$ops" ] || right="$([ "$result" = passed ] && echo "$cases" || echo "$result,") of $cases"
-    printf '| %s | %s | %s | %s | %s |\n' "$driver" "${subgroup:-?}" \
+    printf '| %s | %s | %s | %s | %s | %s | %s | %s |\n' "$driver" "${subgroup:-?}" \
         "$right" "$worst" \
         "$([ -n "$sigma" ] && echo agrees || echo "${verdict:+disagrees}")" "${sigma:-}" "${nmse:-}" "${top:-}"
 }

@@ -78,6 +78,7 @@ expect_line 2 '^lapilli run: --cache-type is f16 or f32, not "q4_0"' run --cache
 expect_line 2 '^lapilli run: only one prompt can be given' run -p a -p b
 expect_line 2 '^lapilli run: "hello" is not an option; a prompt is given with -p' run hello
 expect_line 2 '^lapilli run: --stop wants a text that is not empty' run --stop ""
+expect_line 2 '^lapilli run: --guard wants a number from 0 to 1, not "2"' run --guard=2
 expect_line 2 'takes no argument' run --quiet=yes
 expect_line 2 '^lapilli check: --runs wants a whole number from 1 to 1,000, not "0"' check --runs 0
 expect_line 2 '^lapilli check: --cache-type is f16 or f32, not "q8"' check --cache-type q8
@@ -211,6 +212,11 @@ cp "$out/stdout" "$out/first"
 expect 0 "" run -m "$model" --device cpu -p "ba be" -n 8 --temp 0 --no-echo -q
 [ ! -s "$out/stderr" ] || fail "--quiet was not quiet"
 [ "$(cat "$out/first")" = "ba be$(cat "$out/stdout")" ] || fail "--no-echo changed the text"
+expect 0 "^lapilli: guard: [0-9]* nodes recomputed" \
+    run -m "$model" --device cpu -p "ba be" -n 8 --temp 0 --guard=1
+cmp -s "$out/stdout" "$out/first" || fail "--guard changed the text"
+expect 0 "" run -m "$model" --device cpu -p "ba be" -n 8 --temp 0 -q --guard
+[ ! -s "$out/stderr" ] || fail "--guard --quiet was not quiet"
 for seed in 1 2; do
     for again in a b; do
         expect 0 "; seed $seed$" run -m "$model" -d cpu -p "ba" -n 20 --temp 1.5 -s $seed
