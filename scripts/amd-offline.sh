@@ -75,15 +75,16 @@ nothing is spilled. It says nothing about speed or about the numbers that come o
 `scripts/test.sh --all` it is the tests `amd-offline.vega10` and so on, which fail on the first
 spilled register.
 
-RADV of Mesa 25.0 is used because later versions do not compile without a GPU so easily. It does not
-offer the matrix units of RDNA 4 yet.
+It takes RADV of Mesa 25.0, because later versions no longer pose as a chosen GPU
+(`RADV_FORCE_FAMILY`) without a simulated kernel driver. It does not offer the matrix units of RDNA 4
+yet.
 
 A pipeline is a kernel with its specialization constants, as plans ask for it: plans of every case
 of the op table, of the test models and the one that ships, and of the shapes of GPT-2, TinyLlama and
 Llama 3 8B in every weight type, for 1 to 512 tokens. Each is also planned as if the device lacked
 one thing that kernels may need, and as if it lacked them all, so that the kernels which it would not
-choose by itself are compiled as well. (Not among them: `attention_rows`, for CPU implementations of
-Vulkan, and `selftest`.)
+choose by itself are compiled as well. Kernels that run alone, in `lapilli doctor` and the tests, are
+compiled for workgroups of 128. (Not among them: `attention_rows`, for CPU implementations of Vulkan.)
 
 | Column | Meaning, smallest and largest of the kernel's pipelines |
 |---|---|

@@ -68,8 +68,11 @@ static void add_facts(lp_report *r, lp_arena *arena, const lp_device_info *d, bo
     snprintf(range, sizeof range, "%u.%u.%u", d->api_version >> 22, d->api_version >> 12 & 0x3ff,
              d->api_version & 0xfff);
     add_fact(r, arena, failed, "Vulkan", range, 0);
-    snprintf(range, sizeof range, "%u (%u to %u)", d->subgroup_size, d->subgroup_min,
-             d->subgroup_max);
+    if (d->subgroup_min == d->subgroup_max)
+        snprintf(range, sizeof range, "%u", d->subgroup_size);
+    else
+        snprintf(range, sizeof range, "%u (%u to %u)", d->subgroup_size, d->subgroup_min,
+                 d->subgroup_max);
     add_fact(r, arena, failed, "subgroup", range, 0);
     add_number(r, arena, failed, "shared memory", d->shared_bytes);
     add_number(r, arena, failed, "memory", d->memory_bytes);
@@ -115,10 +118,10 @@ static lp_status plan_as_sessions_do(lp_checker *c, const lp_device_info *info, 
     c->plan = lp_quirks_plan_options(&c->quirks);
     if (o->plant == NULL)
         return LP_OK;
+    LP_TRY(lp_fault_create(c->ctx, o->plant, fault));
     if (c->device->table->program_plan == NULL)
         return lp_fail(c->ctx, LP_E_UNSUPPORTED, "faults are planted in plans; %s has none",
                        info->id);
-    LP_TRY(lp_fault_create(c->ctx, o->plant, fault));
     c->plan.alter = lp_fault_alter;
     c->plan.alter_user = *fault;
     return LP_OK;

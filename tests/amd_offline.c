@@ -11,7 +11,7 @@
  *
  * prints one row per kernel, or one per pipeline, as a Markdown table. It fails if a plan or a
  * pipeline cannot be made, if a register is spilled or memory stands in for registers, or if a
- * kernel that the device can run is in no plan. */
+ * kernel that the device can run is not among them. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,21 +37,11 @@ typedef struct survey {
     uint32_t n_plans, n_failures;
 } survey;
 
-/* Kernels that no GPU is given, and why. */
-static const struct {
-    const char *family, *why;
-} unused[] = {
-    {"attention_rows", "CPU implementations of Vulkan"},
-    {"selftest", "the tests"},
-};
+/* Kernels that are in no plan but run alone, by doctor and the tests, in workgroups of 128. */
+static const char *const alone[] = {"selftest", "subgroups", "fault"};
 
-static const char *why_unused(const lp_kernel *kernel)
-{
-    for (size_t i = 0; i < sizeof unused / sizeof *unused; i++)
-        if (strcmp(kernel->family, unused[i].family) == 0)
-            return unused[i].why;
-    return NULL;
-}
+/* Plans use it on CPU implementations of Vulkan only. */
+static const char not_for_gpus[] = "attention_rows";
 
 static void complain(survey *s, const char *what, const char *why)
 {
@@ -176,6 +166,17 @@ static void plan_op_table(survey *s)
     lp_case_table_destroy(table);
 }
 
+static void plan_alone(survey *s)
+{
+    for (unsigned i = 0; i < lp_n_kernels; i++)
+        for (size_t k = 0; k < sizeof alone / sizeof *alone; k++) {
+            const lp_kernel *kernel = &lp_kernels[i];
+            const lp_dispatch d = {.kernel = kernel, .spec = {128}, .n_spec = 1};
+            if ((kernel->needs & ~s->caps[0].has) == 0 && strcmp(kernel->family, alone[k]) == 0)
+                keep(s, &d, "run alone", "run alone");
+        }
+}
+
 /* The device as it is, without one of the needs that kernels have, and without any. */
 static void vary_caps(survey *s, const lp_caps *caps)
 {
@@ -245,7 +246,7 @@ static void check_complete(survey *s)
 {
     for (unsigned i = 0; i < lp_n_kernels; i++) {
         const lp_kernel *k = &lp_kernels[i];
-        bool found = (k->needs & ~s->caps[0].has) != 0 || why_unused(k) != NULL;
+        bool found = (k->needs & ~s->caps[0].has) != 0 || strcmp(k->family, not_for_gpus) == 0;
         for (uint32_t p = 0; p < s->n && !found; p++)
             found = s->pipelines[p].dispatch.kernel == k;
         if (!found)
@@ -389,6 +390,7 @@ int main(int argc, char **argv)
     vary_caps(&s, &lp_vulkan_gpu(vulkan, 0)->caps);
     plan_models(&s);
     plan_op_table(&s);
+    plan_alone(&s);
     check_complete(&s);
     qsort(s.pipelines, s.n, sizeof *s.pipelines, by_kernel);
     const double planned = seconds();

@@ -1,6 +1,6 @@
-/* What goes wrong while a text is written is noticed, and named, on every device: NaN and infinity by
- * the layer where they began, wrong numbers by the guard. A healthy device is left in peace, and the
- * guard changes nothing. */
+/* What goes wrong while a text is written is noticed, and named, on every device: NaN and infinity
+ * by the layer where they began, wrong numbers by the guard. A healthy device is left in peace, and
+ * the guard changes nothing. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,8 +54,8 @@ static void run_destroy(run *r)
 
 /* ---- NaN and infinity ---------------------------------------------------------------------- */
 
-/* One element of a model's file that is not finite, or too large; the node that must be named, and for which of
- * the five tokens: the first one whose keys or values suffer, or the last one. */
+/* One element of a model's file that is not finite, or too large; the node that must be named, and
+ * for which of the five tokens: the first one whose keys or values suffer, or the last one. */
 typedef struct wound {
     const char *model, *weight;
     int64_t row, column;
@@ -116,7 +116,10 @@ static void expect_wound(const run *r, const wound *w, lp_status status)
     assert_int_equal(status, LP_E_DEVICE);
     snprintf(begins, sizeof begins, "%s: element [", w->node);
     snprintf(holds, sizeof holds, "the model's %s holds %s at [%d", w->weight,
-             isnan(w->value) ? "nan" : w->value > 0 ? "inf" : "-inf", (int)w->row);
+             isnan(w->value) ? "nan"
+             : w->value > 0  ? "inf"
+                             : "-inf",
+             (int)w->row);
     if (isfinite(w->value))
         snprintf(holds, sizeof holds, "finite, and the CPU reference makes the same of them");
     snprintf(ends, sizeof ends, "(token %u of the text)", w->token);
@@ -142,7 +145,7 @@ static void a_bad_weight_is_named(void **state)
         expect_wound(r, w, lp_runner_eval(r->runner, logits));
         assert_int_equal(lp_runner_n_tokens(r->runner), 5);
         CHECK(r, lp_runner_eval(r->runner, NULL)); /* nothing is asked for */
-        if (w->token == 2) { /* a row of a table: before it all is well */
+        if (w->token == 2) {                       /* a row of a table: before it all is well */
             CHECK(r, lp_runner_rewind(r->runner, 1));
             CHECK(r, lp_runner_eval(r->runner, logits));
             CHECK(r, lp_runner_next(r->runner, 1, &token));
@@ -154,14 +157,13 @@ static void a_bad_weight_is_named(void **state)
     }
 }
 
-/* The embedding of a token that is drawn half way is not finite: what came before it stays, steps in
- * flight are dropped, and the session goes on from an earlier place. */
+/* The embedding of a token that is drawn half way is not finite: what came before it stays, steps
+ * in flight are dropped, and the session goes on from an earlier place. */
 static void a_bad_token_in_the_middle_stops_the_text(void **state)
 {
     (void)state;
     enum { N_DRAWN = 20 };
-    const lp_sampling sampling = {
-        .temperature = 1, .top_p = 1, .repeat_penalty = 1, .seed = 3};
+    const lp_sampling sampling = {.temperature = 1, .top_p = 1, .repeat_penalty = 1, .seed = 3};
     const lp_session_options options = {.n_ctx = N_CTX, .cache_type = LP_F32};
     const int32_t prompt[] = {1, 4, 9};
     int32_t drawn[N_DRAWN], token;
@@ -208,11 +210,15 @@ static void a_bad_token_in_the_middle_stops_the_text(void **state)
 
 /* ---- The guard ----------------------------------------------------------------------------- */
 
-static const lp_sampling warm = {.temperature = 1, .top_k = 40, .top_p = 0.95f,
-                                 .repeat_penalty = 1.1f, .repeat_window = 16, .seed = 5};
+static const lp_sampling warm = {.temperature = 1,
+                                 .top_k = 40,
+                                 .top_p = 0.95f,
+                                 .repeat_penalty = 1.1f,
+                                 .repeat_window = 16,
+                                 .seed = 5};
 
-/* Every kind of node that graphs of real models have is looked at, in prompts and in single steps, and
- * the tokens are the same as without. */
+/* Every kind of node that graphs of real models have is looked at, in prompts and in single steps,
+ * and the tokens are the same as without. */
 static void a_healthy_device_passes(void **state)
 {
     (void)state;
@@ -238,12 +244,11 @@ static void a_healthy_device_passes(void **state)
             for (uint32_t i = 0; i < n_drawn; i++)
                 CHECK(r, lp_runner_next(r->runner, n_drawn - i, &tokens[guarded][i]));
             const lp_guard *guard = lp_runner_guard(r->runner);
-            assert_int_equal(guard->summary.n_nodes, guarded ? n_drawn : 0);
-            for (int i = 0; guarded && i < 40; i++) { /* the pieces of a prompt, one after the other */
-                CHECK(r, lp_runner_rewind(r->runner, 0));
-                CHECK(r, lp_runner_feed(r->runner, prompt, N_PROMPT));
-                CHECK(r, lp_runner_eval(r->runner, NULL));
-            }
+            if (!guarded)
+                assert_int_equal(guard->summary.n_nodes, 0);
+            else /* the prompt's nodes, in three pieces, then one for every token */
+                assert_in_range(guard->summary.n_nodes, 3 * 15 + n_drawn - 1,
+                                3 * 100 + n_drawn - 1);
             for (int op = 0; op < LP_N_OPS; op++)
                 n_of_op[op] += guard->n_of_op[op];
             if (guarded)
@@ -255,9 +260,34 @@ static void a_healthy_device_passes(void **state)
         }
         assert_memory_equal(tokens[0], tokens[1], n_drawn * sizeof tokens[0][0]);
     }
-    for (int op = 0; op < LP_N_OPS; op++) /* the fusion pass leaves no sums, products, activations */
+    /* The fusion pass leaves no sums, products, activations. */
+    for (int op = 0; op < LP_N_OPS; op++)
         if (n_of_op[op] == 0 && op != LP_OP_ADD && op != LP_OP_MUL && op != LP_OP_ACT)
             fail_msg("the guard never looked at %s", lp_op_name((lp_op)op));
+}
+
+/* Of prompts, one node of one piece is looked at; every piece and every node gets its turn. */
+static void prompts_are_looked_at(void **state)
+{
+    (void)state;
+    enum { N_PROMPT = 21, N_EVALS = 90 };
+    int32_t prompt[N_PROMPT];
+    for (int i = 0; i < N_PROMPT; i++)
+        prompt[i] = 3 + (7 * i) % 31;
+    run *r = run_create(
+        FIXTURE("llama3.gguf"),
+        (lp_session_options){.n_ctx = N_CTX, .n_batch = 8, .cache_type = LP_F16, .guard = 0.02},
+        (lp_plan_options){0});
+    for (int i = 0; i < N_EVALS; i++) {
+        CHECK(r, lp_runner_rewind(r->runner, 0));
+        CHECK(r, lp_runner_feed(r->runner, prompt, N_PROMPT));
+        CHECK(r, lp_runner_eval(r->runner, NULL));
+    }
+    const lp_guard *guard = lp_runner_guard(r->runner);
+    assert_int_equal(guard->summary.n_nodes, N_EVALS);
+    assert_true(guard->n_of_op[LP_OP_ADVANCE] > 0 && guard->n_of_op[LP_OP_ATTENTION] > 0 &&
+                guard->n_of_op[LP_OP_KV_WRITE] > 0 && guard->n_of_op[LP_OP_LINEAR] > 0);
+    run_destroy(r);
 }
 
 /* Every node of graphs that were not fused, in whole and in small parts. */
@@ -281,9 +311,10 @@ static void all_parts_of_all_nodes_agree(void **state)
         lp_program *program;
         lp_network_options options = {
             .n_tokens = T, .n_ctx = N_CTX, .kv_dtype = LP_F16, .sample = true, .no_fusion = true};
-        CHECK(r, lp_network_graph(&r->ctx, r->network, lp_runner_store(r->runner), &options, &graph));
-        CHECK(r, backend->table->program_create(backend, graph,
-                                                (lp_plan_options){.keep_all = true}, &program));
+        CHECK(r,
+              lp_network_graph(&r->ctx, r->network, lp_runner_store(r->runner), &options, &graph));
+        CHECK(r, backend->table->program_create(backend, graph, (lp_plan_options){.keep_all = true},
+                                                &program));
         uint64_t ticket;
         CHECK(r, backend->table->submit(program, 1, &ticket));
         CHECK(r, backend->table->wait(backend, ticket));
@@ -317,8 +348,8 @@ static void all_parts_of_all_nodes_agree(void **state)
 /* A change to a kernel's parameters that makes one node wrong. */
 typedef struct fault {
     const char *node;
-    size_t at;      /* in the parameters */
-    uint32_t add;   /* to the word there, or to the address of a relocation */
+    size_t at;    /* in the parameters */
+    uint32_t add; /* to the word there, or to the address of a relocation */
     bool address;
     bool found;
 } fault;
@@ -351,7 +382,7 @@ static void a_wrong_node_is_named(void **state)
         {"blk.1.ffn_down", offsetof(lp_linear_params, n_outputs), (uint32_t)-1, false, false},
         {"blk.0.attn_q", offsetof(lp_linear_params, n_inputs), (uint32_t)-32, false, false},
         {"blk.1.attn", offsetof(lp_attention_params, scale), 1 << 20, false, false}, /* times 1.1 */
-        {"blk.0.attn_norm", offsetof(lp_norm_params, eps), 1 << 26, false, false}, /* times 256 */
+        {"blk.0.attn_norm", offsetof(lp_norm_params, eps), 1 << 26, false, false},   /* times 256 */
         {"blk.1.attn_k_rope", offsetof(lp_rope_params, n_rotated), (uint32_t)-2, false, false},
         {"blk.0.attn_v_write", offsetof(lp_kv_write_params, x), 4, true, false},
         {"token_embd", offsetof(lp_embed_params, scale), 1 << 10, false, false}, /* times 1.0001 */
@@ -421,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_bad_weight_is_named),
         cmocka_unit_test(a_bad_token_in_the_middle_stops_the_text),
         cmocka_unit_test(a_healthy_device_passes),
+        cmocka_unit_test(prompts_are_looked_at),
         cmocka_unit_test(all_parts_of_all_nodes_agree),
         cmocka_unit_test(a_wrong_node_is_named),
         cmocka_unit_test(the_rate_is_kept),

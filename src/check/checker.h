@@ -29,6 +29,7 @@ typedef struct lp_checker {
     uint32_t position;                 /* tokens in the caches */
     uint64_t done, total;              /* for progress */
     bool lost;                         /* the device cannot go on */
+    bool any_bad;                      /* in an earlier pass: the device's caches are spoiled */
     bool tried_node, tried_plan, tried_unfused;
     /* What trials found: the smallest change that makes the first bad node right. */
     bool has_workaround;

@@ -39,6 +39,8 @@ lp_difference lp_compare(const float *expected, const float *got, const float *s
             r.got = b;
             r.sigma = s;
         }
+        if (isfinite(a) && !isfinite(b))
+            error = INFINITY;
         if (!isfinite(a) || !isfinite(b))
             continue;
         error += (a - b) * (a - b);
@@ -49,7 +51,7 @@ lp_difference lp_compare(const float *expected, const float *got, const float *s
         r.max_ulp = fmax(r.max_ulp, fabs((double)(ordinal(expected[i]) - ordinal(got[i]))));
     }
     r.mean_square = n > 0 ? mean / (double)n : 0;
-    r.nmse = squares > 0 ? error / squares : error > 0 ? INFINITY : 0;
+    r.nmse = error == 0 ? 0 : squares > 0 ? error / squares : INFINITY;
     if (squares > 0 && got_squares > 0)
         r.cosine = product / sqrt(squares) / sqrt(got_squares);
     else

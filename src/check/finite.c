@@ -145,8 +145,8 @@ static lp_status weight_row(const search *s, int src, uint64_t at, uint64_t n, i
     return LP_OK;
 }
 
-/* Says what the reference makes of the same inputs, if that is one token: is it the device, or numbers
- * that are too large for the model's arithmetic? */
+/* Says what the reference makes of the same inputs, if that is one token: is it the device, or
+ * numbers that are too large for the model's arithmetic? */
 static lp_status describe_reference(const search *s, lp_text *text)
 {
     lp_recompute what = {.ctx = s->backend->ctx,
@@ -163,7 +163,8 @@ static lp_status describe_reference(const search *s, lp_text *text)
     if (lp_recomputed_agrees(&result))
         lp_text_printf(text, ", and the CPU reference makes the same of them");
     else
-        lp_text_printf(text, ", and the CPU reference makes %.9g of them", result.difference.expected);
+        lp_text_printf(text, ", and the CPU reference makes %.9g of them",
+                       result.difference.expected);
     return LP_OK;
 }
 
@@ -183,7 +184,8 @@ static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_t
             return lp_fail_memory(s->backend->ctx, "looking for NaN");
         const lp_dtype_info *info = &lp_dtype_table[t->dtype];
         uint64_t first = ((uint64_t)row * t->stride + t->offset) / info->block * info->bytes;
-        info->to_f32((const char *)s->graph->store->slots[t->slot].data + first, x, (size_t)columns);
+        info->to_f32((const char *)s->graph->store->slots[t->slot].data + first, x,
+                     (size_t)columns);
         int64_t bad = (int64_t)first_bad(x, (uint64_t)columns);
         const char *what = bad < columns ? kind(x[bad]) : NULL;
         free(x);

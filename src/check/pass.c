@@ -383,7 +383,7 @@ static lp_status report_drift(pass_state *s)
 static lp_status check_drift(pass_state *s)
 {
     const lp_difference *logits = &s->pass->logits;
-    if (s->n_bad > 0 || s->device.finding != LP_FINDING_NONE || logits->n == 0 ||
+    if (s->c->any_bad || s->n_bad > 0 || s->device.finding != LP_FINDING_NONE || logits->n == 0 ||
         logits->nmse <= DRIFT_NMSE)
         return LP_OK;
     size_t i = 0;
@@ -470,6 +470,7 @@ lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass)
         LP_CHECK(lp_checker_try_plan(c, s.graph, s.cursor));
     if (s.n_bad > 0)
         LP_CHECK(lp_checker_try_unfused(c, n_tokens));
+    c->any_bad = c->any_bad || s.n_bad > 0;
     c->position += n_tokens;
 cleanup:
     end_pass(&s);

@@ -394,7 +394,9 @@ lp_status lp_repro_run(lp_context *ctx, const char *folder, lp_backend *backend,
         goto cleanup;
     }
     uint64_t schema = 0;
+    uint32_t n_tokens = 0;
     LP_CHECK(get_u64(r, root, "schema", 1, &schema));
+    LP_CHECK(get_u32(r, root, "tokens", LP_MAX_CONTEXT, &n_tokens));
     LP_CHECK(read_buffers(r, root));
     LP_CHECK(read_plan(r, root));
     LP_CHECK(read_output(r, root, row));
@@ -408,7 +410,7 @@ lp_status lp_repro_run(lp_context *ctx, const char *folder, lp_backend *backend,
     report->model = text_of(r, root, "model");
     report->n_passes = 1;
     report->passes[0] =
-        (lp_check_pass){.name = "repro", .n_tokens = 1, .n_nodes = 1, .nodes = row, .digest = ""};
+        (lp_check_pass){.name = "repro", .n_tokens = n_tokens, .n_nodes = 1, .nodes = row, .digest = ""};
     LP_CHECK(judge(r, n_runs, row));
     if (row->kernels == NULL)
         status = lp_fail_memory(ctx, "a report");

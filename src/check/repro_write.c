@@ -179,6 +179,7 @@ static lp_status write_all(void *user, const lp_plan *plan, const uint8_t *arena
     add_text(w, root, "model", c->report->model);
     add_text(w, root, "node", node->name);
     add_text(w, root, "op", lp_op_name(node->op));
+    add_number(w, root, "tokens", (uint64_t)w->step->graph->n_tokens);
     add_number(w, root, "subgroup", c->device->table->caps(c->device)->subgroup_size);
     yyjson_mut_val *buffers = yyjson_mut_obj_add_arr(w->doc, root, "buffers");
     LP_TRY(use_buffer(w, buffers, LP_BUFFER_ARENA, arena, plan->arena.bytes));

@@ -219,7 +219,7 @@ lp_status lp_checker_try_unfused(lp_checker *c, uint32_t n_tokens)
     c->tried_unfused = true;
     LP_TRY(lp_checker_walk_unfused(c, n_tokens, &n_bad));
     char detail[64];
-    snprintf(detail, sizeof detail, "%u bad nodes", n_bad);
+    snprintf(detail, sizeof detail, "%u bad node%s", n_bad, n_bad == 1 ? "" : "s");
     LP_TRY(lp_checker_trial(c, n_bad == 0 ? LP_TRIAL_RIGHT : LP_TRIAL_WRONG, detail,
                             "with every operation as a node of its own"));
     adopt(c, &(lp_quirks){.no_fusion = true});

@@ -54,7 +54,7 @@ lp_status lp_gpu_compiler_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t in
                                  lp_gpu_compiler **compiler);
 void lp_gpu_compiler_destroy(lp_gpu_compiler *compiler);
 
-/* In the driver's own words: {"VGPRs", 24}. Which ones there are, and in which unit, is up to it. */
+/* In the driver's words: {"VGPRs", 24}. Which ones there are, and in which unit, is up to it. */
 typedef struct lp_gpu_statistic {
     char name[64];
     double value;
