@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "check/checker.h"
 #include "check/compare.h"
+#include "check/digest.h"
 #include "cpu/cpu_backend.h"
 #include "text/runner.h"
 
@@ -232,6 +233,9 @@ static lp_status judge(pass_state *s, const lp_step *step, const lp_expected *ex
     if (s->pass == NULL)
         return LP_OK;
     row->kernels = join_kernels(s->c->arena, result);
+    if (s->c->options->digests)
+        LP_TRY(lp_digest_floats(s->c->ctx, s->c->arena, result->outputs.values, step->n_outputs,
+                                LP_MAX_DST, &row->digest));
     lp_check_node *was = &s->pass->nodes[s->pass->worst];
     const bool worst = step->node == 0 || row->isolated.largest > was->isolated.largest;
     if (worst) {
@@ -352,6 +356,9 @@ static lp_status compare_logits(pass_state *s, const lp_tensor_id id)
     LP_CHECK(s->c->chain->table->tensor_read(s->chain, id, chain));
     if (is_chain(s->c))
         expected = chain;
+    if (got != NULL && s->c->options->digests)
+        LP_CHECK(lp_digest_floats(s->c->ctx, s->c->arena, &s->device.logits, &n, 1,
+                                  &s->pass->digest));
     if (got != NULL && expected != NULL) {
         s->pass->logits = lp_compare(expected, got, NULL, n);
         s->pass->kl = lp_kl_divergence(expected, got, n);
