@@ -5,7 +5,7 @@
 #     const lp_kernel lp_kernels[]      (src/graph/kernel.h, in the catalogue's order)
 #     const unsigned  lp_n_kernels
 # Needs that only some shader compilers know are probed once; rows that lack theirs are dropped,
-# and configure says so. Each module is compiled by its own build rule with a depfile, so touching
+# and configure says so. Rows that need "faults" are there with LAPILLI_FAULTS only. Each module is compiled by its own build rule with a depfile, so touching
 # shaders/*.glsl or params.h rebuilds exactly what includes it.
 
 find_program(LAPILLI_GLSLANG NAMES glslangValidator glslang REQUIRED)
@@ -95,8 +95,11 @@ function(lapilli_embed_shaders target catalogue)
         set(bits "")
         set(missing "")
         string(REPLACE "," ";" needs "${needs}")
+        if("faults" IN_LIST needs AND NOT LAPILLI_FAULTS)
+            continue()
+        endif()
         foreach(need IN LISTS needs)
-            if(need STREQUAL "-")
+            if(need STREQUAL "-" OR need STREQUAL "faults")
                 continue()
             endif()
             if(NOT need IN_LIST lapilli_need_words)

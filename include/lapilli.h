@@ -33,6 +33,8 @@
 #ifndef LAPILLI_H
 #define LAPILLI_H
 
+#include "lapilli/check.h"
+#include "lapilli/doctor.h"
 #include "lapilli/types.h"
 
 #ifdef __cplusplus
@@ -183,11 +185,51 @@ LP_API const char *lp_ending_text(lp_ending ending);
 /* Forgets all tokens after the first n. */
 LP_API lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens);
 
+/* What the guard (lp_session_options.guard) has looked at so far. */
+LP_API lp_guard_summary lp_session_guard(const lp_session *session);
+
 /* Bytes on the device. */
 typedef struct lp_memory {
     uint64_t weights, cache, activations, staging;
 } lp_memory;
 LP_API lp_memory lp_session_memory(const lp_session *session);
+
+/* ---- Checks (lapilli/check.h says what they do) ---------------------------------------------- */
+
+/* Compares two devices of the list on a model. A device that computes wrongly is no failure:
+ * report->agrees and ->sentence tell. Fails when the check could not be made (LP_E_CANCELLED if
+ * progress asked to stop). */
+LP_API lp_status lp_check(lp_devices *devices, size_t device, size_t against,
+                          const lp_model *model, const lp_check_options *options,
+                          lp_report **report);
+/* Runs the node again that a check wrote to options->repro_folder, `n_runs` times, on a device of the
+ * list with Vulkan. The report has one pass with one node. Kernels of a repro are programs: run only
+ * those whose source you trust. */
+LP_API lp_status lp_check_repro(lp_devices *devices, size_t device, const char *folder,
+                                uint32_t n_runs, lp_report **report);
+LP_API void lp_report_destroy(lp_report *report);
+LP_API const char *lp_finding_text(lp_finding finding);
+/* Faults that lp_session_options.plant and lp_check_options.plant can name, as NAME or NAME@NODE: one
+ * node becomes wrong on purpose, to see that checks find it. None in ordinary builds; they are there
+ * with -DLAPILLI_FAULTS=ON. */
+LP_API size_t lp_n_faults(void);
+LP_API const char *lp_fault_name(size_t index);
+LP_API const char *lp_fault_text(size_t index);
+/* The whole report, malloc'ed: as JSON; as one self-contained HTML page. */
+LP_API lp_status lp_report_json(lp_context *ctx, const lp_report *report, char **json);
+LP_API lp_status lp_report_html(lp_context *ctx, const lp_report *report, char **html);
+
+/* ---- Doctor (lapilli/doctor.h says what it does) --------------------------------------------- */
+
+/* Examines one device of the list. `model` is compared, too: the one that ships; NULL: none. A device
+ * that computes wrongly, or cannot be used, is no failure: (*diagnosis)->health tells. */
+LP_API lp_status lp_doctor(lp_devices *devices, size_t device, const lp_model *model,
+                           const lp_doctor_options *options, lp_diagnosis **diagnosis);
+LP_API void lp_diagnosis_destroy(lp_diagnosis *diagnosis);
+LP_API const char *lp_health_text(lp_health health); /* "good" */
+/* Removes what doctor remembers of a device. *forgotten: whether there was anything. */
+LP_API lp_status lp_doctor_forget(lp_devices *devices, size_t device, const char *cache_folder,
+                                  int *forgotten);
 
 /* ---- Synthetic models ---------------------------------------------------------------------- */
 

@@ -2,9 +2,9 @@
 # Installs what is needed, builds with gcc, and runs all tests on the CPU, lavapipe and SwiftShader.
 #
 #   scripts/test.sh         the above
-#   scripts/test.sh --all   and: clang with a shared library, ASan+UBSan, lavapipe at 128 and 512
-#                           bits, validation layers, libFuzzer (FUZZ_SECONDS per target, default
-#                           60); a driver that is missing is a failure
+#   scripts/test.sh --all   and: clang with a shared library and planted faults, ASan+UBSan,
+#                           lavapipe at 128 and 512 bits, validation layers, libFuzzer (FUZZ_SECONDS
+#                           per target, default 60); a driver that is missing is a failure
 #
 # Everything is a ctest of one run, so the summary at the end covers it all.
 set -euo pipefail
@@ -43,7 +43,8 @@ if [ $all = yes ]; then
     "$root/scripts/setup.sh" --all >&2
     # Ubuntu has no package with SwiftShader.
     grep -qs '^ID=ubuntu' /etc/os-release || extra+=(-DLAPILLI_REQUIRE_DRIVERS=ON)
-    extra_build clang -DCMAKE_C_COMPILER=clang -DBUILD_SHARED_LIBS=ON "${extra[@]}"
+    extra_build clang -DCMAKE_C_COMPILER=clang -DBUILD_SHARED_LIBS=ON \
+        -DLAPILLI_FAULTS=ON "${extra[@]}"
     extra_build sanitize -DCMAKE_C_COMPILER=clang -DLAPILLI_SANITIZE=ON -DCMAKE_C_FLAGS_RELEASE=-O2 \
         "${extra[@]}"
     extra_build fuzz -DCMAKE_C_COMPILER=clang -DLAPILLI_FUZZ=ON -DLAPILLI_TESTS=OFF \

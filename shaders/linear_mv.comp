@@ -31,24 +31,38 @@ shared float parts[JOIN ? MATRICES * SUMS * SIZE : 1u];
 
 float sums[SUMS], gate_sums[SUMS];
 
-// sums += chunk i of row `row` of one matrix times all columns
-void add_chunk(inout float into[SUMS], lp_chunk w[ROWS], uvec2 x_rows[COLUMNS], uint i)
+// sums, gate_sums += chunk i of the rows times all columns. Both matrices in one walk: as two, the
+// compiler would keep all of x in registers for the second.
+void add_chunk(lp_chunk w[ROWS], lp_chunk v[ROWS], uvec2 x_rows[COLUMNS], uint i)
 {
-    float part[SUMS];
-    [[unroll]] for (uint s = 0u; s < SUMS; s++)
-        part[s] = W_SCALE_BYTES != 0u ? 0.0 : into[s];
+    float part[SUMS], gate_part[SUMS];
+    [[unroll]] for (uint s = 0u; s < SUMS; s++) {
+        part[s] = W_SCALE_BYTES != 0u ? 0.0 : sums[s];
+        gate_part[s] = W_SCALE_BYTES != 0u ? 0.0 : gate_sums[s];
+    }
     [[unroll]] for (uint g = 0u; g < GROUPS_OF_FOUR; g++) {
-        vec4 w4[ROWS];
-        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+        vec4 w4[ROWS], v4[ROWS];
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             w4[r] = lp_chunk_four(w[r], g);
+            if (HAS_GATE)
+                v4[r] = lp_chunk_four(v[r], g);
+        }
         [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
             vec4 x = lp_x_four(x_rows[c], 0u, i * W_CHUNK + 4u * g);
-            [[unroll]] for (uint r = 0u; r < ROWS; r++)
-                part[r * COLUMNS + c] = lp_dot_add(w4[r], x, part[r * COLUMNS + c]);
+            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                const uint s = r * COLUMNS + c;
+                part[s] = lp_dot_add(w4[r], x, part[s]);
+                if (HAS_GATE)
+                    gate_part[s] = lp_dot_add(v4[r], x, gate_part[s]);
+            }
         }
     }
-    [[unroll]] for (uint s = 0u; s < SUMS; s++)
-        into[s] = W_SCALE_BYTES != 0u ? fma(w[s / COLUMNS].scale, part[s], into[s]) : part[s];
+    [[unroll]] for (uint s = 0u; s < SUMS; s++) {
+        sums[s] = W_SCALE_BYTES != 0u ? fma(w[s / COLUMNS].scale, part[s], sums[s]) : part[s];
+        if (HAS_GATE)
+            gate_sums[s] = W_SCALE_BYTES != 0u ? fma(v[s / COLUMNS].scale, gate_part[s], gate_sums[s])
+                                               : gate_part[s];
+    }
 }
 
 void main()
@@ -87,9 +101,7 @@ void main()
             if (HAS_GATE)
                 gates[r] = lp_chunk_load(v, rows[r], i);
         }
-        add_chunk(sums, chunks, x_rows, i);
-        if (HAS_GATE)
-            add_chunk(gate_sums, gates, x_rows, i);
+        add_chunk(chunks, gates, x_rows, i);
     }
 
 #ifdef SUBGROUP

@@ -99,7 +99,9 @@ LP_PARAMS(lp_kv_write_params)
 LP_PARAMS(lp_sample_params)
 {
     LP_ADDRESS logits, keys, settings, history, cursor;
-    LP_UINT n_vocab, history_size, advance;
+    LP_UINT n_vocab;
+    LP_UINT n_history; /* tokens; one more word behind them, see src/graph/graph.h */
+    LP_UINT advance;
 };
 
 LP_PARAMS(lp_advance_params)
@@ -130,12 +132,30 @@ LP_PARAMS(lp_attention_merge_params)
     LP_UINT n_tokens, n_heads, n_groups, n_splits, head;
 };
 
+/* ---- subgroups ---- */
+LP_PARAMS(lp_subgroups_params)
+{
+    LP_ADDRESS to; /* [n, 6] words, n invocations in all */
+};
+
 /* ---- selftest ---- */
 LP_PARAMS(lp_selftest_params)
 {
     LP_ADDRESS from; /* [n, 6] words */
     LP_ADDRESS to;   /* [n, 8] words */
     LP_UINT n;
+};
+
+/* ---- fault ---- changes `count` elements of y [., n]; only in builds with LAPILLI_FAULTS */
+LP_PARAMS(lp_fault_params)
+{
+    LP_ADDRESS y;       /* f32 */
+    LP_ADDRESS vector;  /* [n] f32, or 0 */
+    LP_ADDRESS counter; /* of runs: a word, or 0; with it the change is made in one of `every` runs */
+    LP_UINT n, y_stride;
+    LP_UINT first, step, count;
+    LP_UINT bits; /* the number that the mode wants: a float's bits, or a mask */
+    LP_UINT every;
 };
 
 #endif

@@ -18,6 +18,7 @@ layout(push_constant) uniform push_block
 #include "sample_descent.glsl"
 
 shared uint best_key, best_id;
+shared bool not_finite; // one of the logits, and not just -inf
 
 // ---- The token ---------------------------------------------------------------------------------
 
@@ -31,16 +32,20 @@ void prepare(lp_words settings, int end)
         best_key = 0u;
         best_id = 0xffffffffu;
         n_listed = 0u;
+        not_finite = false;
     }
+    bool bad = false;
     for (uint i = id; i < p.n_vocab; i += size) {
-        keys.v[i] = key_of(clean(logits.v[i]));
+        float x = logits.v[i];
+        keys.v[i] = key_of(clean(x));
+        bad = bad || is_bad(x);
     }
     float penalty = uintBitsToFloat(settings.v[LP_SAMPLER_PENALTY]);
     int window = int(settings.v[LP_SAMPLER_WINDOW]);
     memoryBarrierBuffer();
     barrier();
     if (penalty >= SMALLEST && penalty <= LARGEST && penalty != 1.0 && window > 0) {
-        int first = end > window ? end - window : 0, last = min(end, int(p.history_size));
+        int first = end > window ? end - window : 0, last = min(end, int(p.n_history));
         for (int i = first + int(id); i < last; i += int(size)) {
             uint token = uint(lp_ints(p.history).v[i]);
             if (token < p.n_vocab) { // a token that came twice is written twice, with one value
@@ -52,6 +57,9 @@ void prepare(lp_words settings, int end)
     }
     memoryBarrierBuffer();
     barrier();
+    if (bad) {
+        not_finite = true; // several may write it, all the same
+    }
     uint most = 0u;
     for (uint i = id; i < p.n_vocab; i += size) {
         most = max(most, keys.v[i]);
@@ -101,8 +109,11 @@ void main()
     prepare(settings, end);
     uint token = draw(settings, draws);
     if (gl_LocalInvocationID.x == 0u) {
-        if (end >= 0 && uint(end) < p.history_size) {
+        if (end >= 0 && uint(end) < p.n_history) {
             history.v[end] = int(token);
+            if (not_finite && history.v[p.n_history] == 0) {
+                history.v[p.n_history] = end + 1;
+            }
         }
         cursor.v[LP_CURSOR_POSITION] = end;
         cursor.v[LP_CURSOR_DRAWS] = int(draws + 1u);

@@ -15,6 +15,13 @@ float clean(float x)
     return a < 0x00800000u ? 0.0 : u == 0x7f800000u ? LARGEST : x;
 }
 
+// NaN or +inf.
+bool is_bad(float x)
+{
+    uint u = floatBitsToUint(x);
+    return u == 0x7f800000u || (u & 0x7fffffffu) > 0x7f800000u;
+}
+
 uint key_of(float x)
 {
     uint u = floatBitsToUint(x);

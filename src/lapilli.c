@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "check/faults.h"
+#include "check/quirks.h"
 #include "lapilli_private.h"
 #include "models/network.h"
 #include "text/generate.h"
@@ -26,6 +28,7 @@ struct lp_model {
 
 struct lp_session {
     lp_runner *runner;
+    lp_fault *fault; /* planted on purpose; NULL: none */
     const lp_model *model;
 };
 
@@ -127,6 +130,11 @@ void lp_model_destroy(lp_model *model)
     lp_tokenizer_destroy(model->tokenizer);
     lp_network_destroy(model->network);
     free(model);
+}
+
+const lp_network *lp_model_network(const lp_model *model)
+{
+    return model->network;
 }
 
 const char *lp_model_architecture(const lp_model *model)
@@ -241,12 +249,44 @@ int lp_model_is_end(const lp_model *model, int32_t token)
 
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
+/* How a session's programs are made: what its options ask for, and what the device's driver needs. */
+static lp_status make_programs(lp_session *session, lp_devices *devices, size_t device,
+                               const lp_session_options *options, lp_runner_programs *programs)
+{
+    lp_context *ctx = lp_devices_context(devices);
+    const lp_device_info *info = lp_devices_info(devices, device);
+    lp_quirks quirks;
+    if (info == NULL)
+        return lp_fail(ctx, LP_E_ARG, "device %zu of %zu", device, lp_devices_count(devices));
+    LP_TRY(lp_quirks_gather(ctx, (lp_quirks_device){info->name, info->driver}, options->workaround,
+                            options->cache_folder, &quirks));
+    *programs = (lp_runner_programs){.plan = lp_quirks_plan_options(&quirks),
+                                     .no_fusion = quirks.no_fusion};
+    programs->plan.deterministic |= options->deterministic != 0;
+    if (options->plant != NULL) {
+        if (strcmp(info->type, "host") == 0)
+            return lp_fail(ctx, LP_E_UNSUPPORTED, "faults are planted in plans; %s has none",
+                           info->id);
+        LP_TRY(lp_fault_create(ctx, options->plant, &session->fault));
+        programs->plan.alter = lp_fault_alter;
+        programs->plan.alter_user = session->fault;
+    }
+    return LP_OK;
+}
+
+/* After something ran: a fault that was to be planted must have been. */
+static lp_status check_fault(const lp_session *session)
+{
+    return session->fault != NULL ? lp_fault_require(session->model->ctx, session->fault) : LP_OK;
+}
+
 lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *model,
                             const lp_session_options *options, lp_session **result)
 {
     static const lp_session_options defaults = LP_SESSION_DEFAULT;
     lp_status status = LP_OK;
     lp_backend *backend = NULL;
+    lp_runner_programs programs;
     if (options == NULL)
         options = &defaults;
     *result = NULL;
@@ -256,12 +296,14 @@ lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *
     if (session == NULL)
         return lp_fail_memory(model->ctx, "a session");
     session->model = model;
+    LP_CHECK(make_programs(session, devices, device, options, &programs));
     LP_CHECK(lp_devices_open(devices, device, options->cache_folder, &backend));
-    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, &session->runner));
+    LP_CHECK(lp_runner_create(model->ctx, model->network, backend, options, &programs,
+                              &session->runner));
     *result = session;
     return LP_OK;
 cleanup:
-    free(session);
+    lp_session_destroy(session);
     return status;
 }
 
@@ -269,7 +311,8 @@ void lp_session_destroy(lp_session *session)
 {
     if (session == NULL)
         return;
-    lp_runner_destroy(session->runner);
+    lp_runner_destroy(session->runner); /* its plans are done with the fault */
+    lp_fault_destroy(session->fault);
     free(session);
 }
 
@@ -306,7 +349,8 @@ lp_status lp_session_feed_text(lp_session *session, const char *text, size_t byt
 
 lp_status lp_session_eval(lp_session *session, float *logits)
 {
-    return lp_runner_eval(session->runner, logits);
+    LP_TRY(lp_runner_eval(session->runner, logits));
+    return check_fault(session);
 }
 
 lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
@@ -316,14 +360,16 @@ lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
 
 lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token)
 {
-    return lp_runner_next(session->runner, wanted, token);
+    LP_TRY(lp_runner_next(session->runner, wanted, token));
+    return check_fault(session);
 }
 
 lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
                               lp_generation *result)
 {
-    return lp_generate(session->model->ctx, session->runner, session->model->tokenizer, options,
-                       result);
+    LP_TRY(lp_generate(session->model->ctx, session->runner, session->model->tokenizer, options,
+                       result));
+    return check_fault(session);
 }
 
 const char *lp_ending_text(lp_ending ending)
@@ -339,6 +385,14 @@ const char *lp_ending_text(lp_ending ending)
 lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens)
 {
     return lp_runner_rewind(session->runner, n_tokens);
+}
+
+lp_guard_summary lp_session_guard(const lp_session *session)
+{
+    const lp_guard *guard = lp_runner_guard(session->runner);
+    lp_guard_summary summary = guard->summary;
+    summary.node = guard->worst;
+    return summary;
 }
 
 lp_memory lp_session_memory(const lp_session *session)

@@ -56,7 +56,7 @@ stdout_has "^lapilli [0-9]+\.[0-9]+\.[0-9]+$"
 [ "$(env -u OMP_WAIT_POLICY "$LAPILLI" --version)" = "$("$LAPILLI" --version)" ] ||
     fail "starting itself again changed the output"
 expect_line 2 'there is no command "frobnicate"; see lapilli --help' frobnicate
-for command in run devices inspect bench synth; do
+for command in run check devices inspect bench synth; do
     expect 0 "" $command --help
     stdout_has "^Usage: lapilli $command "
     expect 0 "" help $command
@@ -79,6 +79,10 @@ expect_line 2 '^lapilli run: only one prompt can be given' run -p a -p b
 expect_line 2 '^lapilli run: "hello" is not an option; a prompt is given with -p' run hello
 expect_line 2 '^lapilli run: --stop wants a text that is not empty' run --stop ""
 expect_line 2 'takes no argument' run --quiet=yes
+expect_line 2 '^lapilli check: --runs wants a whole number from 1 to 1,000, not "0"' check --runs 0
+expect_line 2 '^lapilli check: --cache-type is f16 or f32, not "q8"' check --cache-type q8
+expect_line 2 '^lapilli check: only one prompt can be given' check -p a -f b
+expect_line 2 '^lapilli check: "hello" is not an option; a prompt is given with -p' check hello
 expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 0' inspect
 expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 2' inspect a b
 expect_line 2 '^lapilli devices: nothing is expected' devices x
@@ -87,6 +91,16 @@ expect_line 2 '^lapilli bench: -r wants a whole number from 1 to 1,000, not "0"'
 expect_line 2 '^lapilli synth: one SHAPE is expected, not 0' synth -o "$out/x"
 expect_line 2 '^lapilli synth: -o FILE is missing' synth gpt2
 expect_line 2 '^lapilli synth: --type is F32, F16, BF16, Q8_0 or Q4_0, not "Q3"' synth gpt2 -t Q3
+
+# --- Planted faults: there only in builds for developers ------------------------------------------
+if "$LAPILLI" run --plant list > "$out/stdout" 2> "$out/stderr"; then
+    stdout_has "^missing-barrier  +[a-z]"
+    [ "$(wc -l < "$out/stdout")" -ge 30 ] || fail "few faults"
+    expect_line 1 '^lapilli: faults are planted in plans; cpu has none' run -qd cpu -n 1 --plant nan
+else
+    expect_line 1 '^lapilli: this build has no faults to plant .configure with' run --plant list
+    expect_line 1 '^lapilli: this build has no faults to plant .configure with' run -qn 1 --plant nan
+fi
 
 # --- synth and inspect ---------------------------------------------------------------------------
 expect 0 "" synth --list
@@ -118,7 +132,7 @@ printf 'PK\003\004 not a model' > "$out/zip.gguf"
 : > "$out/empty.gguf"
 mkdir "$out/folder" "$out/badjson"
 echo '{"model_type": "llama",' > "$out/badjson/config.json"
-for how in "run -p x -m" inspect "bench -m"; do
+for how in "run -p x -m" inspect "bench -m" "check -m"; do
     # shellcheck disable=SC2086 # the subcommand and its options
     {
         expect_line 1 "^lapilli: $out/cut.gguf: tensor .*: [0-9,]+ bytes expected, file ends after" \
@@ -131,6 +145,30 @@ for how in "run -p x -m" inspect "bench -m"; do
         expect_line 1 "^lapilli: $out/badjson/config.json: JSON: " $how "$out/badjson"
         expect_line 1 "^lapilli: $out/none.gguf: No such file or directory" $how "$out/none.gguf"
         expect_line 1 "^lapilli: /dev/null: a device or pipe" $how /dev/null
+    }
+done
+
+# --- Workarounds ---------------------------------------------------------------------------------
+echo '{"lapilli": "0.1.0", "device": "CPU", "driver": "", "no_fusion": true}' > "$out/good.json"
+echo '{"lapilli": "0.1.0", "device": "CPU", "driver": "1.2"}' > "$out/driver.json"
+echo '{"lapilli": "0.1.0", "device": "GPU", "driver": "1.2"}' > "$out/device.json"
+head -c 20 "$out/good.json" > "$out/cut.json"
+printf '{"a\000": 1}' > "$out/zero.json"
+expect 0 "" run -q -d cpu -m "$model" -p a -n 4 --temp 0 --workaround "$out/good.json"
+mv "$out/stdout" "$out/with"
+expect 0 "" run -q -d cpu -m "$model" -p a -n 4 --temp 0
+cmp -s "$out/with" "$out/stdout" || fail "without fusion the text is another one"
+for how in "run -q -p x" bench; do
+    # shellcheck disable=SC2086 # the subcommand and its options
+    {
+        expect_line 1 '^lapilli: workaround: this is for the driver 1.2, but CPU has none' \
+            $how -d cpu -m "$model" --workaround "$out/driver.json"
+        expect_line 1 '^lapilli: workaround: this is for the device GPU, not for CPU' \
+            $how -d cpu -m "$model" --workaround "$out/device.json"
+        expect_line 1 '^lapilli: workaround: JSON: ' $how -d cpu -m "$model" \
+            --workaround "$out/cut.json"
+        expect_line 1 "^lapilli: $out/zero.json: not a text" $how --workaround "$out/zero.json"
+        expect_line 1 "^lapilli: $out/none.json: No such file" $how --workaround "$out/none.json"
     }
 done
 

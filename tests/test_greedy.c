@@ -37,7 +37,7 @@ static void check_text(const lp_network *network, const lp_tokenizer *tokenizer,
     lp_backend *backend = lp_test_device_create(&ctx, test_device(), &device);
     lp_session_options options = {.n_ctx = 256, .cache_type = cache_type};
     lp_runner *runner = NULL;
-    CHECK(&ctx, lp_runner_create(&ctx, network, backend, &options, &runner));
+    CHECK(&ctx, lp_runner_create(&ctx, network, backend, &options, NULL, &runner));
     int32_t *prompt;
     size_t n_prompt, n_want, n_text = 0;
     char *want = (char *)test_read(expected_path, &n_want);

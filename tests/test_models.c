@@ -205,7 +205,7 @@ static void test_last_row(void **state)
         lp_backend *backend = lp_test_device_create(&ctx, test_device(), &device);
         lp_session_options options = {.n_ctx = N_TOKENS, .n_batch = n_batch, .cache_type = LP_F32};
         lp_runner *runner = NULL;
-        if (lp_runner_create(&ctx, o.network, backend, &options, &runner) != LP_OK ||
+        if (lp_runner_create(&ctx, o.network, backend, &options, NULL, &runner) != LP_OK ||
             lp_runner_feed(runner, o.e.tokens, N_TOKENS) != LP_OK ||
             lp_runner_eval(runner, o.logits) != LP_OK)
             fail_msg("%s", ctx.message);

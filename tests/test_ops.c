@@ -1,15 +1,17 @@
-// Every row of the op table on the device under test (LAPILLI_TEST_DEVICE: cpu, vulkan:N), against the
-// reference. Outputs are poisoned with NaN before every run; a second run must give the same bits.
+// Every row of the op table on the device under test (LAPILLI_TEST_DEVICE: cpu, vulkan:N), against
+// the reference. Outputs are poisoned with NaN before every run; a second run must give the same
+// bits.
 //
-// On Vulkan the ranges that a plan declares are proved by running: all bytes outside the declared reads
-// are NaN before the run, so the result shows any other read; all bytes outside the declared writes
-// must be the same after it. Guard bytes lie after every activation. Faults are planted, to see that
-// each of these checks can fail.
+// On Vulkan the ranges that a plan declares are proved by running: all bytes outside the declared
+// reads are NaN before the run, so the result shows any other read; all bytes outside the declared
+// writes must be the same after it. Guard bytes lie after every activation. Faults are planted, to
+// see that each of these checks can fail.
 //
 // Plans depend on the device's facts. So that a CPU implementation also tests what a GPU would run,
 // every case is planned again as for a GPU, with and without subgroup operations.
+#include "check/compare.h"
+#include "check/op_table.h"
 #include "cpu/cpu_backend.h"
-#include "support/ops_table.h"
 #include "vulkan/vulkan_internal.h"
 
 #include <setjmp.h>
@@ -25,8 +27,8 @@
 
 #define GUARD_BYTES 1024
 
-static ops_table *table;
-static lp_context device_ctx;
+static lp_case_table *table;
+static lp_context table_ctx, device_ctx;
 static lp_vulkan *vulkan;
 static lp_backend *reference, *device;
 static bool on_vulkan;
@@ -58,8 +60,8 @@ static int set_up(void **state)
     device_ctx.log = log_line;
     device_ctx.level = LP_LOG_WARN;
     const char *name = getenv("LAPILLI_TEST_DEVICE");
-    table = ops_table_create();
-    must(lp_cpu_backend_create(&table->ctx, false, &reference), &table->ctx);
+    must(lp_case_table_create(&table_ctx, &table), &table_ctx);
+    must(lp_cpu_backend_create(table->ctx, false, &reference), table->ctx);
     if (name != NULL && strncmp(name, "vulkan:", 7) == 0) {
         on_vulkan = true;
         must(lp_vulkan_create(&device_ctx, getenv("LAPILLI_TEST_VALIDATION") != NULL, &vulkan),
@@ -71,21 +73,24 @@ static int set_up(void **state)
         must(lp_cpu_backend_create(&device_ctx, true, &device), &device_ctx);
     }
     print_message("device: %s\n", device->name);
-    must(reference->table->load(reference, &table->store, NULL, NULL), &table->ctx);
+    must(reference->table->load(reference, &table->store, NULL, NULL), table->ctx);
     must(device->table->load(device, &table->store, NULL, NULL), &device_ctx);
     return 0;
 }
 
+static void print_sigma(void);
+
 static int tear_down(void **state)
 {
     (void)state;
+    print_sigma();
     if (device != NULL)
         device->table->destroy(device);
     if (reference != NULL)
         reference->table->destroy(reference);
     const uint32_t n_messages = vulkan != NULL ? lp_vulkan_validation_errors(vulkan) : 0;
     lp_vulkan_destroy(vulkan);
-    ops_table_destroy(table);
+    lp_case_table_destroy(table);
     if (n_messages != 0)
         print_error("%u messages of the validation layers\n", n_messages);
     return n_messages != 0;
@@ -93,7 +98,7 @@ static int tear_down(void **state)
 
 // ---- One run
 
-static void write_data(lp_backend *backend, lp_program *program, const ops_case *row)
+static void write_data(lp_backend *backend, lp_program *program, const lp_case *row)
 {
     for (int i = 0; i < row->n_outputs; i++) {
         const lp_tensor *t = &row->graph->tensors[row->outputs[i].id];
@@ -115,13 +120,13 @@ static void write_data(lp_backend *backend, lp_program *program, const ops_case 
 }
 
 // Runs once and reads all outputs, one after the other, into `to`.
-static void run(lp_backend *backend, lp_program *program, const ops_case *row, uint8_t *to)
+static void run(lp_backend *backend, lp_program *program, const lp_case *row, uint8_t *to)
 {
     uint64_t ticket = 0;
     must(backend->table->submit(program, 1, &ticket), backend->ctx);
     must(backend->table->wait(backend, ticket), backend->ctx);
     for (int i = 0; i < row->n_outputs; i++) {
-        const ops_tensor *out = &row->outputs[i];
+        const lp_case_tensor *out = &row->outputs[i];
         const lp_tensor *t = &row->graph->tensors[out->id];
         if (t->slot == LP_NONE)
             must(backend->table->tensor_read(program, out->id, (float *)(void *)to), backend->ctx);
@@ -131,7 +136,7 @@ static void run(lp_backend *backend, lp_program *program, const ops_case *row, u
     }
 }
 
-static uint64_t output_bytes(const ops_case *row)
+static uint64_t output_bytes(const lp_case *row)
 {
     uint64_t bytes = 0;
     for (int i = 0; i < row->n_outputs; i++)
@@ -139,13 +144,13 @@ static uint64_t output_bytes(const ops_case *row)
     return bytes;
 }
 
-static bool compare_outputs(const ops_case *row, const uint8_t *want, const uint8_t *got, char *why)
+static bool compare_outputs(const lp_case *row, const uint8_t *want, const uint8_t *got, char *why)
 {
     for (int i = 0; i < row->n_outputs; i++) {
         const uint64_t bytes = row->outputs[i].bytes;
         if (row->graph->tensors[row->outputs[i].id].dtype == LP_F32) {
-            if (!ops_compare((const float *)(const void *)want, (const float *)(const void *)got,
-                             bytes / 4, row->gate, why))
+            if (!lp_case_compare((const float *)(const void *)want,
+                                 (const float *)(const void *)got, bytes / 4, row->gate, why))
                 return false;
         } else if (memcmp(want, got, bytes) != 0) {
             snprintf(why, 256, "output %d differs", i);
@@ -155,6 +160,87 @@ static bool compare_outputs(const ops_case *row, const uint8_t *want, const uint
         got += (bytes + 7) / 8 * 8;
     }
     return true;
+}
+
+// ---- Sigma
+
+// The largest errors in units of sigma that any case of an op had.
+typedef struct sigma_worst {
+    double mean_square, largest;
+    const char *mean_case, *largest_case;
+} sigma_worst;
+
+static sigma_worst worst_of[LP_N_OPS];
+
+// Where the node's first output lies among the outputs, and its elements; false if the op has no
+// sigma.
+static bool sigma_output(const lp_case *row, uint64_t *at, uint64_t *n)
+{
+    *at = 0;
+    for (int i = 0; i < row->n_outputs; i++) {
+        const lp_tensor_id id = row->outputs[i].id;
+        *n = row->outputs[i].bytes / 4;
+        if (id == row->graph->nodes[0].dst[0])
+            return row->graph->tensors[id].slot == LP_NONE;
+        *at += (row->outputs[i].bytes + 7) / 8 * 8;
+    }
+    return false;
+}
+
+// Sigma of a case's first output, NULL if it has none. The results must be the same as without.
+static float *sigma_of(lp_program *judge, const lp_case *row, const uint8_t *want)
+{
+    uint64_t at, n;
+    if (!sigma_output(row, &at, &n))
+        return NULL;
+    float *sigma = room(n * sizeof *sigma), *y = room(n * sizeof *y);
+    for (uint64_t i = 0; i < n; i++)
+        sigma[i] = NAN;
+    write_data(reference, judge, row);
+    must(lp_cpu_program_node(judge, 0, sigma), table->ctx);
+    must(reference->table->tensor_read(judge, row->graph->nodes[0].dst[0], y), table->ctx);
+    assert_memory_equal(y, want + at, n * sizeof *y);
+    for (uint64_t i = 0; i < n; i++)
+        assert_true(!isfinite(y[i]) || (sigma[i] > 0 && isfinite(sigma[i])));
+    free(y);
+    return sigma;
+}
+
+static bool compare_sigma(const lp_case *row, const uint8_t *want, const uint8_t *got,
+                          const float *sigma, char *why)
+{
+    uint64_t at, n;
+    if (sigma == NULL || !sigma_output(row, &at, &n))
+        return true;
+    const lp_difference d = lp_compare((const float *)(const void *)(want + at),
+                                       (const float *)(const void *)(got + at), sigma, n);
+    sigma_worst *worst = &worst_of[row->op];
+    if (d.mean_square > worst->mean_square) {
+        worst->mean_square = d.mean_square;
+        worst->mean_case = row->name;
+    }
+    if (d.largest > worst->largest) {
+        worst->largest = d.largest;
+        worst->largest_case = row->name;
+    }
+    if (lp_difference_agrees(&d))
+        return true;
+    snprintf(
+        why, 256,
+        "in units of sigma: mean square %.3g (gate %g), largest %.3g (gate %g) at element %llu",
+        d.mean_square, LP_SIGMA_MEAN, d.largest, LP_SIGMA_LARGEST, (unsigned long long)d.worst);
+    return false;
+}
+
+static void print_sigma(void)
+{
+    print_message("in units of sigma: largest mean square, largest error, of any case of an op\n");
+    for (int op = 0; op < LP_N_OPS; op++) {
+        const sigma_worst *worst = &worst_of[op];
+        if (worst->mean_case != NULL)
+            print_message("%-9s %6.3f  %s\n%9s %6.3f  %s\n", lp_op_name(op), worst->mean_square,
+                          worst->mean_case, "", worst->largest, worst->largest_case);
+    }
 }
 
 // ---- Declared ranges
@@ -187,9 +273,9 @@ static void declare(const image *im, uint8_t *mask, const lp_range *ranges, uint
     }
 }
 
-// Fills all bytes outside the declared reads with NaN (all bits set), and remembers everything. States
-// keep what is declared as written, too: an op in place (a cache) need not write all of it.
-static image *prepare_images(const ops_case *row, const lp_plan *plan, uint32_t *n_images)
+// Fills all bytes outside the declared reads with NaN (all bits set), and remembers everything.
+// States keep what is declared as written, too: an op in place (a cache) need not write all of it.
+static image *prepare_images(const lp_case *row, const lp_plan *plan, uint32_t *n_images)
 {
     image *images = room((row->graph->n_tensors + 1) * sizeof *images);
     uint32_t n = 0;
@@ -255,8 +341,8 @@ static void plant(const lp_plan *plan, int fault)
 }
 
 // Runs and checks a case on the device, once made ready to run there.
-static bool check_program(const ops_case *row, lp_program *program, const uint8_t *want, int fault,
-                          char *why)
+static bool check_program(const lp_case *row, lp_program *program, const uint8_t *want,
+                          const float *sigma, int fault, char *why)
 {
     const uint64_t bytes = output_bytes(row);
     uint8_t *got = room(bytes), *again = room(bytes);
@@ -270,6 +356,8 @@ static bool check_program(const ops_case *row, lp_program *program, const uint8_
     }
     run(device, program, row, got);
     bool good = compare_outputs(row, want, got, why) && check_images(images, n_images, why);
+    if (good && fault == NO_FAULT)
+        good = compare_sigma(row, want, got, sigma, why);
     if (good) {
         write_data(device, program, row);
         run(device, program, row, again);
@@ -297,9 +385,9 @@ static bool same_dispatches(const lp_plan *a, const lp_plan *b)
 enum { AS_IT_IS, AS_GPU, AS_PLAIN_GPU, N_GUISES };
 static const char *const guises[] = {"as it is", "as a GPU", "as a GPU without subgroups"};
 
-// The device's program for a case, planned as if the device were something else; NULL if that is the
-// plan of an earlier guise.
-static lp_program *program_for(const ops_case *row, int guise)
+// The device's program for a case, planned as if the device were something else; NULL if that is
+// the plan of an earlier guise.
+static lp_program *program_for(const lp_case *row, int guise)
 {
     const lp_plan_options options = {.keep_all = true, .guard_bytes = GUARD_BYTES};
     lp_program *program = NULL;
@@ -330,19 +418,16 @@ static lp_program *program_for(const ops_case *row, int guise)
     return program;
 }
 
-static bool run_case(const ops_case *row, int fault, char *why)
+static bool run_case(const lp_case *row, int fault, char *why)
 {
-    if (row->status != LP_OK) {
-        snprintf(why, 256, "the graph could not be built");
-        return false;
-    }
     uint8_t *want = room(output_bytes(row));
     lp_program *judge = NULL;
-    must(reference->table->program_create(reference, row->graph, (lp_plan_options){.keep_all = true},
-                                          &judge),
-         &table->ctx);
+    must(reference->table->program_create(reference, row->graph,
+                                          (lp_plan_options){.keep_all = true}, &judge),
+         table->ctx);
     write_data(reference, judge, row);
     run(reference, judge, row, want);
+    float *sigma = sigma_of(judge, row, want);
     reference->table->program_destroy(judge);
 
     bool good = true;
@@ -350,13 +435,14 @@ static bool run_case(const ops_case *row, int fault, char *why)
         lp_program *program = program_for(row, guise);
         if (program == NULL)
             continue;
-        good = check_program(row, program, want, fault, why);
+        good = check_program(row, program, want, sigma, fault, why);
         device->table->program_destroy(program);
         if (!good) {
             const size_t n = strlen(why);
             snprintf(why + n, 256 - n, " (%s)", guises[guise]);
         }
     }
+    free(sigma);
     free(want);
     return good;
 }
@@ -402,22 +488,22 @@ static void gates_catch_one_wrong_element(void **state)
     float *a = room(N * sizeof *a), *b = room(N * sizeof *b);
     for (int i = 0; i < N; i++)
         a[i] = b[i] = (float)(i % 7 - 3);
-    assert_true(ops_compare(a, b, N, OPS_FP32, why));
+    assert_true(lp_case_compare(a, b, N, LP_CASE_FP32, why));
     b[777777] += 1e-3f; // NMSE 2.5e-13: only the largest error tells
-    assert_false(ops_compare(a, b, N, OPS_FP32, why));
+    assert_false(lp_case_compare(a, b, N, LP_CASE_FP32, why));
     b[777777] = NAN;
-    assert_false(ops_compare(a, b, N, OPS_FP32, why));
+    assert_false(lp_case_compare(a, b, N, LP_CASE_FP32, why));
     b[777777] = a[777777];
     for (int i = 0; i < N; i++) // each small, together too much
         b[i] = a[i] * (1 + 2e-5f);
-    assert_false(ops_compare(a, b, N, OPS_FP32, why));
+    assert_false(lp_case_compare(a, b, N, LP_CASE_FP32, why));
     for (int i = 0; i < N; i++)
         a[i] = b[i] = 0;
-    assert_true(ops_compare(a, b, N, OPS_FP32, why));
+    assert_true(lp_case_compare(a, b, N, LP_CASE_FP32, why));
     b[5] = 1e-30f;
-    assert_false(ops_compare(a, b, N, OPS_FP32, why));
+    assert_false(lp_case_compare(a, b, N, LP_CASE_FP32, why));
     b[5] = 0;
-    assert_true(ops_compare(a, b, N, OPS_EXACT, why));
+    assert_true(lp_case_compare(a, b, N, LP_CASE_EXACT, why));
     free(a);
     free(b);
 }

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "check/plan_proof.h"
 #include "graph/builder.h"
 #include "models/network.h"
-#include "support/plan_proof.h"
 
 static uint32_t next(uint64_t *state) /* Knuth's MMIX generator, upper half */
 {
@@ -19,11 +19,27 @@ static uint32_t next(uint64_t *state) /* Knuth's MMIX generator, upper half */
     return (uint32_t)(*state >> 33);
 }
 
+static char *hazard_of(const lp_graph *graph, const lp_plan *plan)
+{
+    lp_context ctx = {0};
+    char *problem = NULL;
+    assert_int_equal(lp_plan_find_hazard(&ctx, graph, plan, &problem, NULL), LP_OK);
+    return problem;
+}
+
+static char *overlap_of(const lp_graph *graph, const lp_plan *plan)
+{
+    lp_context ctx = {0};
+    char *problem = NULL;
+    assert_int_equal(lp_plan_find_overlap(&ctx, graph, plan, &problem, NULL), LP_OK);
+    return problem;
+}
+
 static void prove(const lp_graph *graph, const lp_plan *plan)
 {
-    char *problem = plan_find_hazard(graph, plan);
+    char *problem = hazard_of(graph, plan);
     if (problem == NULL)
-        problem = plan_find_overlap(graph, plan);
+        problem = overlap_of(graph, plan);
     if (problem != NULL)
         fail_msg("%s", problem);
 }
@@ -176,7 +192,7 @@ static void the_prover_finds_what_is_planted(void **state)
         if (!plan->dispatches[i].barrier)
             continue;
         plan->dispatches[i].barrier = false;
-        char *problem = plan_find_hazard(graph, plan);
+        char *problem = hazard_of(graph, plan);
         assert_non_null(problem);
         free(problem);
         plan->dispatches[i].barrier = true;
@@ -193,7 +209,7 @@ static void the_prover_finds_what_is_planted(void **state)
         if (strcmp(graph->nodes[i].name, "blk.0.ffn_norm") == 0)
             plan->arena.tensor_offset[graph->nodes[i].dst[0]] =
                 plan->arena.tensor_offset[residual];
-    char *problem = plan_find_overlap(graph, plan);
+    char *problem = overlap_of(graph, plan);
     assert_non_null(problem);
     free(problem);
 

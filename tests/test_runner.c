@@ -50,7 +50,7 @@ static run *run_create(uint32_t n_ctx, uint32_t n_batch)
     CHECK(r, lp_network_open(&r->ctx, STORY, &r->network));
     CHECK(r, lp_tokenizer_from_gguf(&r->ctx, r->network->gguf, &r->tokenizer));
     lp_backend *backend = lp_test_device_create(&r->ctx, test_device(), &r->device);
-    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options, &r->runner));
+    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options, NULL, &r->runner));
     CHECK(r, lp_runner_sampling(r->runner, &warm));
     feed(r, "One day, a little girl went to the park.", LP_TOKENIZE_ADD_SPECIAL);
     return r;

@@ -22,7 +22,7 @@
 // One sampler with everything it touches.
 typedef struct fixture {
     float logits[MAX_V], scratch[2 * MAX_V];
-    int32_t state[LP_SAMPLER_WORDS], history[C + 1], cursor[LP_CURSOR_WORDS];
+    int32_t state[LP_SAMPLER_WORDS], history[C + 2], cursor[LP_CURSOR_WORDS];
     int64_t n;
 } fixture;
 
@@ -47,7 +47,7 @@ static int32_t step(fixture *f, int32_t advance)
         .node = &node,
         .src = {{f->logits, LP_F32, LP_SHAPE2(1, f->n), (uint64_t)f->n},
                 {f->state, LP_I32, LP_SHAPE1(LP_SAMPLER_WORDS), 1}},
-        .dst = {{f->history, LP_I32, LP_SHAPE1(C + 1), 1},
+        .dst = {{f->history, LP_I32, LP_SHAPE1(C + 2), 1},
                 {f->cursor, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), 1},
                 {f->scratch, LP_F32, LP_SHAPE2(2, f->n), (uint64_t)f->n}},
     };
@@ -264,16 +264,49 @@ static void state_moves_on(void **state)
     assert_int_equal(f.cursor[LP_CURSOR_POSITION], 14);
     assert_int_equal(f.cursor[LP_CURSOR_DRAWS], 4);
     assert_int_equal(f.cursor[5], 77);
-    for (int i = 0; i <= C; i++)
+    for (int i = 0; i <= C + 1; i++)
         assert_int_equal(f.history[i], i == 14 ? 0 : 0x55555555);
     f.cursor[LP_CURSOR_POSITION] = C - 1;
     step(&f, 1);
     assert_int_equal(f.history[C], 0);
-    int32_t before[C + 1];
+    int32_t before[C + 2];
     memcpy(before, f.history, sizeof before);
     step(&f, 1); // past the end: nothing is written
     assert_memory_equal(before, f.history, sizeof before);
     assert_int_equal(f.cursor[LP_CURSOR_POSITION], C + 1);
+}
+
+// history[C + 1]: 1 + place of the first token that was drawn from NaN or +inf.
+static void the_first_bad_token_is_noted(void **state)
+{
+    (void)state;
+    static fixture f;
+    setup(&f, 50);
+    random_logits(&f, 9, 1);
+    f.logits[7] = -INFINITY; // a token that must not come
+    f.logits[8] = -FLT_MAX;
+    f.logits[9] = FLT_MAX;
+    f.cursor[LP_CURSOR_POSITION] = 20;
+    step(&f, 1);
+    assert_int_equal(f.history[C + 1], 0);
+    for (int i = 0; i < 2; i++) {
+        f.logits[49] = i ? INFINITY : NAN;
+        f.history[C + 1] = 0;
+        f.cursor[LP_CURSOR_POSITION] = 20;
+        step(&f, 3);
+        assert_int_equal(f.history[C + 1], 24);
+        step(&f, 1); // the first one stays
+        assert_int_equal(f.history[C + 1], 24);
+    }
+    f.history[C + 1] = 0;
+    f.cursor[LP_CURSOR_POSITION] = C;
+    step(&f, 1); // past the end: a token that is not there
+    assert_int_equal(f.history[C + 1], 0);
+    f.logits[49] = 0;
+    f.cursor[LP_CURSOR_POSITION] = 3;
+    f.history[C + 1] = 9;
+    step(&f, 1); // good ones do not clear it
+    assert_int_equal(f.history[C + 1], 9);
 }
 
 static void seeds_and_draws_give_other_tokens(void **state)
@@ -310,6 +343,7 @@ int main(void)
         cmocka_unit_test(greedy_takes_the_lowest_id_of_the_largest),
         cmocka_unit_test(ties_at_the_threshold_are_kept),
         cmocka_unit_test(state_moves_on),
+        cmocka_unit_test(the_first_bad_token_is_noted),
         cmocka_unit_test(seeds_and_draws_give_other_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,7 +75,7 @@ static void rig_create(rig *r, int64_t n, int32_t advance)
     r->logits = lp_input(&b, "logits", LP_SHAPE2(1, n));
     lp_tensor_id sampler = lp_state_tensor(&b, LP_SLOT_HOST, LP_I32,
                                            LP_SHAPE1(LP_SAMPLER_WORDS), "sampler");
-    lp_tensor_id history = lp_state_tensor(&b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(C + 1), "history");
+    lp_tensor_id history = lp_state_tensor(&b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(C + 2), "history");
     lp_tensor_id cursor = lp_state_tensor(&b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS),
                                           "cursor");
     lp_sample(&b, "sample", r->logits, sampler, history, cursor, advance);
@@ -107,7 +107,7 @@ static void rig_destroy(rig *r)
 }
 
 typedef struct state {
-    int32_t history[C + 1], cursor[LP_CURSOR_WORDS];
+    int32_t history[C + 2], cursor[LP_CURSOR_WORDS];
 } state;
 
 // One draw on executor i; `s` is what it starts from and what it leaves.
@@ -183,6 +183,7 @@ static void compare(int64_t n, int32_t advance, int n_cases)
         random_sampler(sampler, n);
         for (int i = 0; i <= C; i++)
             start.history[i] = (int32_t)(random_bits() % (uint32_t)(n + 2)) - 1;
+        start.history[C + 1] = random_bits() % 4 == 0 ? 5 : 0; // a bad token was noted before
         state s[2] = {start, start};
         for (int i = 0; i < 2; i++)
             run(&r, i, logits, sampler, &s[i]);
@@ -190,10 +191,11 @@ static void compare(int64_t n, int32_t advance, int n_cases)
             int32_t end = start.cursor[0] + advance;
             float p[4];
             memcpy(p, sampler, sizeof p);
-            fail_msg("V %lld, case %d: token %d, not %d (temperature %g, top-k %d, top-p %g, min-p "
-                     "%g)",
+            fail_msg("V %lld, case %d: token %d, not %d; noted %d, not %d (temperature %g, top-k %d, "
+                     "top-p %g, min-p %g)",
                      (long long)n, k, end <= C ? s[1].history[end] : -1,
-                     end <= C ? s[0].history[end] : -1, (double)p[0], sampler[1], (double)p[2],
+                     end <= C ? s[0].history[end] : -1, s[1].history[C + 1], s[0].history[C + 1],
+                     (double)p[0], sampler[1], (double)p[2],
                      (double)p[3]);
         }
     }

@@ -103,7 +103,13 @@ static void arithmetic_is_exact(void **state)
     lp_plan *plan = NULL;
     must(lp_plan_create(&ctx, graph, caps, (lp_plan_options){0}, &plan));
     plan->n_dispatches = 0;
-    lp_planner pl = {.ctx = &ctx, .graph = graph, .caps = caps, .plan = plan, .node = 0};
+    const lp_plan_options options = {0};
+    lp_planner pl = {.ctx = &ctx,
+                     .graph = graph,
+                     .caps = caps,
+                     .options = &options,
+                     .plan = plan,
+                     .node = 0};
     const lp_selftest_params push = {.n = N};
     const lp_kernel *kernel = NULL;
     must(lp_plan_kernel(&pl, "selftest", "f32", &kernel));

@@ -79,7 +79,13 @@ typedef struct lp_session_options {
     lp_dtype cache_type; /* of keys and values: LP_F16 or LP_F32 */
     lp_progress_fn progress; /* while weights are loaded; may be NULL */
     void *progress_user;
-    const char *cache_folder; /* for compiled pipelines; NULL: none kept */
+    const char *cache_folder; /* for compiled pipelines, and for what doctor found out about the
+                                 device; NULL: none kept */
+    int deterministic;   /* a token's numbers do not depend on how many are computed with it */
+    const char *workaround; /* JSON that a check wrote (lp_report.workaround); NULL: none */
+    double guard;        /* share of the generated tokens for which one node is recomputed on the CPU
+                            reference, 0 … 1; generation stops with LP_E_DEVICE on disagreement */
+    const char *plant;   /* a fault to plant (lp_fault_name()), to see it found; NULL: none */
 } lp_session_options;
 #define LP_SESSION_DEFAULT {.cache_type = LP_F16}
 
@@ -116,6 +122,14 @@ typedef struct lp_generation {
     double seconds;             /* the whole call */
     lp_ending ending;
 } lp_generation;
+
+/* What lp_session_options.guard has seen. */
+typedef struct lp_guard_summary {
+    uint64_t n_nodes;    /* nodes recomputed, or parts of them */
+    uint64_t n_elements; /* numbers compared */
+    double largest;      /* largest error, in units of the error that rounding explains */
+    const char *node;    /* where that was; "" without any */
+} lp_guard_summary;
 
 /* A name and a value as people read them: hyperparameters, file metadata. */
 typedef struct lp_fact {

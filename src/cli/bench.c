@@ -7,11 +7,12 @@
 #include <string.h>
 
 #include "cli.h"
+#include "files.h"
 
 enum { MAX_REPEATS = 1000 };
 
 typedef struct bench {
-    const char *path, *selector;
+    const char *path, *selector, *workaround;
     uint32_t n_prompt, n_generate, repeats;
     bool prompt_given, generate_given, json;
     int verbose;
@@ -187,12 +188,14 @@ static void clamp_defaults(bench *b, uint32_t context)
 
 static int run_bench(bench *b)
 {
-    char *shipped = NULL, *cache = NULL;
+    char *shipped = NULL, *cache = NULL, *workaround = NULL;
     int code = CLI_FAILED;
     cli_progress progress = CLI_PROGRESS("loading");
     b->ctx = cli_context(b->verbose);
     if (!b->ctx)
         return CLI_FAILED;
+    if (b->workaround && !(b->options.workaround = workaround = cli_read_text(b->workaround)))
+        goto cleanup;
     if (!b->path && !(b->path = shipped = cli_default_model()))
         goto cleanup;
     lp_status status = lp_model_open(b->ctx, b->path, &b->model);
@@ -232,6 +235,7 @@ cleanup:
     lp_context_destroy(b->ctx);
     free(shipped);
     free(cache);
+    free(workaround);
     return code;
 }
 
@@ -246,7 +250,7 @@ static bool parse_u32(const char *name, uint32_t min, uint32_t max, uint32_t *va
 
 static int run(int argc, char **argv)
 {
-    enum { CACHE_TYPE = CLI_LONG_ONLY };
+    enum { CACHE_TYPE = CLI_LONG_ONLY, WORKAROUND };
     static const struct option long_options[] = {
         {"model", required_argument, NULL, 'm'},
         {"prompt", required_argument, NULL, 'p'},
@@ -255,6 +259,7 @@ static int run(int argc, char **argv)
         {"batch", required_argument, NULL, 'b'},
         {"device", required_argument, NULL, 'd'},
         {"cache-type", required_argument, NULL, CACHE_TYPE},
+        {"workaround", required_argument, NULL, WORKAROUND},
         {"json", no_argument, NULL, 'j'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
@@ -284,10 +289,10 @@ static int run(int argc, char **argv)
             b.selector = optarg;
             break;
         case CACHE_TYPE:
-            b.options.cache_type = lp_dtype_by_name(optarg);
-            if (b.options.cache_type != LP_F16 && b.options.cache_type != LP_F32)
-                return cli_usage_error(&cli_bench, "--cache-type is f16 or f32, not \"%s\"",
-                                       optarg);
+            ok = cli_parse_cache_type(&cli_bench, optarg, &b.options.cache_type);
+            break;
+        case WORKAROUND:
+            b.workaround = optarg;
             break;
         case 'j':
             b.json = true;
@@ -324,6 +329,7 @@ const cli_command cli_bench = {
             "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
             "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
             "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+            "      --workaround=FILE what lapilli check wrote for this device and driver\n"
             "  -j, --json            as JSON\n"
             "  -v, --verbose         say more; twice: everything\n"
             "  -h, --help            this text\n",

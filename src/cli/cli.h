@@ -24,7 +24,8 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
 } cli_command;
 
-extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth;
+extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth, cli_check,
+    cli_doctor;
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
@@ -64,6 +65,8 @@ bool cli_parse_u64(const cli_command *command, const char *name, const char *tex
                    uint64_t max, uint64_t *value);
 bool cli_parse_float(const cli_command *command, const char *name, const char *text, float min,
                      float max, float *value);
+/* Of keys and values: f16 or f32; false with a message. */
+bool cli_parse_cache_type(const cli_command *command, const char *text, lp_dtype *type);
 
 /* --- Output ------------------------------------------------------------------------------------
  */
@@ -115,10 +118,14 @@ double cli_seconds(void);
 
 /* The model that ships, malloc'ed; NULL with a message if it is not there. */
 char *cli_default_model(void);
+/* The same without a message. */
+char *cli_find_model(void);
 /* Where compiled pipelines are kept (made if it is missing), malloc'ed; NULL: nowhere. */
 char *cli_cache_folder(void);
 /* Lists the devices and chooses; `selector` may be NULL. Prints failures; returns the exit code. */
 int cli_choose_device(lp_context *ctx, const char *selector, lp_devices **devices, size_t *index,
                       const char **reason);
+/* Prints what --plant can name; returns the exit code. */
+int cli_list_faults(void);
 
 #endif

@@ -123,6 +123,15 @@ bool cli_parse_float(const cli_command *command, const char *name, const char *t
     return true;
 }
 
+bool cli_parse_cache_type(const cli_command *command, const char *text, lp_dtype *type)
+{
+    *type = lp_dtype_by_name(text);
+    if (*type == LP_F16 || *type == LP_F32)
+        return true;
+    cli_usage_error(command, "--cache-type is f16 or f32, not \"%s\"", text);
+    return false;
+}
+
 /* --- Standard streams and signals ---------------------------------------------------------------
  */
 

@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "files.h"
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
+#define DEFAULT_GUARD 0.02f
 
 typedef struct settings {
-    const char *model, *device;
+    const char *model, *device, *workaround;
     cli_prompt prompt;
     bool has_prompt, no_echo, quiet, has_seed;
     int verbose;
@@ -31,7 +33,10 @@ enum {
     REPEAT_WINDOW,
     CACHE_TYPE,
     STOP,
-    NO_ECHO
+    WORKAROUND,
+    NO_ECHO,
+    GUARD,
+    PLANT
 };
 
 static const struct option long_options[] = {
@@ -51,7 +56,10 @@ static const struct option long_options[] = {
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"stop", required_argument, NULL, STOP},
+    {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
+    {"guard", optional_argument, NULL, GUARD},
+    {"plant", required_argument, NULL, PLANT},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -80,6 +88,16 @@ static int set_prompt(settings *s, bool literal, const char *text)
     s->has_prompt = true;
     bool ok = literal ? cli_prompt_literal(&s->prompt, text) : cli_prompt_file(&s->prompt, text);
     return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* --guard without a rate costs little: docs/CHECKING.md says how that was measured. */
+static int set_guard(settings *s)
+{
+    float rate = DEFAULT_GUARD;
+    if (optarg && !cli_parse_float(&cli_run, "--guard", optarg, 0, 1, &rate))
+        return CLI_USAGE;
+    s->session.guard = (double)rate;
+    return CLI_OK;
 }
 
 /* One option; returns the exit code, CLI_OK to go on. */
@@ -130,9 +148,7 @@ static int set_option(settings *s, int id)
         s->device = optarg;
         break;
     case CACHE_TYPE:
-        s->session.cache_type = lp_dtype_by_name(optarg);
-        if (s->session.cache_type != LP_F16 && s->session.cache_type != LP_F32)
-            return cli_usage_error(&cli_run, "--cache-type is f16 or f32, not \"%s\"", optarg);
+        ok = cli_parse_cache_type(&cli_run, optarg, &s->session.cache_type);
         break;
     case STOP:
         if (s->generate.n_stop == MAX_STOPS)
@@ -141,8 +157,16 @@ static int set_option(settings *s, int id)
             return cli_usage_error(&cli_run, "--stop wants a text that is not empty");
         s->stops[s->generate.n_stop++] = optarg;
         break;
+    case WORKAROUND:
+        s->workaround = optarg;
+        break;
     case NO_ECHO:
         s->no_echo = true;
+        break;
+    case GUARD:
+        return set_guard(s);
+    case PLANT:
+        s->session.plant = optarg;
         break;
     case 'q':
         s->quiet = true;
@@ -204,6 +228,17 @@ static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
     fputc('\n', stderr);
 }
 
+static void print_guard(lp_guard_summary guard)
+{
+    char count[27];
+    fprintf(stderr, "lapilli: guard: %s node%s recomputed", cli_count(guard.n_nodes, count),
+            guard.n_nodes == 1 ? "" : "s");
+    if (*guard.node)
+        fprintf(stderr, "; largest error %.2f times the expected rounding error (%s)",
+                guard.largest, guard.node);
+    fputc('\n', stderr);
+}
+
 /* What the session holds at its end, with everything that became necessary on the way. */
 static void print_memory(const lp_session *session)
 {
@@ -246,6 +281,8 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
         return cli_failed(ctx, status);
     if (!s->quiet)
         print_summary(&g, s->sampling.seed, s->sampling.temperature > 0);
+    if (!s->quiet && s->session.guard > 0)
+        print_guard(lp_session_guard(session));
     if (s->verbose)
         print_memory(session);
     return CLI_OK;
@@ -253,7 +290,7 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
 
 static int run_model(settings *s)
 {
-    char *shipped = NULL, *cache = NULL;
+    char *shipped = NULL, *cache = NULL, *workaround = NULL;
     lp_devices *devices = NULL;
     lp_model *model = NULL;
     lp_session *session = NULL;
@@ -265,6 +302,8 @@ static int run_model(settings *s)
     lp_context *ctx = cli_context(s->verbose);
     if (!ctx)
         return CLI_FAILED;
+    if (s->workaround && !(s->session.workaround = workaround = cli_read_text(s->workaround)))
+        goto cleanup;
     if (!s->model && !(s->model = shipped = cli_default_model()))
         goto cleanup;
     lp_status status = lp_model_open(ctx, s->model, &model);
@@ -290,6 +329,7 @@ cleanup:
     lp_context_destroy(ctx);
     free(shipped);
     free(cache);
+    free(workaround);
     return code;
 }
 
@@ -301,7 +341,9 @@ static int run(int argc, char **argv)
     s.generate.stop = s.stops;
     bool end = false;
     int code = parse(&s, argc, argv, &end);
-    if (code == CLI_OK && !end)
+    if (code == CLI_OK && !end && s.session.plant && strcmp(s.session.plant, "list") == 0)
+        code = cli_list_faults();
+    else if (code == CLI_OK && !end)
         code = cli_stop_signal() ? CLI_FAILED : run_model(&s);
     free(s.prompt.text);
     return code;
@@ -337,7 +379,12 @@ const cli_command cli_run = {
         "      --stop=TEXT       ends before this text; up to 16 times\n"
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+        "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
+        "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
+        "                        tokens (default 0.02), and stops if the device disagrees\n"
+        "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
+        "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"
         "  -v, --verbose         say more; twice: everything\n"
         "  -h, --help            this text\n",

@@ -27,7 +27,7 @@ static char *concat(const char *a, const char *b)
 
 /* Beside the installed command (which may have been moved), where it was to be installed, or in the
  * source tree that it was built from. */
-char *cli_default_model(void)
+char *cli_find_model(void)
 {
     static const char model[] = "/models/story/story.gguf";
     char self[4096];
@@ -46,8 +46,15 @@ char *cli_default_model(void)
             return path;
         free(path);
     }
-    cli_error("the model that ships with lapilli is not there; name one with -m");
     return NULL;
+}
+
+char *cli_default_model(void)
+{
+    char *path = cli_find_model();
+    if (!path)
+        cli_error("the model that ships with lapilli is not there; name one with -m");
+    return path;
 }
 
 char *cli_cache_folder(void)
@@ -70,6 +77,17 @@ char *cli_cache_folder(void)
     }
     free(cache);
     return folder;
+}
+
+int cli_list_faults(void)
+{
+    if (lp_n_faults() == 0) {
+        cli_error("this build has no faults to plant (configure with -DLAPILLI_FAULTS=ON)");
+        return CLI_FAILED;
+    }
+    for (size_t i = 0; i < lp_n_faults(); i++)
+        printf("%-20s %s\n", lp_fault_name(i), lp_fault_text(i));
+    return CLI_OK;
 }
 
 int cli_choose_device(lp_context *ctx, const char *selector, lp_devices **devices, size_t *index,

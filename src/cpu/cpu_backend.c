@@ -128,6 +128,13 @@ cleanup:
     return status;
 }
 
+lp_status lp_cpu_program_node(lp_program *program, uint32_t node, float *sigma)
+{
+    lp_cpu_call call = program->calls[node];
+    call.sigma = sigma;
+    return lp_op_table[call.node->op].cpu(&call);
+}
+
 static lp_status submit(lp_program *program, unsigned count, uint64_t *ticket)
 {
     for (unsigned run = 0; run < count; run++)

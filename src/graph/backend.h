@@ -37,6 +37,21 @@ typedef struct lp_backend_table {
 
     /* Bytes taken: weights, states, activations (largest program), staging. */
     void (*memory)(const lp_backend *backend, uint64_t bytes[4]);
+
+    /* For checking; all NULL where programs are not plans (the CPU's). Facts of the device; a
+     * program from a plan made elsewhere, which it takes over, also when it fails; a program's plan;
+     * raw bytes of a plan's buffer (LP_BUFFER_ARENA with the plan's offsets, LP_BUFFER_SLOT(i)),
+     * guard bytes included, with nothing in flight. */
+    const lp_caps *(*caps)(const lp_backend *backend);
+    lp_status (*program_from_plan)(lp_backend *backend, const lp_graph *graph, lp_plan *plan,
+                                   lp_program **program);
+    const lp_plan *(*program_plan)(const lp_program *program);
+    lp_status (*raw_read)(lp_backend *backend, uint32_t buffer, uint64_t offset, void *to,
+                          uint64_t bytes);
+    lp_status (*raw_write)(lp_backend *backend, uint32_t buffer, uint64_t offset,
+                           const void *from, uint64_t bytes);
+    lp_status (*raw_fill)(lp_backend *backend, uint32_t buffer, uint64_t offset, uint64_t bytes,
+                          uint32_t word);
 } lp_backend_table;
 
 struct lp_backend {

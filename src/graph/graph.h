@@ -71,7 +71,7 @@ enum {
 
 /* Sources and outputs by position. "?" may be LP_NONE.
  *
- * EMBED     src: 0 table [V, N] weight, 1 cursor, 2 history? [C + 1] i32   dst: 0 [T, N]
+ * EMBED     src: 0 table [V, N] weight, 1 cursor, 2 history? [C + 2] i32   dst: 0 [T, N]
  *           row of token t: history[position + t], or position + t without a history
  * NORM      src: 0 x [T, N], 1 gain [N]?, 2 bias [N]?, 3 residual [T, N]?
  *           dst: 0 [T, N], 1 x + residual [T, N]? (only with a residual)
@@ -88,6 +88,8 @@ enum {
  * ACT       src: 0 x   dst: 0
  * SAMPLE    src: 0 logits [1, V], 1 sampler   dst: 0 history, 1 cursor (in place), 2 scratch [2, V]
  *           history[position + advance] = token; position += advance; draws += 1
+ *           history[C + 1]: 1 + place in the history of the first token that was drawn although a
+ *           logit was NaN or +inf; 0: none. Set where it is 0, cleared by the host
  * ADVANCE   dst: 0 cursor (in place)   position += advance */
 typedef struct lp_node {
     lp_op op;

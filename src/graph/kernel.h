@@ -46,7 +46,19 @@ typedef struct lp_caps {
 /* Vulkan's guaranteed minimum. */
 extern const lp_caps lp_caps_minimum;
 
-/* First row of family and variant whose needs the device fulfils, or NULL. */
-const lp_kernel *lp_kernel_find(const lp_caps *caps, const char *family, const char *variant);
+/* Rows of the catalogue: bit i % 32 of word i / 32 is row i. */
+#define LP_MAX_KERNELS 256
+typedef struct lp_kernel_set {
+    uint32_t words[LP_MAX_KERNELS / 32];
+} lp_kernel_set;
+bool lp_kernel_set_has(const lp_kernel_set *set, const lp_kernel *kernel);
+void lp_kernel_set_add(lp_kernel_set *set, const lp_kernel *kernel);
+
+/* First row of family and variant whose needs the device fulfils and that is not refused, or NULL.
+ * `refused` may be NULL. */
+const lp_kernel *lp_kernel_find(const lp_caps *caps, const lp_kernel_set *refused,
+                                const char *family, const char *variant);
+/* Row by its own name, or NULL. */
+const lp_kernel *lp_kernel_by_name(const char *name);
 
 #endif

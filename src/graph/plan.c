@@ -106,14 +106,21 @@ lp_status lp_plan_create(lp_context *ctx, const lp_graph *graph, const lp_caps *
         return lp_fail_memory(ctx, "a plan");
     LP_CHECK(lp_plan_memory(ctx, graph, caps, options, &plan->arena));
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
-        lp_planner pl = {.ctx = ctx, .graph = graph, .caps = caps, .plan = plan, .node = i};
+        lp_planner pl = {.ctx = ctx,
+                         .graph = graph,
+                         .caps = caps,
+                         .options = &options,
+                         .plan = plan,
+                         .node = i};
         LP_CHECK(lp_op_table[graph->nodes[i].op].plan(&pl, &graph->nodes[i]));
     }
+    lp_plan_barriers(plan, options.full_barriers);
+    if (options.alter != NULL)
+        options.alter(options.alter_user, graph, plan);
     if (plan->failed) {
         status = lp_fail_memory(ctx, "a plan");
         goto cleanup;
     }
-    lp_plan_barriers(plan, options.full_barriers);
     *result = plan;
     return LP_OK;
 cleanup:
@@ -133,11 +140,17 @@ void lp_plan_destroy(lp_plan *plan)
 lp_status lp_plan_kernel(lp_planner *pl, const char *family, const char *variant,
                          const lp_kernel **kernel)
 {
-    *kernel = lp_kernel_find(pl->caps, family, variant);
-    if (*kernel == NULL)
-        return lp_fail(pl->ctx, LP_E_UNSUPPORTED, "%s: no kernel %s for %s on this device",
-                       pl->graph->nodes[pl->node].name, family, variant);
-    return LP_OK;
+    *kernel = lp_kernel_find(pl->caps, &pl->options->refused, family, variant);
+    if (*kernel != NULL)
+        return LP_OK;
+    const char *node = pl->graph->nodes[pl->node].name, *by = pl->options->refused_by;
+    const lp_kernel *refused = lp_kernel_find(pl->caps, NULL, family, variant);
+    if (refused == NULL)
+        return lp_fail(pl->ctx, LP_E_UNSUPPORTED, "%s: no kernel %s for %s on this device", node,
+                       family, variant);
+    return lp_fail(pl->ctx, LP_E_UNSUPPORTED,
+                   "%s: no kernel %s for %s is left on this device: %s was refused%s%s", node,
+                   family, variant, refused->name, by != NULL ? " by " : "", by != NULL ? by : "");
 }
 
 lp_dispatch *lp_plan_dispatch(lp_planner *pl, const lp_kernel *kernel, uint32_t gx, uint32_t gy,

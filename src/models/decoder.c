@@ -192,7 +192,7 @@ void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_o
     const lp_hparams *hp = d.hp;
     int32_t n_tokens = options->n_tokens;
     d.cursor = lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), "cursor");
-    d.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 1), "history");
+    d.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 2), "history");
     d.sampler = lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_SAMPLER_WORDS), "sampler");
     if (hp->arch->position == LP_POSITION_ROPE)
         make_rope_table(&d);

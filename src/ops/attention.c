@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "base/half.h"
+#include "ops/sigma.h"
 #include "params.h"
 
 static int64_t least(int64_t a, int64_t b)
@@ -66,21 +67,84 @@ static double element(const lp_view *cache, int64_t row, int64_t column)
                                   : (double)((const float *)cache->data)[at];
 }
 
+/* A head of a token, and the keys [first, end) of group g that it sees. */
+typedef struct query_row {
+    const float *x; /* q [Dk] */
+    float *y;       /* [Dv] */
+    int64_t g, first, end;
+} query_row;
+
+static query_row row_of(const lp_cpu_call *call, int64_t t, int64_t h)
+{
+    const lp_view *q = &call->src[0], *keys = &call->src[1], *y = &call->dst[0];
+    query_row row = {.x = (const float *)q->data + (uint64_t)t * q->stride + h * q->shape.dim[2],
+                     .y = (float *)y->data + (uint64_t)t * y->stride + h * y->shape.dim[2],
+                     .g = h / (q->shape.dim[1] / keys->shape.dim[1])};
+    visible(call->node, ((const int32_t *)call->src[3].data)[LP_CURSOR_POSITION] + t, &row.first,
+            &row.end);
+    return row;
+}
+
+/* Sigma of one row: out = sum p_j v_j with p_j = exp(s_j - largest) / sum. A relative error of p_j
+ * moves element i of it by p_j (v_ji - out_i), because the total has the same error. Such errors
+ * come from the score, from exp(), and whenever online softmax finds a larger score, from rescaling
+ * all keys so far at once. The two sums are rounded on the way, too. Weights below half a ULP of
+ * their total can get lost in it one by one, all with one sign: they may be missing altogether. */
+static void row_sigma(const lp_cpu_call *call, const query_row *row, double largest, double sum,
+                      const double *out, float *sigma)
+{
+    const lp_view *keys = &call->src[1], *values = &call->src[2];
+    const int64_t dk = keys->shape.dim[2], dv = values->shape.dim[2];
+    const double scale = (double)call->node->p.attention.scale;
+    double variance[LP_MAX_HEAD] = {0}, so_far[LP_MAX_HEAD] = {0}, lost[LP_MAX_HEAD] = {0};
+    lp_dot_sums sums[LP_MAX_HEAD] = {{0}}, total = {0};
+    double top = -INFINITY, n_sums = 0; /* additions, and multiplications of what is there */
+    for (int64_t j = row->first; j < row->end; j++) {
+        lp_dot_sums dot = {0};
+        for (int64_t i = 0; i < dk; i++)
+            lp_dot_add(&dot, (double)row->x[i] * element(keys, j, row->g * dk + i));
+        const double score = scale * dot.sum, below = score - largest, p = exp(below) / sum;
+        /* q or the product is scaled, the largest score subtracted */
+        const double relative = lp_square(scale) * (lp_dot_variance((double)dk, &dot) +
+                                                    lp_rounding_variance(1) * dot.squares) +
+                                lp_rounding_variance(score) + lp_rounding_variance(below) +
+                                lp_ulp_variance(LP_ULP_EXP(below), 1);
+        double rescaling = 0;
+        if (score > top && j > row->first) {
+            rescaling =
+                lp_rounding_variance(score - top) + lp_ulp_variance(LP_ULP_EXP(score - top), 1);
+            n_sums++;
+        }
+        top = score > top ? score : top;
+        for (int64_t i = 0; i < dv; i++) {
+            const double v = element(values, j, row->g * dv + i), moved = p * (v - out[i]);
+            variance[i] += lp_square(moved) * relative + lp_square(so_far[i]) * rescaling;
+            lp_dot_add(&sums[i], p * v);
+            so_far[i] += moved;
+            lost[i] += p < 0x1p-23 ? moved : 0;
+        }
+        lp_dot_add(&total, p);
+        n_sums++;
+    }
+    const double in_total = lp_dot_variance(n_sums, &total) + lp_ulp_variance(LP_ULP_DIVISION, 1) +
+                            lp_rounding_variance(1);
+    for (int64_t i = 0; i < dv; i++)
+        sigma[i] = lp_sigma(variance[i] + lp_square(lost[i]) + lp_dot_variance(n_sums, &sums[i]) +
+                            lp_square(out[i]) * in_total);
+}
+
 /* One row of the formula: the scores are computed twice, for their maximum and for the sum. */
 static void reference_row(const lp_cpu_call *call, int64_t t, int64_t h)
 {
-    const lp_view *q = &call->src[0], *keys = &call->src[1], *values = &call->src[2];
-    int64_t dk = keys->shape.dim[2], dv = values->shape.dim[2];
-    int64_t g = h / (q->shape.dim[1] / keys->shape.dim[1]), first, end;
-    visible(call->node, ((const int32_t *)call->src[3].data)[LP_CURSOR_POSITION] + t, &first, &end);
-    const float *x = (const float *)q->data + (uint64_t)t * q->stride + h * dk;
-    float *y = (float *)call->dst[0].data + (uint64_t)t * call->dst[0].stride + h * dv;
+    const lp_view *keys = &call->src[1], *values = &call->src[2];
+    const int64_t dk = keys->shape.dim[2], dv = values->shape.dim[2];
+    const query_row row = row_of(call, t, h);
     double largest = -INFINITY, sum = 0, out[LP_MAX_HEAD] = {0};
     for (int pass = 0; pass < 2; pass++)
-        for (int64_t j = first; j < end; j++) {
+        for (int64_t j = row.first; j < row.end; j++) {
             double score = 0;
             for (int64_t i = 0; i < dk; i++)
-                score += (double)x[i] * element(keys, j, g * dk + i);
+                score += (double)row.x[i] * element(keys, j, row.g * dk + i);
             score *= (double)call->node->p.attention.scale;
             if (pass == 0) {
                 largest = score > largest ? score : largest;
@@ -89,10 +153,15 @@ static void reference_row(const lp_cpu_call *call, int64_t t, int64_t h)
             double p = exp(score - largest);
             sum += p;
             for (int64_t i = 0; i < dv; i++)
-                out[i] += p * element(values, j, g * dv + i);
+                out[i] += p * element(values, j, row.g * dv + i);
         }
-    for (int64_t i = 0; i < dv; i++)
-        y[i] = sum == 0 ? 0.0f : (float)(out[i] / sum);
+    for (int64_t i = 0; i < dv; i++) {
+        out[i] = sum == 0 ? 0 : out[i] / sum;
+        row.y[i] = (float)out[i];
+    }
+    if (call->sigma != NULL)
+        row_sigma(call, &row, largest, sum, out,
+                  call->sigma + (t * call->src[0].shape.dim[1] + h) * dv);
 }
 
 /* ---- The cpu device: online softmax over tiles of keys, in float ---------------------------- */
@@ -131,19 +200,16 @@ static float dot(const float *a, const float *b, int64_t n)
 /* A head `h` of token t against all of its keys. */
 static void fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
 {
-    const lp_view *q = &call->src[0], *keys = &call->src[1], *values = &call->src[2];
-    int64_t dk = keys->shape.dim[2], dv = values->shape.dim[2];
-    int64_t g = h / (q->shape.dim[1] / keys->shape.dim[1]), first, end;
-    visible(call->node, ((const int32_t *)call->src[3].data)[LP_CURSOR_POSITION] + t, &first, &end);
-    const float *x = (const float *)q->data + (uint64_t)t * q->stride + h * dk;
-    float *y = (float *)call->dst[0].data + (uint64_t)t * call->dst[0].stride + h * dv;
+    const lp_view *keys = &call->src[1], *values = &call->src[2];
+    const int64_t dk = keys->shape.dim[2], dv = values->shape.dim[2];
+    const query_row at = row_of(call, t, h);
     float largest = -INFINITY, sum = 0, out[LP_MAX_HEAD] = {0}, row[LP_MAX_HEAD];
-    for (int64_t tile = first; tile < end; tile += FAST_KEYS) {
-        int64_t n = least(FAST_KEYS, end - tile);
+    for (int64_t tile = at.first; tile < at.end; tile += FAST_KEYS) {
+        int64_t n = least(FAST_KEYS, at.end - tile);
         float p[FAST_KEYS], top = largest;
         for (int64_t j = 0; j < n; j++) {
             p[j] = call->node->p.attention.scale *
-                   dot(x, load(keys, tile + j, g * dk, dk, row), dk);
+                   dot(at.x, load(keys, tile + j, at.g * dk, dk, row), dk);
             top = p[j] > top ? p[j] : top;
         }
         if (top > largest) {
@@ -155,14 +221,14 @@ static void fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
         }
         for (int64_t j = 0; j < n; j++) {
             float weight = expf(p[j] - largest);
-            const float *v = load(values, tile + j, g * dv, dv, row);
+            const float *v = load(values, tile + j, at.g * dv, dv, row);
             sum += weight;
             for (int64_t i = 0; i < dv; i++)
                 out[i] += weight * v[i];
         }
     }
     for (int64_t i = 0; i < dv; i++)
-        y[i] = sum == 0 ? 0.0f : out[i] / sum;
+        at.y[i] = sum == 0 ? 0.0f : out[i] / sum;
 }
 
 lp_status lp_op_attention_cpu(const lp_cpu_call *call)

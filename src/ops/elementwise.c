@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "ops/sigma.h"
 #include "params.h"
 
 /* OPERATION of shaders/elementwise.comp. */
@@ -38,6 +39,17 @@ lp_status lp_op_act_infer(lp_context *ctx, const lp_graph *graph, const lp_node 
     return LP_OK;
 }
 
+/* Sigma of y, made of x by one operation. */
+static float element_sigma(const lp_node *node, int operation, double x, double y)
+{
+    if (operation != DO_ACT)
+        return lp_sigma(lp_rounding_variance(y));
+    const lp_act_kind act = node->p.act.act;
+    if (act == LP_ACT_NONE || act == LP_ACT_RELU)
+        return lp_sigma(0); /* copied */
+    return lp_sigma(lp_act_variance(act, x, 0) + lp_rounding_variance(y));
+}
+
 static lp_status elementwise_cpu(const lp_cpu_call *call, int operation)
 {
     const lp_view *a = &call->src[0], *b = &call->src[1], *y = &call->dst[0];
@@ -59,6 +71,9 @@ static lp_status elementwise_cpu(const lp_cpu_call *call, int operation)
                 to[i] = (float)lp_act_exact(call->node->p.act.act, (double)p[i]);
                 break;
             }
+        for (int64_t i = 0; i < n && call->sigma != NULL; i++)
+            call->sigma[t * n + i] =
+                element_sigma(call->node, operation, (double)p[i], (double)to[i]);
     }
     return LP_OK;
 }

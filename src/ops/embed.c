@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "ops/sigma.h"
 #include "params.h"
 
 enum { TABLE, CURSOR, HISTORY }; /* sources, see graph.h */
@@ -43,6 +44,8 @@ lp_status lp_op_embed_cpu(const lp_cpu_call *call)
         lp_view_load(table, clamp(row, table->shape.dim[0]), 0, to, n);
         for (int64_t i = 0; i < n; i++)
             to[i] *= scale;
+        for (int64_t i = 0; i < n && call->sigma != NULL; i++) /* f32 holds any weight exactly */
+            call->sigma[t * n + i] = lp_sigma(scale == 1 ? 0 : lp_rounding_variance((double)to[i]));
     }
     return LP_OK;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "ops/sigma.h"
 #include "params.h"
 
 enum { X, W, BIAS, GATE, RESIDUAL, GATE_BIAS }; /* sources, see graph.h */
@@ -74,6 +75,28 @@ static void exact_dots(const lp_view *x, const lp_view *w, int64_t n, int64_t t0
     }
 }
 
+/* The variances of the same sums in float. */
+static void dot_variances(const lp_view *x, const lp_view *w, int64_t n, int64_t t0, int64_t n_t,
+                          double variances[TOKENS])
+{
+    const int64_t n_inputs = w->shape.dim[1];
+    float part[COLUMNS];
+    lp_dot_sums sums[TOKENS] = {{0}};
+    for (int64_t k = 0; k < n_inputs; k += COLUMNS) {
+        const int64_t count = n_inputs - k < COLUMNS ? n_inputs - k : COLUMNS;
+        lp_view_load(w, n, k, part, count);
+        for (int64_t t = 0; t < n_t; t++) {
+            const float *xt = row_of(x, t0 + t) + k;
+            lp_dot_sums sum = sums[t];
+            for (int64_t i = 0; i < count; i++)
+                lp_dot_add(&sum, (double)xt[i] * (double)part[i]);
+            sums[t] = sum;
+        }
+    }
+    for (int64_t t = 0; t < n_t; t++)
+        variances[t] = lp_dot_variance((double)n_inputs, &sums[t]);
+}
+
 /* The same in float. */
 static void fast_dots(const lp_view *x, const lp_view *w, int64_t n, int64_t t0, int64_t n_t,
                       double dots[TOKENS])
@@ -112,6 +135,27 @@ static double bias_of(const lp_view *bias, int64_t n)
     return (double)value;
 }
 
+/* Sigma of act(dot + bias) (gate_dot + gate_bias) + residual, from the variances of the two dot
+ * products; `before`, `gate`: the sums with their biases. */
+static float output_sigma(const lp_cpu_call *call, double before, double dot_variance, double gate,
+                          double gate_variance, double value)
+{
+    const lp_act_kind act = call->node->p.linear.act;
+    double variance = dot_variance, factor = lp_act_exact(act, before);
+    if (call->src[BIAS].data != NULL)
+        variance += lp_rounding_variance(before);
+    variance = lp_act_variance(act, before, variance);
+    if (call->src[GATE].data != NULL) {
+        if (call->src[GATE_BIAS].data != NULL)
+            gate_variance += lp_rounding_variance(gate);
+        variance = variance * (lp_square(gate) + gate_variance) +
+                   lp_square(factor) * gate_variance + lp_rounding_variance(factor * gate);
+    }
+    if (call->src[RESIDUAL].data != NULL)
+        variance += lp_rounding_variance(value);
+    return lp_sigma(variance + lp_rounding_variance(value)); /* the reference's own, to float */
+}
+
 lp_status lp_op_linear_cpu(const lp_cpu_call *call)
 {
     const lp_view *x = &call->src[X], *w = &call->src[W], *gate = &call->src[GATE];
@@ -125,10 +169,16 @@ lp_status lp_op_linear_cpu(const lp_cpu_call *call)
         const double gate_bias = bias_of(&call->src[GATE_BIAS], n);
         for (int64_t t0 = 0; t0 < n_tokens; t0 += TOKENS) {
             const int64_t n_t = n_tokens - t0 < TOKENS ? n_tokens - t0 : TOKENS;
-            double dots[TOKENS], gates[TOKENS];
+            double dots[TOKENS], gates[TOKENS] = {0};
+            double dot_variance[TOKENS], gate_variance[TOKENS] = {0};
             (call->fast ? fast_dots : exact_dots)(x, w, n, t0, n_t, dots);
             if (gated)
                 (call->fast ? fast_dots : exact_dots)(x, gate, n, t0, n_t, gates);
+            if (call->sigma != NULL) {
+                dot_variances(x, w, n, t0, n_t, dot_variance);
+                if (gated)
+                    dot_variances(x, gate, n, t0, n_t, gate_variance);
+            }
             for (int64_t t = 0; t < n_t; t++) {
                 double value = lp_act_exact(call->node->p.linear.act, dots[t] + bias);
                 if (gated)
@@ -136,6 +186,10 @@ lp_status lp_op_linear_cpu(const lp_cpu_call *call)
                 if (residual->data != NULL)
                     value += (double)row_of(residual, t0 + t)[n];
                 ((float *)y->data)[(uint64_t)(t0 + t) * y->stride + (uint64_t)n] = (float)value;
+                if (call->sigma != NULL)
+                    call->sigma[(t0 + t) * n_outputs + n] =
+                        output_sigma(call, dots[t] + bias, dot_variance[t], gates[t] + gate_bias,
+                                     gate_variance[t], value);
             }
         }
     }
@@ -256,7 +310,9 @@ lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
         .y_stride = lp_op_stride(pl->graph, node->dst[0]),
     };
     const char *variant = lp_dtype_table[w->dtype].kernel;
-    if (p.n_tokens <= 8 || pl->caps->is_cpu)
+    /* the kernel for few tokens does many, too, only slower: for where the other is refused */
+    if (p.n_tokens <= 8 || pl->caps->is_cpu ||
+        lp_kernel_find(pl->caps, &pl->options->refused, "linear_mm", variant) == NULL)
         return plan_mv(pl, node, &p, variant);
     return plan_mm(pl, node, &p, variant);
 }

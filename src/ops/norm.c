@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "ops/sigma.h"
 #include "params.h"
 
 enum { X, GAIN, BIAS, RESIDUAL }; /* sources, see graph.h */
@@ -38,6 +39,57 @@ static double vector_at(const lp_view *vector, int64_t i, double missing)
     return (double)value;
 }
 
+typedef struct moments {
+    double mean, variance, scale; /* scale = 1 / sqrt(variance + eps) */
+} moments;
+
+/* Variance of the error of a mean. A device keeps it as a float and the mean of what is left after
+ * it (shaders/norm.comp): what counts is the error of the second, of n terms a - mean, to each of
+ * which the first adds its own error. The terms are rounded, and not always independently: rows
+ * that are sums of halves have only zeros in their low bits, so all roundings go the way of the
+ * mean's. */
+static double mean_variance(const float *a, int64_t n, const moments *m)
+{
+    const double count = (double)n, sum = count * m->mean;
+    double squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        squares += lp_square((double)a[i]);
+    const double first = lp_sum_variance(count, squares, sum) / lp_square(count) +
+                         lp_ulp_variance(LP_ULP_DIVISION, m->mean);
+    return lp_sum_variance(count, count * m->variance, 0) / lp_square(count) +
+           lp_sum_variance(count, 0, 1) * first + lp_rounding_variance(1) * m->variance;
+}
+
+/* Sigma of one row of the result; a: what is normalised. */
+static void row_sigma(const lp_cpu_call *call, const float *a, int64_t n, const moments *m,
+                      float *sigma)
+{
+    const bool centred = call->node->p.norm.kind == LP_NORM_LAYER;
+    const double count = (double)n, in_mean = centred ? mean_variance(a, n, m) : 0;
+    double fourths = 0; /* sum of (a - mean)^4 */
+    for (int64_t i = 0; i < n; i++)
+        fourths += lp_square(lp_square((double)a[i] - m->mean));
+    /* Errors of the squares' sum: additions; products; the mean's error, whose square it takes up.
+     */
+    const double in_variance =
+        (lp_sum_variance(count, fourths, count * m->variance) + lp_rounding_variance(1) * fourths) /
+            lp_square(count) +
+        lp_square(in_mean) + lp_square((double)FLT_MIN);
+    /* 1 / sqrt(): half the relative error; sqrt is 1 / inversesqrt. */
+    const double relative = in_variance * lp_square(lp_square(m->scale)) / 4 +
+                            lp_ulp_variance(LP_ULP_INVERSESQRT, 1) +
+                            3 * lp_ulp_variance(LP_ULP_DIVISION, 1) + lp_rounding_variance(1);
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (double)a[i] - m->mean;
+        const double by_gain = m->scale * vector_at(&call->src[GAIN], i, 1);
+        const double y = d * by_gain + vector_at(&call->src[BIAS], i, 0);
+        /* a - mean is rounded twice, and so are the products */
+        const double variance = in_mean + lp_square((double)FLT_MIN) +
+                                lp_square(d) * (relative + 4 * lp_rounding_variance(1));
+        sigma[i] = lp_sigma(lp_square(by_gain) * variance + 2 * lp_rounding_variance(y));
+    }
+}
+
 lp_status lp_op_norm_cpu(const lp_cpu_call *call)
 {
     const lp_view *x = &call->src[X], *residual = &call->src[RESIDUAL];
@@ -63,6 +115,8 @@ lp_status lp_op_norm_cpu(const lp_cpu_call *call)
             variance += ((double)a[i] - mean) * ((double)a[i] - mean);
         variance /= (double)n;
         const double scale = 1 / sqrt(variance + (double)call->node->p.norm.eps);
+        if (call->sigma != NULL) /* before y, which may be where the sum lies */
+            row_sigma(call, a, n, &(moments){mean, variance, scale}, call->sigma + t * n);
         for (int64_t i = 0; i < n; i++)
             to[i] = (float)(((double)a[i] - mean) * scale * vector_at(&call->src[GAIN], i, 1) +
                             vector_at(&call->src[BIAS], i, 0));

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "ops/ops.h"
+#include "ops/sigma.h"
 #include "params.h"
 
 lp_status lp_op_rope_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
@@ -27,6 +28,14 @@ lp_status lp_op_rope_infer(lp_context *ctx, const lp_graph *graph, const lp_node
     return LP_OK;
 }
 
+/* Sigma of y = a c - b s or a s + b c. cos and sin come out of two products and a sum, of table
+ * entries that are rounded themselves, all of them at most 1: four roundings of 1. */
+static float rotated_sigma(double a, double b, double y)
+{
+    const double squares = lp_square(a) + lp_square(b);
+    return lp_sigma(lp_rounding_variance(1) * (4 + 1) * squares + 2 * lp_rounding_variance(y));
+}
+
 lp_status lp_op_rope_cpu(const lp_cpu_call *call)
 {
     const lp_node *node = call->node;
@@ -39,6 +48,7 @@ lp_status lp_op_rope_cpu(const lp_cpu_call *call)
     for (int64_t t = 0; t < n_tokens; t++) {
         const float *from = (const float *)x->data + (uint64_t)t * x->stride;
         float *to = (float *)y->data + (uint64_t)t * y->stride;
+        float *sigma = call->sigma != NULL ? call->sigma + t * n_heads * head : NULL;
         for (int32_t k = 0; k < pairs; k++) {
             double angle = (double)(position + t) * node->p.rope.frequencies[k];
             double c = cos(angle), s = sin(angle);
@@ -47,11 +57,18 @@ lp_status lp_op_rope_cpu(const lp_cpu_call *call)
                 double a = from[h * head + i], b = from[h * head + j];
                 to[h * head + i] = (float)(a * c - b * s);
                 to[h * head + j] = (float)(a * s + b * c);
+                if (sigma != NULL) {
+                    sigma[h * head + i] = rotated_sigma(a, b, a * c - b * s);
+                    sigma[h * head + j] = rotated_sigma(a, b, a * s + b * c);
+                }
             }
         }
         for (int64_t h = 0; h < n_heads; h++)
-            for (int64_t i = n_rotated; i < head; i++)
+            for (int64_t i = n_rotated; i < head; i++) {
                 to[h * head + i] = from[h * head + i];
+                if (sigma != NULL)
+                    sigma[h * head + i] = lp_sigma(0); /* copied */
+            }
     }
     return LP_OK;
 }

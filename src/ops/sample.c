@@ -8,7 +8,9 @@
  * 2^-30) from a fixed sequence of multiplications and additions, and everything after is integer.
  *
  *  - NaN counts as -inf, +inf as the largest finite number, subnormal numbers as 0. If nothing but
- *    -inf is left, token 0 is chosen.
+ *    -inf is left, token 0 is chosen. A token drawn from NaN or +inf is not worth having: the first
+ *    one's place is noted behind the history (graph.h), and the host stops there. -inf is a token
+ *    that must not come.
  *  - penalty: every token among the latest `window` of the history, once: x > 0 ? x / p : x * p.
  *  - top-k: logits >= the k-th largest (ties are all kept). 0 or >= V: off.
  *  - top-p: the smallest set of largest logits with at least p of what top-k left; ties are kept.
@@ -43,8 +45,9 @@ lp_status lp_op_sample_infer(lp_context *ctx, const lp_graph *graph, const lp_no
         sampler->shape.dim[0] < LP_SAMPLER_WORDS)
         return lp_fail(ctx, LP_E_SHAPE, "%s: the sampler's state must be I32[%d]", node->name,
                        LP_SAMPLER_WORDS);
-    if (history == NULL || history->dtype != LP_I32 || history->shape.n != 1)
-        return lp_fail(ctx, LP_E_SHAPE, "%s: the history must be I32[C + 1]", node->name);
+    if (history == NULL || history->dtype != LP_I32 || history->shape.n != 1 ||
+        history->shape.dim[0] < 2)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: the history must be I32[C + 2]", node->name);
     if (node->p.cursor.advance < 0)
         return lp_fail(ctx, LP_E_ARG, "%s: the cursor cannot go back", node->name);
     /* Row 0: penalised logits, or on a device their keys; row 1: what the reference sorts. */
@@ -235,12 +238,15 @@ lp_status lp_op_sample_cpu(const lp_cpu_call *call)
     const lp_view *logits = &call->src[0], *history = &call->dst[0];
     settings s = read_settings(call->src[1].data);
     int32_t *tokens = history->data, *cursor = call->dst[1].data;
-    int64_t n = logits->shape.dim[1], size = history->shape.dim[0];
+    int64_t n = logits->shape.dim[1], size = history->shape.dim[0] - 1;
     int64_t end = (int64_t)cursor[LP_CURSOR_POSITION] + call->node->p.cursor.advance;
     const float *from = logits->data;
     float *x = call->dst[2].data, *sorted = x + call->dst[2].stride;
-    for (int64_t i = 0; i < n; i++)
+    bool finite = true;
+    for (int64_t i = 0; i < n; i++) {
         x[i] = clean(from[i]);
+        finite &= from[i] <= FLT_MAX; /* false for NaN, too */
+    }
     if (s.penalty >= FLT_MIN && s.penalty <= FLT_MAX && s.penalty != 1.0f) {
         int64_t last = end < size ? end : size;
         for (int64_t i = end > s.window ? end - s.window : 0; i < last; i++)
@@ -252,8 +258,11 @@ lp_status lp_op_sample_cpu(const lp_cpu_call *call)
     for (int64_t i = 0; i < n; i++)
         sorted[i] = x[i];
     int32_t token = draw(&s, x, sorted, n, (uint32_t)cursor[LP_CURSOR_DRAWS]);
-    if (end >= 0 && end < size)
+    if (end >= 0 && end < size) {
         tokens[end] = token;
+        if (!finite && tokens[size] == 0)
+            tokens[size] = (int32_t)end + 1;
+    }
     cursor[LP_CURSOR_POSITION] = (int32_t)end;
     cursor[LP_CURSOR_DRAWS] = (int32_t)((uint32_t)cursor[LP_CURSOR_DRAWS] + 1u);
     return LP_OK;
@@ -265,7 +274,7 @@ lp_status lp_op_sample_plan(lp_planner *pl, const lp_node *node)
     const lp_tensor *history = lp_op_tensor(pl->graph, node->dst[0]);
     lp_sample_params push = {
         .n_vocab = (uint32_t)logits->shape.dim[1],
-        .history_size = (uint32_t)history->shape.dim[0],
+        .n_history = (uint32_t)history->shape.dim[0] - 1,
         .advance = (uint32_t)node->p.cursor.advance,
     };
     const lp_kernel *kernel;

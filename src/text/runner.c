@@ -2,8 +2,11 @@
  * and kept; a decode step is one replay of a recorded program. */
 #include "text/runner.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "check/finite.h"
 
 #define MAX_PROGRAMS 12
 #define MAX_AHEAD    8
@@ -11,9 +14,14 @@
 
 typedef enum run_end { END_NOTHING, END_LOGITS, END_SAMPLE } run_end;
 
+/* Which activations are there after the run: for a look at all nodes, or at one of a large batch. */
+typedef enum run_keep { KEEP_NOTHING, KEEP_ALL, KEEP_NODE } run_keep;
+
 typedef struct program_entry {
     uint32_t n_tokens, kv_max;
     run_end end;
+    run_keep keep;
+    uint32_t node; /* that is looked at, unless keep is KEEP_NOTHING */
     lp_graph *graph;
     lp_program *program;
     uint64_t used; /* clock of the latest use */
@@ -23,6 +31,7 @@ struct lp_runner {
     lp_context *ctx;
     const lp_network *network;
     lp_backend *backend;
+    lp_runner_programs how;
     lp_store store;
     uint32_t n_ctx, n_batch;
     lp_dtype cache_type;
@@ -38,6 +47,7 @@ struct lp_runner {
 
     program_entry programs[MAX_PROGRAMS];
     uint32_t n_programs;
+    lp_guard guard;
 };
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -45,12 +55,17 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static uint32_t bucket(const lp_runner *s, uint32_t keys)
+uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx)
+{
+    return n_ctx ? n_ctx : min_u32(network->hparams.n_context, 4096);
+}
+
+uint32_t lp_runner_bucket(uint32_t keys, uint32_t n_ctx)
 {
     uint32_t size = MIN_BUCKET;
     while (size < keys)
         size *= 2;
-    return min_u32(size, s->n_ctx);
+    return min_u32(size, n_ctx);
 }
 
 static void drop_program(lp_runner *s, uint32_t i)
@@ -68,17 +83,19 @@ static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, r
                                   .kv_max = (int32_t)kv_max,
                                   .kv_dtype = s->cache_type,
                                   .outputs = end == END_LOGITS ? LP_OUTPUTS_LAST : LP_OUTPUTS_NONE,
-                                  .sample = end == END_SAMPLE};
+                                  .sample = end == END_SAMPLE,
+                                  .no_fusion = s->how.no_fusion};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }
 
 static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, run_end end,
-                              program_entry **found)
+                              run_keep keep, program_entry **found)
 {
-    uint32_t kv_max = bucket(s, keys);
+    uint32_t kv_max = lp_runner_bucket(keys, s->n_ctx);
     for (uint32_t i = 0; i < s->n_programs; i++) {
         program_entry *e = &s->programs[i];
-        if (e->n_tokens == n_tokens && e->kv_max == kv_max && e->end == end) {
+        if (e->n_tokens == n_tokens && e->kv_max == kv_max && e->end == end &&
+            e->keep == keep && keep != KEEP_NODE) {
             e->used = ++s->clock;
             *found = e;
             return LP_OK;
@@ -93,10 +110,14 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
         drop_program(s, oldest);
     }
     program_entry entry = {
-        .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .used = ++s->clock};
+        .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .keep = keep, .used = ++s->clock};
+    lp_plan_options options = s->how.plan;
+    options.keep_all = keep == KEEP_ALL;
     LP_TRY(build_graph(s, n_tokens, kv_max, end, &entry.graph));
-    lp_status status = s->backend->table->program_create(s->backend, entry.graph,
-                                                         (lp_plan_options){0}, &entry.program);
+    if (keep == KEEP_NODE)
+        lp_guard_keep(entry.graph, entry.node = lp_guard_pick(&s->guard, entry.graph));
+    lp_status status =
+        s->backend->table->program_create(s->backend, entry.graph, options, &entry.program);
     if (status != LP_OK) {
         lp_graph_destroy(entry.graph);
         return status;
@@ -107,7 +128,8 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
 }
 
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                            const lp_session_options *options, lp_runner **result)
+                           const lp_session_options *options, const lp_runner_programs *programs,
+                           lp_runner **result)
 {
     lp_status status = LP_OK;
     lp_graph *first = NULL;
@@ -119,9 +141,11 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->ctx = ctx;
     s->network = network;
     s->backend = backend;
+    if (programs != NULL)
+        s->how = *programs;
     s->cache_type = options->cache_type;
     uint32_t trained = network->hparams.n_context;
-    s->n_ctx = options->n_ctx ? options->n_ctx : min_u32(trained, 4096);
+    s->n_ctx = lp_runner_context(network, options->n_ctx);
     if (s->n_ctx > LP_MAX_CONTEXT) {
         status = lp_fail(ctx, LP_E_LIMIT, "a context of %u tokens; at most %d are possible",
                          s->n_ctx, LP_MAX_CONTEXT);
@@ -134,10 +158,15 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
         status = lp_fail(ctx, LP_E_ARG, "the cache can hold F16 or F32");
         goto cleanup;
     }
+    if (!(options->guard >= 0 && options->guard <= 1)) {
+        status = lp_fail(ctx, LP_E_ARG, "a guard on %g of the tokens (0 to 1)", options->guard);
+        goto cleanup;
+    }
+    s->guard.rate = options->guard;
     s->n_batch = min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
 
     /* Any graph names every weight and state: it fills the store. */
-    LP_CHECK(build_graph(s, 1, bucket(s, 1), END_SAMPLE, &first));
+    LP_CHECK(build_graph(s, 1, lp_runner_bucket(1, s->n_ctx), END_SAMPLE, &first));
     s->history = lp_store_find(&s->store, "history");
     s->cursor = lp_store_find(&s->store, "cursor");
     s->sampler = lp_store_find(&s->store, "sampler");
@@ -191,6 +220,11 @@ lp_backend *lp_runner_backend(lp_runner *s)
     return s->backend;
 }
 
+const lp_guard *lp_runner_guard(const lp_runner *s)
+{
+    return &s->guard;
+}
+
 lp_store *lp_runner_store(lp_runner *s)
 {
     return &s->store;
@@ -209,6 +243,8 @@ static lp_status settle(lp_runner *s, uint32_t n_cached)
     words[LP_CURSOR_POSITION] = (int32_t)n_cached;
     words[LP_CURSOR_DRAWS] = (int32_t)s->n_draws;
     LP_TRY(s->backend->table->slot_write(s->backend, s->cursor, 0, words, sizeof words));
+    const int32_t none = 0; /* no token from logits that are not finite */
+    LP_TRY(s->backend->table->slot_write(s->backend, s->history, 4ull * (s->n_ctx + 1), &none, 4));
     s->n_cached = n_cached;
     s->n_ahead = 0;
     s->first_ahead = 0;
@@ -243,24 +279,78 @@ lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
     return LP_OK;
 }
 
-/* Submits one program over the next n tokens of the history. */
-static lp_status step(lp_runner *s, uint32_t n, run_end end, program_entry **entry)
+/* Submits one program over the next n tokens of the history. With a look at one of its nodes, it is
+ * done when this returns. */
+static lp_status step(lp_runner *s, uint32_t n, run_end end, bool look, program_entry **entry)
 {
-    LP_TRY(find_program(s, n, s->n_cached + n, end, entry));
+    run_keep kept = !look ? KEEP_NOTHING : n == 1 ? KEEP_ALL : KEEP_NODE;
+    LP_TRY(find_program(s, n, s->n_cached + n, end, kept, entry));
     LP_TRY(s->backend->table->submit((*entry)->program, 1, &s->last_ticket));
     s->n_cached += n;
-    return LP_OK;
+    if (!look)
+        return LP_OK;
+    if (kept == KEEP_ALL)
+        (*entry)->node = lp_guard_pick(&s->guard, (*entry)->graph);
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    lp_status status = lp_guard_check(&s->guard, s->backend, (*entry)->program, (*entry)->graph,
+                                      (*entry)->node, s->n_cached - n, s->n_draws);
+    if (status == LP_E_DEVICE)
+        LP_TRY(settle(s, s->n_cached - n));
+    return status;
 }
 
-/* All that was fed and is not in the cache; the last piece ends with `end`. */
-static lp_status evaluate(lp_runner *s, run_end end, program_entry **last)
+/* All that was fed and is not in the cache; the last piece ends with `end`. look: at one piece. */
+static lp_status evaluate(lp_runner *s, run_end end, bool look, program_entry **last)
 {
-    for (;;) {
+    uint32_t n_pieces = (s->n_tokens - s->n_cached + s->n_batch - 1) / s->n_batch;
+    uint32_t looked_at = (uint32_t)(s->guard.visits % n_pieces);
+    for (uint32_t piece = 0;; piece++) {
         uint32_t left = s->n_tokens - s->n_cached, n = min_u32(left, s->n_batch);
-        LP_TRY(step(s, n, n == left ? end : END_NOTHING, last));
+        LP_TRY(step(s, n, n == left ? end : END_NOTHING, look && piece == looked_at, last));
         if (n == left)
             return LP_OK;
     }
+}
+
+/* Evaluates n tokens from `first` again, everything kept, to see which node is not finite. */
+static lp_status look_again(lp_runner *s, uint32_t first, uint32_t n, char *text, size_t size,
+                            bool *found)
+{
+    program_entry *entry;
+    LP_TRY(settle(s, first));
+    LP_TRY(find_program(s, n, first + n, END_LOGITS, KEEP_ALL, &entry));
+    LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
+    lp_status status = s->backend->table->wait(s->backend, s->last_ticket);
+    if (status == LP_OK)
+        status = lp_finite_find(entry->program, s->backend, entry->graph, first, text, size, found);
+    return status;
+}
+
+/* The logits after the latest token are not finite. Fails with LP_E_DEVICE and the name of the node
+ * where that began, perhaps at an earlier token, from which keys and values are computed anew when
+ * the session goes on. */
+static lp_status not_finite(lp_runner *s)
+{
+    uint32_t last = s->n_tokens - 1, first = last;
+    char text[512] = "the logits are not finite, but they are when they are computed again";
+    bool found = false;
+    LP_TRY(settle(s, last));
+    LP_TRY(lp_finite_caches(s->backend, s->programs[0].graph, last, &first));
+    /* One token after the other: in a batch, NaN in a value reaches tokens that do not see it, too
+     * (0 NaN = NaN). If that finds nothing it is the kernels for many tokens. */
+    uint32_t start = first - first % s->n_batch, n = min_u32(s->n_batch, last + 1 - start);
+    uint32_t from = first, to = first;
+    lp_status status = LP_OK;
+    for (; to < start + n && !found && status == LP_OK; to++)
+        status = look_again(s, from = to, 1, text, sizeof text, &found);
+    if (n > 1 && !found && status == LP_OK)
+        status = look_again(s, first = from = start, n, text, sizeof text, &found);
+    if (status == LP_E_DEVICE_LOST)
+        return status;
+    LP_TRY(settle(s, first));
+    if (from + 1 == to)
+        return lp_fail(s->ctx, LP_E_DEVICE, "%s (token %u of the text)", text, to);
+    return lp_fail(s->ctx, LP_E_DEVICE, "%s (tokens %u to %u of the text)", text, from + 1, to);
 }
 
 lp_status lp_runner_eval(lp_runner *s, float *logits)
@@ -272,12 +362,16 @@ lp_status lp_runner_eval(lp_runner *s, float *logits)
     if (s->n_cached == s->n_tokens) /* all there: the last token again, for its logits */
         LP_TRY(settle(s, s->n_tokens - 1));
     program_entry *last;
-    LP_TRY(evaluate(s, logits ? END_LOGITS : END_NOTHING, &last));
+    LP_TRY(evaluate(s, logits ? END_LOGITS : END_NOTHING, s->guard.rate > 0, &last));
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
     if (logits == NULL)
         return LP_OK;
     lp_tensor_id id = lp_graph_find(last->graph, "logits");
-    return s->backend->table->tensor_read(last->program, id, logits);
+    LP_TRY(s->backend->table->tensor_read(last->program, id, logits));
+    for (uint32_t i = 0; i < s->network->hparams.n_vocab; i++)
+        if (!isfinite(logits[i]))
+            return not_finite(s);
+    return LP_OK;
 }
 
 lp_status lp_runner_sampling(lp_runner *s, const lp_sampling *sampling)
@@ -296,6 +390,7 @@ lp_status lp_runner_sampling(lp_runner *s, const lp_sampling *sampling)
         return lp_fail(s->ctx, LP_E_ARG,
                        "sampling needs temperature >= 0, top-p > 0, min-p in 0..1, penalty > 0");
     s->n_draws = 0;
+    s->guard.seed = sampling->seed; /* another seed, another walk */
     LP_TRY(lp_runner_rewind(s, s->n_tokens));
     return s->backend->table->slot_write(s->backend, s->sampler, 0, words, sizeof words);
 }
@@ -311,14 +406,22 @@ lp_status lp_runner_next(lp_runner *s, uint32_t wanted, int32_t *token)
     if (s->n_ahead == 0) {
         if (s->n_cached == s->n_tokens) /* evaluated before: its last token again, to draw from */
             LP_TRY(settle(s, s->n_tokens - 1));
-        LP_TRY(evaluate(s, END_SAMPLE, &entry));
+        bool prompt = s->n_tokens - s->n_cached > 1;
+        LP_TRY(evaluate(s, END_SAMPLE,
+                        prompt ? s->guard.rate > 0 : lp_guard_due(&s->guard, s->n_draws), &entry));
         s->tickets[(s->first_ahead + s->n_ahead++) % MAX_AHEAD] = s->last_ticket;
     }
-    while (s->n_ahead < most && s->n_cached < s->n_ctx) {
-        LP_TRY(step(s, 1, END_SAMPLE, &entry));
+    /* A step that the guard looks at is taken when nothing else is in flight, by the above. */
+    while (s->n_ahead < most && s->n_cached < s->n_ctx &&
+           !lp_guard_due(&s->guard, s->n_draws + s->n_ahead)) {
+        LP_TRY(step(s, 1, END_SAMPLE, false, &entry));
         s->tickets[(s->first_ahead + s->n_ahead++) % MAX_AHEAD] = s->last_ticket;
     }
     LP_TRY(s->backend->table->wait(s->backend, s->tickets[s->first_ahead % MAX_AHEAD]));
+    int32_t bad; /* 1 + place of the first token from logits that are not finite */
+    LP_TRY(s->backend->table->slot_read(s->backend, s->history, 4ull * (s->n_ctx + 1), &bad, 4));
+    if (bad != 0 && (uint32_t)bad - 1 <= s->n_tokens)
+        return not_finite(s);
     LP_TRY(s->backend->table->slot_read(s->backend, s->history, 4ull * s->n_tokens, token, 4));
     s->first_ahead++;
     s->n_ahead--;

@@ -3,19 +3,39 @@
  *
  * Positions. `n_tokens` tokens are known to the caller. The device's cursor says how many of them
  * are in the K/V cache; the latest drawn token is not yet. Steps in flight run ahead of the caller:
- * what they draw is taken over by lp_runner_next(), or dropped by lp_runner_rewind(). */
+ * what they draw is taken over by lp_runner_next(), or dropped by lp_runner_rewind().
+ *
+ * Numbers. When logits hold NaN or infinity, the call that would give them or a token drawn from
+ * them fails with LP_E_DEVICE, and the message names the node where that began. The tokens so far
+ * stay, and nothing is in flight: the caller may rewind and go on. The same when the guard
+ * disagrees; it looks at one node of every evaluation of a prompt and of a share of the draws. */
 #ifndef LP_TEXT_RUNNER_H
 #define LP_TEXT_RUNNER_H
 
+#include "check/guard.h"
 #include "graph/backend.h"
 #include "models/network.h"
 
 typedef struct lp_runner lp_runner;
 
+/* How a runner's programs are made. */
+typedef struct lp_runner_programs {
+    lp_plan_options plan;
+    bool no_fusion;
+} lp_runner_programs;
+
+/* Tokens of context that a session has if it asks for n_ctx; 0: the model's own, at most 4096. */
+uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx);
+
+/* Keys that the attention of a recording covers when `keys` are in use: a power of two, or the whole
+ * context. */
+uint32_t lp_runner_bucket(uint32_t keys, uint32_t n_ctx);
+
 /* Builds the graph, loads the weights. Takes over the backend, also when it fails. `network` must
- * outlive the runner. */
+ * outlive the runner. `programs` NULL: in the usual way. */
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
-                            const lp_session_options *options, lp_runner **runner);
+                           const lp_session_options *options, const lp_runner_programs *programs,
+                           lp_runner **runner);
 void lp_runner_destroy(lp_runner *runner);
 
 uint32_t lp_runner_n_ctx(const lp_runner *runner);
@@ -48,5 +68,6 @@ lp_status lp_runner_trim(lp_runner *runner);
 void lp_runner_memory(const lp_runner *runner, uint64_t bytes[4]);
 lp_backend *lp_runner_backend(lp_runner *runner);
 lp_store *lp_runner_store(lp_runner *runner);
+const lp_guard *lp_runner_guard(const lp_runner *runner);
 
 #endif

@@ -161,6 +161,7 @@ static void describe_features(VkPhysicalDevice physical, gpu_record *gpu,
     bool v13 = facts->api_version >= VK_API_VERSION_1_3;
     bool has_size_control = v13 || has(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     bool has_int_dot = v13 || has(extensions, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    bool has_statistics = has(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     bool has_coopmat = has(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     /* its kernels are SPIR-V 1.6, hence 1.3 */
     bool has_coopmat2 = v13 && has(extensions, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
@@ -174,6 +175,8 @@ static void describe_features(VkPhysicalDevice physical, gpu_record *gpu,
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
     VkPhysicalDeviceSubgroupSizeControlFeatures size_control = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
     VkPhysicalDeviceVulkan12Features v12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     VkPhysicalDeviceVulkan11Features v11 = {
@@ -187,6 +190,8 @@ static void describe_features(VkPhysicalDevice physical, gpu_record *gpu,
         chain(&features.pNext, &int_dot);
     if (has_size_control)
         chain(&features.pNext, &size_control);
+    if (has_statistics)
+        chain(&features.pNext, &statistics);
     chain(&features.pNext, &v12);
     chain(&features.pNext, &v11);
     vkGetPhysicalDeviceFeatures2(physical, &features);
@@ -210,8 +215,12 @@ static void describe_features(VkPhysicalDevice physical, gpu_record *gpu,
     chain(&properties.pNext, &p11);
     vkGetPhysicalDeviceProperties2(physical, &properties);
 
-    snprintf(facts->driver, sizeof facts->driver, "%.120s%s%.120s", p12.driverName,
-             p12.driverInfo[0] ? " " : "", p12.driverInfo);
+    if (p12.driverInfo[0] != '\0')
+        snprintf(facts->driver, sizeof facts->driver, "%.120s %.120s", p12.driverName,
+                 p12.driverInfo);
+    else /* the string tells one build from another, so it needs something of it */
+        snprintf(facts->driver, sizeof facts->driver, "%.120s %08x", p12.driverName,
+                 facts->driver_version);
     memcpy(facts->uuid, p11.deviceUUID, sizeof facts->uuid);
     memcpy(facts->driver_uuid, p11.driverUUID, sizeof facts->driver_uuid);
     facts->fp16 = v12.shaderFloat16;
@@ -220,6 +229,7 @@ static void describe_features(VkPhysicalDevice physical, gpu_record *gpu,
     facts->storage8 = v12.storageBuffer8BitAccess && v12.shaderInt8;
     facts->int64 = features.features.shaderInt64;
     facts->int_dot = int_dot.shaderIntegerDotProduct;
+    gpu->statistics = statistics.pipelineExecutableInfo;
     gpu->memory_model = v12.vulkanMemoryModel && v12.vulkanMemoryModelDeviceScope;
     facts->coopmat = coopmat.cooperativeMatrix && gpu->memory_model;
     /* Tensor addressing, block loads and workgroup scope are more than this need promises. */

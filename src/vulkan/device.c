@@ -36,13 +36,26 @@ static void backend_destroy(lp_backend *backend)
     free(vb);
 }
 
+lp_status lp_vk_usable(lp_context *ctx, const lp_vulkan *vulkan, uint32_t index,
+                       const gpu_record **gpu)
+{
+    if (index >= vulkan->n_gpus)
+        return lp_fail(ctx, LP_E_MISSING, "Vulkan device %u of %u", index, vulkan->n_gpus);
+    *gpu = &vulkan->gpus[index];
+    const lp_gpu *facts = &(*gpu)->facts;
+    if (facts->unusable[0] != '\0')
+        return lp_fail(ctx, LP_E_UNSUPPORTED, "%s cannot be used: %s", facts->name,
+                       facts->unusable);
+    return LP_OK;
+}
+
 /* Enables what caps.has promises to kernels, and nothing else. */
-static lp_status create_device(vulkan_backend *vb)
+lp_status lp_vk_device_create(vulkan_backend *vb)
 {
     const gpu_record *gpu = vb->gpu;
     uint32_t has = gpu->facts.caps.has;
     bool v13 = gpu->facts.api_version >= VK_API_VERSION_1_3;
-    const char *extensions[5];
+    const char *extensions[6];
     uint32_t n = 0;
     float priority = 1;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -66,6 +79,9 @@ static lp_status create_device(vulkan_backend *vb)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
         .subgroupSizeControl = VK_TRUE,
         .computeFullSubgroups = VK_TRUE};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE};
     if (has & LP_NEED_COOPMAT2) {
         extensions[n++] = VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME;
         next = &coopmat2;
@@ -86,6 +102,11 @@ static lp_status create_device(vulkan_backend *vb)
             extensions[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
         size_control.pNext = next;
         next = &size_control;
+    }
+    if (vb->compiler) {
+        extensions[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+        statistics.pNext = next;
+        next = &statistics;
     }
     if (gpu->portability)
         extensions[n++] = "VK_KHR_portability_subset";
@@ -342,6 +363,12 @@ static const lp_backend_table table = {
     .tensor_read = lp_vk_tensor_read,
     .tensor_write = lp_vk_tensor_write,
     .memory = memory,
+    .caps = lp_vulkan_backend_caps,
+    .program_from_plan = lp_vulkan_program_from_plan,
+    .program_plan = lp_vulkan_program_plan,
+    .raw_read = lp_vulkan_raw_read,
+    .raw_write = lp_vulkan_raw_write,
+    .raw_fill = lp_vulkan_raw_fill,
 };
 
 lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t index,
@@ -349,12 +376,8 @@ lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t 
 {
     lp_status status = LP_OK;
     *result = NULL;
-    if (index >= vulkan->n_gpus)
-        return lp_fail(ctx, LP_E_MISSING, "Vulkan device %u of %u", index, vulkan->n_gpus);
-    const gpu_record *gpu = &vulkan->gpus[index];
-    if (gpu->facts.unusable[0] != '\0')
-        return lp_fail(ctx, LP_E_UNSUPPORTED, "%s cannot be used: %s", gpu->facts.name,
-                       gpu->facts.unusable);
+    const gpu_record *gpu = NULL;
+    LP_TRY(lp_vk_usable(ctx, vulkan, index, &gpu));
     vulkan_backend *vb = calloc(1, sizeof *vb);
     if (vb == NULL)
         return lp_fail_memory(ctx, "a Vulkan device");
@@ -364,9 +387,9 @@ lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t 
     vb->options = options;
     vb->options.cache_folder = NULL; /* the caller's, only used here */
     if (!(options.submit_seconds > 0))
-        vb->options.submit_seconds = 0.25;
+        vb->options.submit_seconds = LP_SUBMIT_SECONDS;
     vb->options.guard_bytes = (options.guard_bytes + 255) / 256 * 256;
-    LP_CHECK(create_device(vb));
+    LP_CHECK(lp_vk_device_create(vb));
     LP_CHECK(create_queue_objects(vb));
     LP_CHECK(lp_vk_pipelines_start(vb, options.cache_folder));
     *result = &vb->base;

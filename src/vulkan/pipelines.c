@@ -182,6 +182,7 @@ static lp_status create_pipeline(vulkan_backend *vb, const lp_dispatch *d, VkPip
                                  .pData = d->spec};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = vb->compiler ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0u,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .pNext = subgroups && vb->gpu->size_request ? &size : NULL,
                   .flags =

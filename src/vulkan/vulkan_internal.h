@@ -37,6 +37,7 @@ typedef struct gpu_record {
     bool size_request; /* … which is named, unless there is only one */
     bool memory_model;         /* what cooperative matrices rely on */
     bool round_nearest;        /* float controls can ask for it in 32 bits, by itself */
+    bool statistics;           /* tells about compiled kernels: compiler.c */
     bool portability;          /* a layered implementation, which wants that acknowledged */
     uint32_t max_workgroup_subgroups;
     VkPhysicalDeviceMemoryProperties memory;
@@ -103,6 +104,7 @@ typedef struct vulkan_backend {
     lp_vulkan *vulkan;
     const gpu_record *gpu;
     lp_vulkan_options options;
+    bool compiler; /* only compiles, and tells about it: compiler.c */
     struct VolkDeviceTable vk;
     VkDevice device;
     VkQueue queue;
@@ -134,6 +136,12 @@ typedef struct vulkan_backend {
     pipeline_entry *pipelines; /* open addressing; capacity 0 or a power of two */
     uint32_t n_pipelines, pipeline_capacity;
 } vulkan_backend;
+
+/* A device of the list, if it can be used. */
+lp_status lp_vk_usable(lp_context *ctx, const lp_vulkan *vulkan, uint32_t index,
+                       const gpu_record **gpu);
+/* The logical device and its functions, nothing else. */
+lp_status lp_vk_device_create(vulkan_backend *vb);
 
 /* A batch of recorded commands: submitted together, done at one value of the timeline. */
 typedef struct gpu_batch {
@@ -200,7 +208,7 @@ lp_status lp_vk_program_submit(lp_program *program, unsigned count, uint64_t *ti
 lp_status lp_vk_tensor_read(lp_program *program, lp_tensor_id tensor, float *to);
 lp_status lp_vk_tensor_write(lp_program *program, lp_tensor_id tensor, const float *from);
 
-/* ---- For tests ----------------------------------------------------------------------------- */
+/* ---- For checks and tests ------------------------------------------------------------------ */
 
 /* A program from a plan made elsewhere; takes the plan over, also when it fails. */
 lp_status lp_vulkan_program_from_plan(lp_backend *backend, const lp_graph *graph, lp_plan *plan,

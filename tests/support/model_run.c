@@ -89,18 +89,47 @@ struct model_session {
     lp_backend *backend;
 };
 
-static lp_graph *build(model_session *s, const model_run *run, int32_t n_tokens)
+lp_graph *model_session_graph(model_session *s, int32_t n_tokens, bool no_fusion)
 {
     lp_graph *graph = NULL;
     lp_network_options options = {.n_tokens = n_tokens,
                                   .n_ctx = s->n_ctx,
                                   .kv_dtype = s->kv_dtype,
                                   .outputs = LP_OUTPUTS_ALL,
-                                  .no_fusion = run->no_fusion};
+                                  .no_fusion = no_fusion};
     CHECK(&s->ctx, lp_network_graph(&s->ctx, s->network, &s->store, &options, &graph));
-    if (run->mutate)
-        run->mutate(graph, run->user);
     return graph;
+}
+
+lp_backend *model_session_backend(model_session *s)
+{
+    return s->backend;
+}
+
+lp_caps model_session_caps(const model_session *s, bool as_gpu)
+{
+    assert_non_null(s->backend->table->caps);
+    lp_caps caps = *s->backend->table->caps(s->backend);
+    if (as_gpu) {
+        caps.is_cpu = false;
+        caps.n_cores = 64;
+    }
+    return caps;
+}
+
+static lp_program *plan_program(model_session *s, const model_run *run, const lp_graph *graph)
+{
+    const lp_backend_table *table = s->backend->table;
+    lp_program *program = NULL;
+    if (run->as_gpu) {
+        lp_plan *plan = NULL;
+        lp_caps caps = model_session_caps(s, true);
+        CHECK(&s->ctx, lp_plan_create(&s->ctx, graph, &caps, run->plan, &plan));
+        CHECK(&s->ctx, table->program_from_plan(s->backend, graph, plan, &program));
+    } else {
+        CHECK(&s->ctx, table->program_create(s->backend, graph, run->plan, &program));
+    }
+    return program;
 }
 
 model_session *model_session_create(const lp_network *network, const char *device,
@@ -112,7 +141,7 @@ model_session *model_session_create(const lp_network *network, const char *devic
     s->kv_dtype = kv_dtype;
     s->n_ctx = n_ctx;
     s->backend = lp_test_device_create(&s->ctx, device, &s->device);
-    lp_graph_destroy(build(s, &(model_run){0}, 1)); /* fills the store */
+    lp_graph_destroy(model_session_graph(s, 1, false)); /* fills the store */
     CHECK(&s->ctx, s->backend->table->load(s->backend, &s->store, NULL, NULL));
     return s;
 }
@@ -143,9 +172,10 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
         if (!graph || graph->n_tokens != *n) {
             backend->table->program_destroy(program);
             lp_graph_destroy(graph);
-            graph = build(s, run, *n);
-            CHECK(ctx,
-                  backend->table->program_create(backend, graph, (lp_plan_options){0}, &program));
+            graph = model_session_graph(s, *n, run->no_fusion);
+            if (run->mutate)
+                run->mutate(graph, run->user);
+            program = plan_program(s, run, graph);
         }
         uint64_t ticket;
         CHECK(ctx, backend->table->submit(program, 1, &ticket));

@@ -25,9 +25,17 @@ model_session *model_session_create(const lp_network *network, const char *devic
                                     lp_dtype kv_dtype, int32_t n_ctx);
 void model_session_destroy(model_session *session);
 
+/* The graph for n tokens that stand in the history; lp_graph_destroy() it. */
+lp_graph *model_session_graph(model_session *session, int32_t n_tokens, bool no_fusion);
+lp_backend *model_session_backend(model_session *session);
+/* Facts of the device that plans are made with (`as_gpu` as in model_run). */
+lp_caps model_session_caps(const model_session *session, bool as_gpu);
+
 typedef struct model_run {
     const int32_t *chunks; /* tokens per run, ends with 0 */
     bool no_fusion;
+    lp_plan_options plan;
+    bool as_gpu; /* planned as if a CPU implementation of Vulkan were a GPU of many cores */
     /* Called with every graph before it is planned; may be NULL. */
     void (*mutate)(lp_graph *graph, const void *user);
     const void *user;

@@ -1,5 +1,5 @@
-// Rows of the op table for the dense families: linear, norm, embed, add, mul, act.
-#include "ops_table.h"
+/* Rows of the op table for the dense families: linear, norm, embed, add, mul, act. */
+#include "check/op_table.h"
 
 #include <string.h>
 
@@ -11,50 +11,51 @@ static bool in_blocks(lp_dtype dtype)
     return lp_dtype_table[dtype].block > 1;
 }
 
-// ---- linear
+/* ---- linear */
 
 enum { L_T, L_N, L_K, L_TYPE, L_ACT, L_WITH, L_FILL };
 enum { WITH_BIAS = 1, WITH_GATE = 2, WITH_GATE_BIAS = 4, WITH_RESIDUAL = 8, WITH_VIEW = 16,
        WITH_ODD_VIEW = 32, WITH_ALL = 15 };
 enum { FILL_UNIT, FILL_ZERO, FILL_HUGE, FILL_TINY_WEIGHTS };
 
-static void build_linear(ops_build *c, const int64_t *arg)
+static void build_linear(lp_case_build *c, const int64_t *arg)
 {
     const int64_t t = arg[L_T], n = arg[L_N], k = arg[L_K], with = arg[L_WITH];
     const lp_dtype type = (lp_dtype)arg[L_TYPE];
-    const ops_fill x_fill = arg[L_FILL] == FILL_ZERO   ? OPS_ZERO
-                            : arg[L_FILL] == FILL_HUGE ? OPS_HUGE
-                                                       : OPS_UNIT;
-    // scales (of blocks) and values (of halves) that are subnormal as halves
-    const ops_fill w_fill = arg[L_FILL] == FILL_TINY_WEIGHTS
-                                ? (ops_fill){0, in_blocks(type) ? 1e-4f : 1e-5f}
-                                : OPS_UNIT;
-    lp_node node = ops_node(LP_OP_LINEAR);
+    const lp_case_fill x_fill = arg[L_FILL] == FILL_ZERO   ? LP_CASE_ZERO
+                            : arg[L_FILL] == FILL_HUGE ? LP_CASE_HUGE
+                                                       : LP_CASE_UNIT;
+    /* scales (of blocks) and values (of halves) that are subnormal as halves */
+    const lp_case_fill w_fill = arg[L_FILL] == FILL_TINY_WEIGHTS
+                                ? (lp_case_fill){0, in_blocks(type) ? 1e-4f : 1e-5f}
+                                : LP_CASE_UNIT;
+    lp_node node = lp_case_node(c, LP_OP_LINEAR);
     node.p.linear.act = (lp_act_kind)arg[L_ACT];
     if (with & WITH_VIEW)
-        node.src[0] = ops_input_view(c, t, k, 4, k + 12, x_fill);
+        node.src[0] = lp_case_input_view(c, t, k, 4, k + 12, x_fill);
     else if (with & WITH_ODD_VIEW)
-        node.src[0] = ops_input_view(c, t, k, 3, k + 5, x_fill);
+        node.src[0] = lp_case_input_view(c, t, k, 3, k + 5, x_fill);
     else
-        node.src[0] = ops_input(c, LP_SHAPE2(t, k), x_fill);
-    node.src[1] = ops_weight(c, type, LP_SHAPE2(n, k), w_fill);
+        node.src[0] = lp_case_input(c, LP_SHAPE2(t, k), x_fill);
+    node.src[1] = lp_case_weight(c, type, LP_SHAPE2(n, k), w_fill);
     if (with & WITH_BIAS)
-        node.src[2] = ops_weight(c, in_blocks(type) ? LP_F32 : type, LP_SHAPE1(n), OPS_UNIT);
+        node.src[2] =
+            lp_case_weight(c, in_blocks(type) ? LP_F32 : type, LP_SHAPE1(n), LP_CASE_UNIT);
     if (with & WITH_GATE)
-        node.src[3] = ops_weight(c, type, LP_SHAPE2(n, k), OPS_UNIT);
+        node.src[3] = lp_case_weight(c, type, LP_SHAPE2(n, k), LP_CASE_UNIT);
     if (with & WITH_RESIDUAL)
         node.src[4] = with & (WITH_VIEW | WITH_ODD_VIEW)
-                          ? ops_input_view(c, t, n, 1, n + 2, OPS_UNIT)
-                          : ops_input(c, LP_SHAPE2(t, n), OPS_UNIT);
+                          ? lp_case_input_view(c, t, n, 1, n + 2, LP_CASE_UNIT)
+                          : lp_case_input(c, LP_SHAPE2(t, n), LP_CASE_UNIT);
     if (with & WITH_GATE_BIAS)
-        node.src[5] = ops_weight(c, LP_F32, LP_SHAPE1(n), OPS_UNIT);
-    ops_emit(c, &node);
+        node.src[5] = lp_case_weight(c, LP_F32, LP_SHAPE1(n), LP_CASE_UNIT);
+    lp_case_emit(c, &node);
 }
 
-static void linear(ops_table *table, int64_t t, int64_t n, int64_t k, lp_dtype type,
+static void linear(lp_case_table *table, int64_t t, int64_t n, int64_t k, lp_dtype type,
                    lp_act_kind act, int64_t with, int64_t fill)
 {
-    ops_case *row = ops_case_add(table, LP_OP_LINEAR, build_linear,
+    lp_case *row = lp_case_add(table, LP_OP_LINEAR, build_linear,
                                  "linear %s T%d N%d K%d act%d with%d fill%d",
                                  lp_dtype_table[type].name, (int)t, (int)n, (int)k, (int)act,
                                  (int)with, (int)fill);
@@ -63,14 +64,14 @@ static void linear(ops_table *table, int64_t t, int64_t n, int64_t k, lp_dtype t
     row->n_tokens = (int32_t)t;
 }
 
-static void linears(ops_table *table)
+static void linears(lp_case_table *table)
 {
     static const int64_t some_t[] = {1, 3, 8, 9, 17, 70}, few_t[] = {1, 9, 64};
     for (int i = 0; i < N_WEIGHT_TYPES; i++) {
         const lp_dtype type = weight_types[i];
         const bool blocks = in_blocks(type);
         const int64_t k1 = blocks ? 96 : 101, k2 = blocks ? 352 : 162;
-        for (int64_t t = 1; t <= 9; t++) // all of them for one plain type and one with blocks
+        for (int64_t t = 1; t <= 9; t++) /* all of them for one plain type and one with blocks */
             if (type == LP_F16 || type == LP_Q4_0 || t == 1 || t == 4 || t == 9)
                 linear(table, t, 37, k1, type, LP_ACT_NONE, 0, FILL_UNIT);
         for (unsigned j = 0; j < sizeof some_t / sizeof *some_t; j++)
@@ -96,31 +97,31 @@ static void linears(ops_table *table)
                    j == 0 ? WITH_BIAS : WITH_GATE, FILL_UNIT);
 }
 
-// ---- norm
+/* ---- norm */
 
 enum { N_T, N_N, N_KIND, N_WITH, N_OFFSET, N_SCALE };
 enum { WITH_GAIN = 1, WITH_NORM_BIAS = 2, WITH_SUM_IN = 4, WITH_NORM_VIEW = 8 };
 
-static void build_norm(ops_build *c, const int64_t *arg)
+static void build_norm(lp_case_build *c, const int64_t *arg)
 {
     const int64_t t = arg[N_T], n = arg[N_N], with = arg[N_WITH];
-    const ops_fill fill = {(float)arg[N_OFFSET], (float)arg[N_SCALE]};
-    lp_node node = ops_node(LP_OP_NORM);
+    const lp_case_fill fill = {(float)arg[N_OFFSET], (float)arg[N_SCALE]};
+    lp_node node = lp_case_node(c, LP_OP_NORM);
     node.p.norm.kind = (lp_norm_kind)arg[N_KIND];
     node.p.norm.eps = 1e-5f;
-    node.src[0] = with & WITH_NORM_VIEW ? ops_input_view(c, t, n, 3, n + 4, fill)
-                                        : ops_input(c, LP_SHAPE2(t, n), fill);
+    node.src[0] = with & WITH_NORM_VIEW ? lp_case_input_view(c, t, n, 3, n + 4, fill)
+                                        : lp_case_input(c, LP_SHAPE2(t, n), fill);
     if (with & WITH_GAIN)
-        node.src[1] = ops_weight(c, LP_F16, LP_SHAPE1(n), OPS_UNIT);
+        node.src[1] = lp_case_weight(c, LP_F16, LP_SHAPE1(n), LP_CASE_UNIT);
     if (with & WITH_NORM_BIAS)
-        node.src[2] = ops_weight(c, LP_F32, LP_SHAPE1(n), OPS_UNIT);
+        node.src[2] = lp_case_weight(c, LP_F32, LP_SHAPE1(n), LP_CASE_UNIT);
     if (with & WITH_SUM_IN)
-        node.src[3] = with & WITH_NORM_VIEW ? ops_input_view(c, t, n, 1, n + 2, OPS_UNIT)
-                                            : ops_input(c, LP_SHAPE2(t, n), OPS_UNIT);
-    ops_emit(c, &node);
+        node.src[3] = with & WITH_NORM_VIEW ? lp_case_input_view(c, t, n, 1, n + 2, LP_CASE_UNIT)
+                                            : lp_case_input(c, LP_SHAPE2(t, n), LP_CASE_UNIT);
+    lp_case_emit(c, &node);
 }
 
-static void norms(ops_table *table)
+static void norms(lp_case_table *table)
 {
     static const int64_t shapes[][2] = {{1, 1}, {2, 7}, {5, 64}, {70, 100}, {3, 768}, {1, 4099}};
     static const int64_t fills[][2] = {{0, 1}, {0, 0}, {0, 1000000}, {1000, 1}, {-30000, 1}};
@@ -129,11 +130,11 @@ static void norms(ops_table *table)
         for (unsigned s = 0; s < 6; s++)
             for (unsigned f = 0; f < 5; f++)
                 for (unsigned w = 0; w < 5; w++) {
-                    if (f > 0 && (w + s + f) % 3 != 0) // a third of the unusual values
+                    if (f > 0 && (w + s + f) % 3 != 0) /* a third of the unusual values */
                         continue;
                     if (kind == LP_NORM_LAYER && shapes[s][1] == 1 && f > 0)
-                        continue; // 0 by rounding alone
-                    ops_case *row = ops_case_add(
+                        continue; /* 0 by rounding alone */
+                    lp_case *row = lp_case_add(
                         table, LP_OP_NORM, build_norm, "norm %s T%d N%d with%d %d+%d",
                         kind == LP_NORM_LAYER ? "layer" : "rms", (int)shapes[s][0],
                         (int)shapes[s][1], (int)withs[w], (int)fills[f][0], (int)fills[f][1]);
@@ -144,24 +145,25 @@ static void norms(ops_table *table)
                 }
 }
 
-// ---- embed
+/* ---- embed */
 
 enum { E_V, E_N, E_TYPE, E_HISTORY, E_POSITION };
 
-static void build_embed(ops_build *c, const int64_t *arg)
+static void build_embed(lp_case_build *c, const int64_t *arg)
 {
-    // past both ends of the table; positions past the end of the history repeat its last id
+    /* past both ends of the table; positions past the end of the history repeat its last id */
     static const int32_t ids[] = {3, 0, 12, 7, -1, 13, 1 << 30, INT32_MIN, 5, 6};
-    lp_node node = ops_node(LP_OP_EMBED);
+    lp_node node = lp_case_node(c, LP_OP_EMBED);
     node.p.embed.scale = 1.5f;
-    node.src[0] = ops_weight(c, (lp_dtype)arg[E_TYPE], LP_SHAPE2(arg[E_V], arg[E_N]), OPS_UNIT);
-    node.src[1] = ops_cursor(c, (int32_t)arg[E_POSITION], 0, false);
+    node.src[0] =
+        lp_case_weight(c, (lp_dtype)arg[E_TYPE], LP_SHAPE2(arg[E_V], arg[E_N]), LP_CASE_UNIT);
+    node.src[1] = lp_case_cursor(c, (int32_t)arg[E_POSITION], 0, false);
     if (arg[E_HISTORY])
-        node.src[2] = ops_state(c, LP_I32, LP_SHAPE1(10), ids, false);
-    ops_emit(c, &node);
+        node.src[2] = lp_case_state(c, LP_I32, LP_SHAPE1(10), ids, false);
+    lp_case_emit(c, &node);
 }
 
-static void embeds(ops_table *table)
+static void embeds(lp_case_table *table)
 {
     static const int64_t tokens_and_position[][2] = {{1, 0}, {7, 2}, {70, 6}, {2, -5}};
     for (int i = 0; i < N_WEIGHT_TYPES; i++)
@@ -169,7 +171,7 @@ static void embeds(ops_table *table)
             for (unsigned j = 0; j < 4; j++) {
                 const lp_dtype type = weight_types[i];
                 const int64_t n = in_blocks(type) ? 96 : 67 + (int64_t)j;
-                ops_case *row = ops_case_add(
+                lp_case *row = lp_case_add(
                     table, LP_OP_EMBED, build_embed, "embed %s T%d N%d history%d position%d",
                     lp_dtype_table[type].name, (int)tokens_and_position[j][0], (int)n, history,
                     (int)tokens_and_position[j][1]);
@@ -179,35 +181,35 @@ static void embeds(ops_table *table)
             }
 }
 
-// ---- add, mul, act
+/* ---- add, mul, act */
 
 enum { W_OP, W_DIMS, W_D0, W_D1, W_D2, W_VIEW, W_ACT, W_SCALE };
 
-static lp_tensor_id operand(ops_build *c, const int64_t *arg, int64_t first)
+static lp_tensor_id operand(lp_case_build *c, const int64_t *arg, int64_t first)
 {
-    const ops_fill fill = {0, (float)arg[W_SCALE]};
+    const lp_case_fill fill = {0, (float)arg[W_SCALE]};
     const lp_shape shape = {(int)arg[W_DIMS], {arg[W_D0], arg[W_D1], arg[W_D2], 1}};
     if (arg[W_VIEW])
-        return ops_input_view(c, arg[W_D0], arg[W_D1], first, arg[W_D1] + 5, fill);
-    return ops_input(c, shape, fill);
+        return lp_case_input_view(c, arg[W_D0], arg[W_D1], first, arg[W_D1] + 5, fill);
+    return lp_case_input(c, shape, fill);
 }
 
-static void build_elementwise(ops_build *c, const int64_t *arg)
+static void build_elementwise(lp_case_build *c, const int64_t *arg)
 {
-    lp_node node = ops_node((lp_op)arg[W_OP]);
+    lp_node node = lp_case_node(c, (lp_op)arg[W_OP]);
     node.src[0] = operand(c, arg, 1);
     if (node.op == LP_OP_ACT)
         node.p.act.act = (lp_act_kind)arg[W_ACT];
     else
         node.src[1] = operand(c, arg, 2);
-    ops_emit(c, &node);
+    lp_case_emit(c, &node);
 }
 
-static void elementwise(ops_table *table, lp_op op, int64_t act, lp_shape shape, int64_t view,
+static void elementwise(lp_case_table *table, lp_op op, int64_t act, lp_shape shape, int64_t view,
                         int64_t scale)
 {
     char text[96];
-    ops_case *row = ops_case_add(table, op, build_elementwise, "%s%d %s view%d scale%g",
+    lp_case *row = lp_case_add(table, op, build_elementwise, "%s%d %s view%d scale%g",
                                  lp_op_name(op), (int)act, lp_shape_print(shape, text), (int)view,
                                  (double)scale);
     const int64_t arg[] = {op, shape.n, shape.dim[0], shape.dim[1], shape.dim[2], view, act, scale};
@@ -215,7 +217,7 @@ static void elementwise(ops_table *table, lp_op op, int64_t act, lp_shape shape,
     row->n_tokens = (int32_t)shape.dim[0];
 }
 
-static void elementwises(ops_table *table)
+static void elementwises(lp_case_table *table)
 {
     const lp_shape shapes[] = {LP_SHAPE1(1), LP_SHAPE1(1030), LP_SHAPE2(3, 7), LP_SHAPE2(70, 513),
                                LP_SHAPE3(2, 3, 5)};
@@ -226,7 +228,8 @@ static void elementwises(ops_table *table)
             for (int act = LP_ACT_NONE; act <= LP_ACT_SILU; act++)
                 elementwise(table, LP_OP_ACT, act, shapes[s], view, s == 0 ? 1 : 8);
         }
-    for (int act = LP_ACT_NONE; act <= LP_ACT_SILU; act++) { // zero; 1e6; nearly the largest float
+    for (int act = LP_ACT_NONE; act <= LP_ACT_SILU;
+         act++) { /* zero; 1e6; nearly the largest float */
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(2, 9), 0, 0);
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, 1000000);
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, INT64_C(1000000000000000000));
@@ -235,7 +238,7 @@ static void elementwises(ops_table *table)
     }
 }
 
-void ops_table_dense(ops_table *table)
+void lp_cases_dense(lp_case_table *table)
 {
     linears(table);
     norms(table);

@@ -1,6 +1,6 @@
 /* The prover: memory is cut at every boundary that any range has, and each piece is followed
  * through the execution by itself. */
-#include "support/plan_proof.h"
+#include "check/plan_proof.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,15 +11,20 @@
 typedef struct cuts {
     uint64_t *at; /* sorted, unique */
     size_t n, capacity;
+    bool failed; /* out of memory */
 } cuts;
 
 static void cut(cuts *c, uint64_t at)
 {
     if (c->n == c->capacity) {
-        c->capacity = c->capacity ? 2 * c->capacity : 1024;
-        c->at = realloc(c->at, c->capacity * sizeof *c->at);
-        if (c->at == NULL)
-            abort();
+        size_t capacity = c->capacity ? 2 * c->capacity : 1024;
+        uint64_t *more = realloc(c->at, capacity * sizeof *more);
+        if (more == NULL) {
+            c->failed = true;
+            return;
+        }
+        c->at = more;
+        c->capacity = capacity;
     }
     c->at[c->n++] = at;
 }
@@ -32,7 +37,7 @@ static int compare(const void *a, const void *b)
 
 static void sort(cuts *c)
 {
-    if (c->n > 0) // qsort(NULL, 0) is undefined
+    if (c->n > 0) /* qsort(NULL, 0) is undefined */
         qsort(c->at, c->n, sizeof *c->at, compare);
     size_t n = 0;
     for (size_t i = 0; i < c->n; i++)
@@ -49,7 +54,8 @@ static bool covers(const lp_range *r, uint32_t n, uint32_t buffer, uint64_t byte
     return false;
 }
 
-static char *hazard_in(const lp_graph *graph, const lp_plan *plan, uint32_t buffer)
+static lp_status hazard_in(lp_context *ctx, const lp_graph *graph, const lp_plan *plan,
+                           uint32_t buffer, char **hazard, uint32_t *node)
 {
     cuts c = {0};
     char *found = NULL;
@@ -62,6 +68,10 @@ static char *hazard_in(const lp_graph *graph, const lp_plan *plan, uint32_t buff
                 cut(&c, range->offset + range->bytes);
             }
         }
+    }
+    if (c.failed) {
+        free(c.at);
+        return lp_fail_memory(ctx, "the proof of a plan");
     }
     sort(&c);
     for (size_t piece = 0; piece + 1 < c.n && found == NULL; piece++) {
@@ -85,6 +95,11 @@ static char *hazard_in(const lp_graph *graph, const lp_plan *plan, uint32_t buff
                         (int)other, graph->nodes[plan->dispatches[other].node].name, i,
                         graph->nodes[d->node].name, buffer, (unsigned long long)byte);
                     found = lp_text_take(&text);
+                    *node = d->node;
+                    if (found == NULL) {
+                        free(c.at);
+                        return lp_fail_memory(ctx, "the proof of a plan");
+                    }
                 }
                 if (writes) {
                     writer = i;
@@ -97,15 +112,18 @@ static char *hazard_in(const lp_graph *graph, const lp_plan *plan, uint32_t buff
             }
     }
     free(c.at);
-    return found;
+    *hazard = found;
+    return LP_OK;
 }
 
-char *plan_find_hazard(const lp_graph *graph, const lp_plan *plan)
+lp_status lp_plan_find_hazard(lp_context *ctx, const lp_graph *graph, const lp_plan *plan,
+                              char **hazard, uint32_t *node)
 {
-    char *found = NULL;
-    for (uint32_t buffer = 0; buffer <= graph->store->n_slots && found == NULL; buffer++)
-        found = hazard_in(graph, plan, buffer);
-    return found;
+    uint32_t unused;
+    *hazard = NULL;
+    for (uint32_t buffer = 0; buffer <= graph->store->n_slots && *hazard == NULL; buffer++)
+        LP_TRY(hazard_in(ctx, graph, plan, buffer, hazard, node != NULL ? node : &unused));
+    return LP_OK;
 }
 
 /* Bytes of an activation in the arena. */
@@ -115,13 +133,15 @@ static lp_range bytes_of(const lp_graph *graph, const lp_plan *plan, lp_tensor_i
     return (lp_range){0, plan->arena.tensor_offset[id], 4 * lp_tensor_extent(t)};
 }
 
-char *plan_find_overlap(const lp_graph *graph, const lp_plan *plan)
+lp_status lp_plan_find_overlap(lp_context *ctx, const lp_graph *graph, const lp_plan *plan,
+                               char **overlap, uint32_t *at)
 {
     size_t words = (size_t)(plan->arena.bytes / 4 + 1);
     uint32_t *owner = malloc(words * sizeof *owner); /* base tensor whose value a word holds */
     char *found = NULL;
+    *overlap = NULL;
     if (owner == NULL)
-        abort();
+        return lp_fail_memory(ctx, "the proof of a plan");
     memset(owner, 0xff, words * sizeof *owner);
     for (uint32_t i = 0; i < graph->n_nodes && found == NULL; i++) {
         const lp_node *node = &graph->nodes[i];
@@ -145,6 +165,12 @@ char *plan_find_overlap(const lp_graph *graph, const lp_plan *plan)
                                        ? "scratch"
                                        : graph->tensors[owner[w]].name);
                     found = lp_text_take(&text);
+                    if (at != NULL)
+                        *at = i;
+                    if (found == NULL) {
+                        free(owner);
+                        return lp_fail_memory(ctx, "the proof of a plan");
+                    }
                 }
         }
         for (uint32_t j = 0; j < plan->n_dispatches; j++) /* scratch: writes that are no output */
@@ -165,5 +191,6 @@ char *plan_find_overlap(const lp_graph *graph, const lp_plan *plan)
         }
     }
     free(owner);
-    return found;
+    *overlap = found;
+    return LP_OK;
 }

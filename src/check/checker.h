@@ -1,0 +1,94 @@
+/* The check's own state, shared by check.c (passes and verdict), pass.c (one pass), trials.c (what
+ * makes a bad node right) and judge.c (is this node right?).
+ *
+ * The chain is the CPU reference walking a graph node by node. Every node's inputs come from it, so
+ * neither device's activations are ever all in memory twice. */
+#ifndef LP_CHECK_CHECKER_H
+#define LP_CHECK_CHECKER_H
+
+#include "base/arena.h"
+#include "check/drift.h"
+#include "check/quirks.h"
+#include "check/step.h"
+#include "lapilli/check.h"
+#include "models/network.h"
+
+typedef struct lp_checker {
+    lp_context *ctx;
+    const lp_network *network;
+    const lp_check_options *options;
+    lp_arena *arena; /* the report's */
+    lp_report *report;
+    lp_backend *chain, *device;
+    lp_backend *against; /* the chain itself, or another device */
+    lp_quirks quirks;    /* what the device's programs respect from the start */
+    lp_plan_options plan; /* the same as plan options, and the planted fault */
+    lp_store store;
+    uint32_t n_ctx;
+    uint32_t cursor, history, sampler; /* slots */
+    uint32_t position;                 /* tokens in the caches */
+    uint64_t done, total;              /* for progress */
+    bool lost;                         /* the device cannot go on */
+    bool tried_node, tried_plan, tried_unfused;
+    /* What trials found: the smallest change that makes the first bad node right. */
+    bool has_workaround;
+    lp_quirks workaround;
+} lp_checker;
+
+/* ---- judge.c ------------------------------------------------------------------------------- */
+
+/* What a node should have computed. */
+typedef struct lp_expected {
+    lp_outputs outputs;
+    float *sigma[LP_MAX_DST]; /* [n_outputs], NULL: exact */
+} lp_expected;
+void lp_expected_free(lp_expected *expected);
+/* sigma of the outputs that the reference's ops do not fill: sums of a norm, and room for dst[0]. */
+lp_status lp_expected_sigma(lp_context *ctx, const lp_step *step, lp_expected *expected);
+void lp_expected_sums(const lp_step *step, lp_expected *expected);
+
+/* The output that differs most; *dst says which. Only the first n[d] elements are looked at. */
+lp_difference lp_judge(const lp_step *step, const lp_expected *expected, const lp_outputs *got,
+                       const uint64_t n[LP_MAX_DST], int *dst);
+lp_finding lp_judge_finding(const lp_difference *difference, const lp_step_result *result);
+/* A picture of output `dst`, in the report's arena; NULL when out of memory. */
+lp_check_map *lp_judge_map(lp_arena *arena, const lp_step *step, int dst,
+                           const lp_expected *expected, const lp_outputs *got);
+
+/* ---- pass.c -------------------------------------------------------------------------------- */
+
+/* The graph of n tokens that generation would use at the checker's position. */
+lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph);
+/* Evaluates the next n tokens of the history on the chain and checks every node; position moves on.
+ * `pass` has its name. */
+lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass);
+/* Walks the unfused graph of the same tokens from the same state, isolated only. The chain's state is
+ * put back. *n_bad: bad nodes. */
+lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_bad);
+
+/* ---- trials.c ------------------------------------------------------------------------------ */
+
+/* Of the check's first bad node: tries what makes it right, and adds that to the report. */
+lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *expected,
+                         const lp_step_result *result, lp_finding finding);
+/* The same of the first plan that is wrong as a whole. */
+lp_status lp_checker_try_plan(lp_checker *c, const lp_graph *graph,
+                              const int32_t cursor[LP_CURSOR_WORDS]);
+/* At the end of the first bad pass. */
+lp_status lp_checker_try_unfused(lp_checker *c, uint32_t n_tokens);
+/* A row in the report. */
+lp_status lp_checker_trial(lp_checker *c, lp_trial_outcome outcome, const char *detail,
+                           const char *format, ...) LP_PRINTF(4, 5);
+
+/* ---- check.c ------------------------------------------------------------------------------- */
+
+/* Checks `device` against `against`, or against the chain if that is NULL. All three backends were
+ * just created; the caller destroys them after the report is made. `report` has its strings about
+ * devices and model; everything else is filled in. */
+lp_status lp_checker_run(lp_checker *c);
+/* The sentence, and whether the report agrees, from its passes. */
+lp_status lp_checker_verdict(lp_checker *c);
+/* One step of progress; LP_E_CANCELLED if asked to stop. */
+lp_status lp_checker_progress(lp_checker *c);
+
+#endif

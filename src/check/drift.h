@@ -1,0 +1,29 @@
+/* A device runs a whole graph by itself, from the plan that generation uses and again with every
+ * activation kept: the two must give the same bits, and the plan must be provable. */
+#ifndef LP_CHECK_DRIFT_H
+#define LP_CHECK_DRIFT_H
+
+#include "check/step.h"
+#include "lapilli/check.h"
+
+typedef struct lp_drift {
+    lp_outputs *outputs; /* per node of the graph */
+    uint32_t n_nodes;
+    float *logits; /* [V] of the last token; NULL if the graph computes none */
+    /* What is wrong with the plan itself, or NONE, and at which node. */
+    lp_finding finding;
+    uint32_t node;
+    char *detail;
+} lp_drift;
+
+/* The slots must be as before the pass; `cursor` (its slot and its words) is set for each run. What
+ * the device leaves in the slots stays there. A device that fails is LP_E_DEVICE and the like. */
+lp_status lp_drift_run(lp_context *ctx, lp_backend *backend, const lp_graph *graph,
+                       const lp_plan_options *options, uint32_t cursor_slot,
+                       const int32_t cursor[LP_CURSOR_WORDS], lp_drift *drift);
+void lp_drift_free(lp_drift *drift);
+
+/* The tensor of the last token's logits, or LP_NONE. */
+lp_tensor_id lp_drift_logits(const lp_graph *graph);
+
+#endif

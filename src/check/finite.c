@@ -1,0 +1,249 @@
+/* Where NaN and infinity come from: see finite.h. This runs when something is wrong already, so it
+ * may read whole caches and allocate. */
+#include "check/finite.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "base/text.h"
+#include "check/recompute.h"
+
+/* First element that is not finite; n if all are. */
+static uint64_t first_bad(const float *x, uint64_t n)
+{
+    uint64_t i = 0;
+    while (i < n && isfinite(x[i]))
+        i++;
+    return i;
+}
+
+static const char *kind(float x)
+{
+    return isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
+}
+
+const char *lp_kernel_names(const lp_backend *backend, const lp_program *program, uint32_t node,
+                            char *text, size_t size)
+{
+    const char *last = NULL;
+    size_t n = 0;
+    text[0] = '\0';
+    if (backend->table->program_plan == NULL)
+        return text;
+    const lp_plan *plan = backend->table->program_plan(program);
+    for (uint32_t i = 0; i < plan->n_dispatches && n < size; i++) {
+        const char *name = plan->dispatches[i].kernel->name;
+        if (plan->dispatches[i].node != node || (last != NULL && strcmp(last, name) == 0))
+            continue;
+        n += (size_t)snprintf(text + n, size - n, "%s%s", last ? " + " : "kernel ", name);
+        last = name;
+    }
+    return text;
+}
+
+/* ---- Caches -------------------------------------------------------------------------------- */
+
+/* Rows [first, first + n) of a cache as f32, malloc'ed. */
+static lp_status cache_rows(lp_backend *backend, const lp_tensor *cache, uint32_t first, uint32_t n,
+                            float **rows)
+{
+    uint64_t row = (uint64_t)lp_shape_row(cache->shape), bytes = lp_dtype_table[cache->dtype].bytes;
+    *rows = malloc(n * row * sizeof **rows + 1);
+    if (*rows == NULL)
+        return lp_fail_memory(backend->ctx, "looking for NaN");
+    lp_status status = backend->table->slot_read(backend, cache->slot, first * row * bytes, *rows,
+                                                 n * row * bytes);
+    if (status != LP_OK) {
+        free(*rows);
+        *rows = NULL;
+    } else if (cache->dtype == LP_F16) {
+        for (uint64_t i = n * row; i-- > 0;) { /* in place, from the end */
+            uint16_t half;
+            memcpy(&half, (const char *)*rows + 2 * i, 2);
+            (*rows)[i] = lp_f16_to_f32(half);
+        }
+    }
+    return status;
+}
+
+lp_status lp_finite_caches(lp_backend *backend, const lp_graph *graph, uint32_t n, uint32_t *first)
+{
+    enum { AT_ONCE = 64 };
+    *first = n;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        if (graph->nodes[i].op != LP_OP_KV_WRITE)
+            continue;
+        const lp_tensor *cache = &graph->tensors[graph->nodes[i].dst[0]];
+        uint64_t row = (uint64_t)lp_shape_row(cache->shape);
+        for (uint32_t at = 0; at < *first; at += AT_ONCE) {
+            uint32_t rows = *first - at < AT_ONCE ? *first - at : AT_ONCE;
+            float *x;
+            LP_TRY(cache_rows(backend, cache, at, rows, &x));
+            uint64_t bad = first_bad(x, rows * row);
+            free(x);
+            if (bad < rows * row) {
+                *first = at + (uint32_t)(bad / row);
+                break;
+            }
+        }
+    }
+    return LP_OK;
+}
+
+/* ---- Nodes --------------------------------------------------------------------------------- */
+
+typedef struct search {
+    lp_backend *backend;
+    lp_program *program;
+    const lp_graph *graph;
+    uint32_t position, node;
+} search;
+
+/* What a node left in output `d`, malloc'ed, as f32; NULL if it is no business of ours (the cursor,
+ * the history, scratch). *shape: of what was read. */
+static lp_status output(const search *s, int d, float **x, lp_shape *shape)
+{
+    const lp_node *node = &s->graph->nodes[s->node];
+    *x = NULL;
+    if (node->dst[d] == LP_NONE || node->op == LP_OP_SAMPLE)
+        return LP_OK;
+    const lp_tensor *t = &s->graph->tensors[node->dst[d]];
+    *shape = t->shape;
+    if (t->slot == LP_NONE) {
+        *x = malloc((size_t)lp_shape_elements(t->shape) * sizeof **x);
+        if (*x == NULL)
+            return lp_fail_memory(s->backend->ctx, "looking for NaN");
+        return s->backend->table->tensor_read(s->program, node->dst[d], *x);
+    }
+    if (node->op != LP_OP_KV_WRITE)
+        return LP_OK;
+    shape->dim[0] = s->graph->tensors[node->src[0]].shape.dim[0];
+    int64_t left = t->shape.dim[0] - (int64_t)s->position;
+    if (shape->dim[0] > left)
+        shape->dim[0] = left > 0 ? left : 0;
+    return cache_rows(s->backend, t, s->position, (uint32_t)shape->dim[0], x);
+}
+
+/* The row of a weight that element `at` of an output [.., n] comes from; its first element in a
+ * vector. */
+static lp_status weight_row(const search *s, int src, uint64_t at, uint64_t n, int64_t *row)
+{
+    const lp_node *node = &s->graph->nodes[s->node];
+    *row = (int64_t)(at % n);
+    if (node->op != LP_OP_EMBED)
+        return LP_OK;
+    int32_t id = (int32_t)(s->position + at / n);
+    if (node->src[2] != LP_NONE)
+        LP_TRY(s->backend->table->slot_read(s->backend, s->graph->tensors[node->src[2]].slot,
+                                            4 * (uint64_t)id, &id, 4));
+    int64_t rows = s->graph->tensors[node->src[src]].shape.dim[0];
+    *row = id < 0 ? 0 : id < rows ? id : rows - 1;
+    return LP_OK;
+}
+
+/* Says what the reference makes of the same inputs, if that is one token: is it the device, or
+ * numbers that are too large for the model's arithmetic? */
+static lp_status describe_reference(const search *s, lp_text *text)
+{
+    lp_recompute what = {.ctx = s->backend->ctx,
+                         .backend = s->backend,
+                         .program = s->program,
+                         .graph = s->graph,
+                         .node = s->node,
+                         .position = s->position,
+                         .budget = INT64_MAX};
+    lp_recomputed result;
+    if (s->graph->n_tokens != 1)
+        return LP_OK;
+    LP_TRY(lp_recompute_node(&what, &result));
+    if (lp_recomputed_agrees(&result))
+        lp_text_printf(text, ", and the CPU reference makes the same of them");
+    else
+        lp_text_printf(text, ", and the CPU reference makes %.9g of them",
+                       result.difference.expected);
+    return LP_OK;
+}
+
+/* Says whether the weights that made element `at` are finite in the model's file. */
+static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_text *text)
+{
+    const lp_node *node = &s->graph->nodes[s->node];
+    for (int i = 0; i < LP_MAX_SRC; i++) {
+        const lp_tensor *t = node->src[i] != LP_NONE ? &s->graph->tensors[node->src[i]] : NULL;
+        if (t == NULL || t->slot == LP_NONE ||
+            s->graph->store->slots[t->slot].kind != LP_SLOT_WEIGHT)
+            continue;
+        int64_t row, columns = lp_shape_row(t->shape);
+        LP_TRY(weight_row(s, i, at, n, &row));
+        float *x = malloc((size_t)columns * sizeof *x);
+        if (x == NULL)
+            return lp_fail_memory(s->backend->ctx, "looking for NaN");
+        const lp_dtype_info *info = &lp_dtype_table[t->dtype];
+        uint64_t first = ((uint64_t)row * t->stride + t->offset) / info->block * info->bytes;
+        info->to_f32((const char *)s->graph->store->slots[t->slot].data + first, x,
+                     (size_t)columns);
+        int64_t bad = (int64_t)first_bad(x, (uint64_t)columns);
+        const char *what = bad < columns ? kind(x[bad]) : NULL;
+        free(x);
+        if (what == NULL)
+            continue;
+        lp_text_printf(text, "the model's %s holds %s at [%" PRId64, t->name, what, row);
+        lp_text_printf(text, t->shape.n > 1 ? ", %" PRId64 "]" : "]", bad);
+        return LP_OK;
+    }
+    lp_text_printf(text, "its inputs and weights are finite");
+    return describe_reference(s, text);
+}
+
+static lp_status describe(const search *s, float value, uint64_t at, lp_shape shape, char *to,
+                          size_t size)
+{
+    const char *device = s->backend->name;
+    char dims[96], kernels[128];
+    int64_t index[LP_MAX_DIMS];
+    uint64_t rest = at;
+    lp_text text = {0};
+    for (int i = shape.n; i-- > 0; rest /= (uint64_t)shape.dim[i])
+        index[i] = (int64_t)(rest % (uint64_t)shape.dim[i]);
+    lp_text_printf(&text, "%s: element ", s->graph->nodes[s->node].name);
+    for (int i = 0; i < shape.n; i++)
+        lp_text_printf(&text, "%s%" PRId64, i ? ", " : "[", index[i]);
+    lp_text_printf(&text, "] of %s is %s on %s", lp_shape_print(shape, dims), kind(value), device);
+    if (*lp_kernel_names(s->backend, s->program, s->node, kernels, sizeof kernels))
+        lp_text_printf(&text, " (%s)", kernels);
+    lp_text_printf(&text, "; ");
+    lp_status status = describe_weights(s, at, (uint64_t)lp_shape_row(shape), &text);
+    char *line = lp_text_take(&text);
+    if (line == NULL)
+        return lp_fail_memory(s->backend->ctx, "a message");
+    if (status == LP_OK)
+        snprintf(to, size, "%s", line);
+    free(line);
+    return status;
+}
+
+lp_status lp_finite_find(lp_program *program, lp_backend *backend, const lp_graph *graph,
+                         uint32_t position, char *text, size_t size, bool *found)
+{
+    search s = {.backend = backend, .program = program, .graph = graph, .position = position};
+    lp_status status = LP_OK;
+    *found = false;
+    for (s.node = 0; s.node < graph->n_nodes && !*found && status == LP_OK; s.node++)
+        for (int d = 0; d < LP_MAX_DST && !*found && status == LP_OK; d++) {
+            float *x;
+            lp_shape shape;
+            status = output(&s, d, &x, &shape);
+            if (status == LP_OK && x != NULL) {
+                uint64_t n = (uint64_t)lp_shape_elements(shape), at = first_bad(x, n);
+                *found = at < n;
+                if (*found)
+                    status = describe(&s, x[at], at, shape, text, size);
+            }
+            free(x);
+        }
+    return status;
+}

@@ -1,0 +1,488 @@
+/* One pass of a check: free-running on the device, then node by node along the chain. See
+ * checker.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/checker.h"
+#include "check/compare.h"
+#include "cpu/cpu_backend.h"
+#include "text/runner.h"
+
+lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph)
+{
+    const lp_network_options options = {
+        .n_tokens = (int32_t)n_tokens,
+        .n_ctx = (int32_t)c->n_ctx,
+        .kv_max = (int32_t)lp_runner_bucket(c->position + n_tokens, c->n_ctx),
+        .kv_dtype = c->options->cache_type,
+        .sample = true,
+        .no_fusion = no_fusion};
+    return lp_network_graph(c->ctx, c->network, &c->store, &options, graph);
+}
+
+/* ---- Caches: the device's own, and the chain's while nodes are isolated --------------------- */
+
+typedef struct caches {
+    uint8_t **own; /* per slot of the store: rows that the device computed by itself */
+    uint32_t n;
+} caches;
+
+static bool is_cache(const lp_store *store, uint32_t slot)
+{
+    const lp_slot *s = &store->slots[slot];
+    return s->kind == LP_SLOT_STATE && s->shape.n == 3;
+}
+
+static uint64_t row_bytes(const lp_slot *s)
+{
+    return (uint64_t)lp_shape_row(s->shape) * lp_dtype_table[s->dtype].bytes;
+}
+
+static void caches_free(caches *k)
+{
+    for (uint32_t i = 0; k->own != NULL && i < k->n; i++)
+        free(k->own[i]);
+    free(k->own);
+    *k = (caches){0};
+}
+
+/* Keeps the first n rows of the backend's caches aside and puts the chain's there. */
+static lp_status lend_caches(lp_checker *c, lp_backend *backend, uint64_t n_rows, caches *k)
+{
+    lp_status status = LP_OK;
+    uint8_t *theirs = NULL;
+    *k = (caches){.n = c->store.n_slots};
+    k->own = calloc(k->n + 1, sizeof *k->own);
+    if (k->own == NULL)
+        return lp_fail_memory(c->ctx, "caches");
+    for (uint32_t i = 0; i < k->n; i++) {
+        if (!is_cache(&c->store, i))
+            continue;
+        const uint64_t bytes = n_rows * row_bytes(&c->store.slots[i]);
+        k->own[i] = malloc(bytes + 1);
+        theirs = malloc(bytes + 1);
+        if (k->own[i] == NULL || theirs == NULL) {
+            status = lp_fail_memory(c->ctx, "caches");
+            goto cleanup;
+        }
+        LP_CHECK(backend->table->slot_read(backend, i, 0, k->own[i], bytes));
+        LP_CHECK(c->chain->table->slot_read(c->chain, i, 0, theirs, bytes));
+        LP_CHECK(backend->table->slot_write(backend, i, 0, theirs, bytes));
+        free(theirs);
+        theirs = NULL;
+    }
+cleanup:
+    free(theirs);
+    if (status != LP_OK)
+        caches_free(k);
+    return status;
+}
+
+static lp_status return_caches(lp_checker *c, lp_backend *backend, uint64_t n_rows, caches *k)
+{
+    lp_status status = LP_OK;
+    for (uint32_t i = 0; i < k->n && status == LP_OK; i++)
+        if (k->own[i] != NULL)
+            status = backend->table->slot_write(backend, i, 0, k->own[i],
+                                                n_rows * row_bytes(&c->store.slots[i]));
+    caches_free(k);
+    return status;
+}
+
+/* Cursor and history as the chain has them. */
+static lp_status follow_chain(lp_checker *c, lp_backend *backend)
+{
+    const uint32_t slots[] = {c->cursor, c->history};
+    for (int i = 0; i < 2; i++) {
+        const lp_slot *s = &c->store.slots[slots[i]];
+        const uint64_t bytes = (uint64_t)lp_shape_elements(s->shape) * 4;
+        uint8_t *data = malloc(bytes);
+        if (data == NULL)
+            return lp_fail_memory(c->ctx, "the history");
+        lp_status status = c->chain->table->slot_read(c->chain, slots[i], 0, data, bytes);
+        if (status == LP_OK)
+            status = backend->table->slot_write(backend, slots[i], 0, data, bytes);
+        free(data);
+        LP_TRY(status);
+    }
+    return LP_OK;
+}
+
+/* ---- A node -------------------------------------------------------------------------------- */
+
+typedef struct pass_state {
+    lp_checker *c;
+    lp_check_pass *pass; /* NULL: nothing is reported */
+    lp_graph *graph;
+    lp_program *chain;
+    lp_drift device, against; /* against: empty if that is the chain */
+    int32_t cursor[LP_CURSOR_WORDS];
+    uint32_t n_bad;
+} pass_state;
+
+static bool is_chain(const lp_checker *c)
+{
+    return c->against == c->chain;
+}
+
+static const char *join_kernels(lp_arena *arena, const lp_step_result *result)
+{
+    const char *text = "";
+    for (uint32_t i = 0; i < result->n_dispatches && text != NULL; i++)
+        text = lp_arena_printf(arena, "%s%s%s", text, i ? " + " : "", result->kernels[i]->name);
+    return text != NULL ? text : "";
+}
+
+static void describe(const pass_state *s, uint32_t index, lp_check_node *row)
+{
+    const lp_node *node = &s->graph->nodes[index];
+    const lp_tensor *tensors = s->graph->tensors;
+    lp_tensor_id shape = node->dst[0], type = LP_NONE;
+    switch (node->op) {
+    case LP_OP_LINEAR:
+        type = node->src[1];
+        row->n_inputs = tensors[type].shape.dim[1];
+        break;
+    case LP_OP_EMBED:
+        type = node->src[0];
+        break;
+    case LP_OP_ATTENTION:
+        type = node->src[1];
+        row->n_inputs = (int64_t)s->c->position + s->graph->n_tokens;
+        break;
+    case LP_OP_KV_WRITE:
+        type = node->dst[0];
+        shape = node->src[0];
+        break;
+    default:
+        break;
+    }
+    row->name = lp_arena_strdup(s->c->arena, node->name);
+    row->op = lp_op_name(node->op);
+    row->type = type != LP_NONE ? lp_dtype_table[tensors[type].dtype].name : "";
+    row->kernels = row->detail = row->digest = "";
+    row->n_dims = tensors[shape].shape.n;
+    for (int i = 0; i < LP_MAX_DIMS; i++)
+        row->dims[i] = tensors[shape].shape.dim[i];
+    if (row->name == NULL)
+        row->name = row->op;
+}
+
+/* What the chain computes for the node, and the error scale of it. */
+static lp_status expect(pass_state *s, const lp_step *step, lp_expected *expected)
+{
+    lp_checker *c = s->c;
+    LP_TRY(lp_expected_sigma(c->ctx, step, expected));
+    LP_TRY(lp_cpu_program_node(s->chain, step->node, expected->sigma[0]));
+    LP_TRY(lp_step_outputs(c->ctx, step, c->chain, s->chain, &expected->outputs));
+    lp_expected_sums(step, expected);
+    return LP_OK;
+}
+
+/* The other device's result takes the place of the chain's. */
+static lp_status ask_other(const pass_state *s, const lp_step *step, lp_expected *expected)
+{
+    lp_checker *c = s->c;
+    lp_step_result result;
+    const lp_step_options options = {.n_runs = 1};
+    LP_TRY(lp_step_run(c->ctx, c->against, step, &options, &result));
+    lp_outputs_free(&expected->outputs);
+    expected->outputs = result.outputs;
+    return LP_OK;
+}
+
+static lp_status note(lp_checker *c, lp_check_node *row, lp_finding finding, const char *detail)
+{
+    row->finding = finding;
+    row->detail = lp_arena_strdup(c->arena, detail);
+    return row->detail != NULL ? LP_OK : lp_fail_memory(c->ctx, "a report");
+}
+
+static lp_status describe_finding(const pass_state *s, const lp_step_result *result,
+                                  lp_check_node *row)
+{
+    char text[256] = "";
+    if (row->finding == LP_FINDING_STRAY_WRITE && result->stray_buffer == LP_BUFFER_ARENA)
+        snprintf(text, sizeof text, "byte %llu of its activations changed and belongs to nobody",
+                 (unsigned long long)result->stray_offset);
+    else if (row->finding == LP_FINDING_STRAY_WRITE)
+        snprintf(text, sizeof text, "byte %llu of %s changed, in a row that it must not touch",
+                 (unsigned long long)result->stray_offset,
+                 s->c->store.slots[result->stray_buffer - 1].name);
+    else if (row->finding == LP_FINDING_UNWRITTEN)
+        snprintf(text, sizeof text, "%llu of %llu elements were not written",
+                 (unsigned long long)result->n_unwritten, (unsigned long long)row->isolated.n);
+    else if (row->finding == LP_FINDING_FLAKY)
+        snprintf(text, sizeof text, "%u runs from the same inputs gave different bits",
+                 s->c->options->n_runs);
+    return note(s->c, row, row->finding, text);
+}
+
+/* The isolated result, beside what was expected. */
+static lp_status judge(pass_state *s, const lp_step *step, const lp_expected *expected,
+                       const lp_step_result *result, lp_check_node *row)
+{
+    int dst;
+    row->isolated = lp_judge(step, expected, &result->outputs, step->n_outputs, &dst);
+    row->finding = lp_judge_finding(&row->isolated, result);
+    const bool bad = row->finding != LP_FINDING_NONE;
+    s->n_bad += bad;
+    if (s->pass == NULL)
+        return LP_OK;
+    row->kernels = join_kernels(s->c->arena, result);
+    lp_check_node *was = &s->pass->nodes[s->pass->worst];
+    const bool worst = step->node == 0 || row->isolated.largest > was->isolated.largest;
+    if (worst) {
+        if (was->finding == LP_FINDING_NONE)
+            was->map = NULL;
+        s->pass->worst = step->node;
+    }
+    if (bad || worst)
+        row->map = lp_judge_map(s->c->arena, step, dst, expected, &result->outputs);
+    if (!bad)
+        return LP_OK;
+    LP_TRY(describe_finding(s, result, row));
+    return lp_checker_try(s->c, step, expected, result, row->finding);
+}
+
+/* The free-running results of both devices at this node. */
+static void compare_drift(const pass_state *s, const lp_step *step, const lp_expected *expected,
+                          lp_check_node *row)
+{
+    if (s->device.outputs == NULL || row == NULL)
+        return;
+    int dst;
+    lp_expected other = *expected;
+    if (!is_chain(s->c)) {
+        if (s->against.outputs == NULL)
+            return;
+        other.outputs = s->against.outputs[step->node];
+    }
+    row->drift = lp_judge(step, &other, &s->device.outputs[step->node], step->n_outputs, &dst);
+}
+
+/* Failures of the device, as opposed to ours. */
+static bool is_devices(lp_status status)
+{
+    return status == LP_E_DEVICE || status == LP_E_DEVICE_LOST || status == LP_E_UNSUPPORTED ||
+           status == LP_E_LIMIT;
+}
+
+static lp_status check_node(pass_state *s, uint32_t index)
+{
+    lp_checker *c = s->c;
+    lp_status status = LP_OK;
+    lp_step step = {0};
+    lp_expected expected = {0};
+    lp_step_result result = {0};
+    lp_check_node unused = {0}, *row = s->pass != NULL ? &s->pass->nodes[index] : &unused;
+    const lp_step_options options = {.plan = c->plan,
+                                     .n_runs = s->pass != NULL ? c->options->n_runs : 1};
+    describe(s, index, row);
+    LP_CHECK(lp_step_take(c->ctx, c->chain, s->chain, s->graph, index, c->position, &step));
+    LP_CHECK(expect(s, &step, &expected));
+    compare_drift(s, &step, &expected, row);
+    if (!is_chain(c))
+        LP_CHECK(ask_other(s, &step, &expected));
+    status = c->lost ? LP_E_DEVICE_LOST : lp_step_run(c->ctx, c->device, &step, &options, &result);
+    if (status == LP_OK) {
+        LP_CHECK(judge(s, &step, &expected, &result, row));
+        LP_CHECK(lp_step_sync(c->ctx, &step, c->chain, c->device));
+    } else if (is_devices(status)) {
+        c->lost = c->lost || status == LP_E_DEVICE_LOST;
+        s->n_bad++;
+        LP_CHECK(note(c, row, LP_FINDING_DEVICE, c->ctx->message));
+    } else {
+        goto cleanup;
+    }
+    if (!is_chain(c))
+        LP_CHECK(lp_step_sync(c->ctx, &step, c->chain, c->against));
+    LP_CHECK(lp_checker_progress(c));
+cleanup:
+    lp_step_result_free(&result);
+    lp_expected_free(&expected);
+    lp_step_free(&step);
+    return status;
+}
+
+/* ---- The pass ------------------------------------------------------------------------------ */
+
+/* Free-running on one device; `lost` (may be NULL) takes failures that are the device's. */
+static lp_status free_run(pass_state *s, lp_backend *backend, const lp_plan_options *plan,
+                          lp_drift *drift)
+{
+    lp_checker *c = s->c;
+    lp_status status =
+        lp_drift_run(c->ctx, backend, s->graph, plan, c->cursor, s->cursor, drift);
+    if (backend == c->device && is_devices(status)) {
+        c->lost = c->lost || status == LP_E_DEVICE_LOST;
+        drift->finding = LP_FINDING_DEVICE;
+        drift->node = 0;
+        drift->detail = lp_arena_strdup(c->arena, c->ctx->message);
+        return LP_OK;
+    }
+    return status;
+}
+
+static lp_status compare_logits(pass_state *s, const lp_tensor_id id)
+{
+    lp_status status = LP_OK;
+    const uint64_t n = (uint64_t)lp_shape_elements(s->graph->tensors[id].shape);
+    const uint32_t k = n < 5 ? (uint32_t)n : 5;
+    const float *got = s->device.logits, *expected = s->against.logits;
+    float *chain = malloc(n * sizeof *chain);
+    uint64_t a[5], b[5];
+    if (chain == NULL)
+        return lp_fail_memory(s->c->ctx, "logits");
+    LP_CHECK(s->c->chain->table->tensor_read(s->chain, id, chain));
+    if (is_chain(s->c))
+        expected = chain;
+    if (got != NULL && expected != NULL) {
+        s->pass->logits = lp_compare(expected, got, NULL, n);
+        s->pass->kl = lp_kl_divergence(expected, got, n);
+        lp_top_k(expected, n, k, a);
+        lp_top_k(got, n, k, b);
+        s->pass->top1_same = a[0] == b[0];
+        for (uint32_t i = 0; i < k; i++)
+            for (uint32_t j = 0; j < k; j++)
+                s->pass->top5_common += a[i] == b[j];
+    }
+cleanup:
+    free(chain);
+    return status;
+}
+
+/* What is wrong with the plan goes to the node it is wrong at, unless that one is bad by itself. */
+static lp_status report_drift(pass_state *s)
+{
+    const lp_drift *d = &s->device;
+    lp_check_node *row;
+    if (d->finding == LP_FINDING_NONE || d->node >= s->pass->n_nodes)
+        return LP_OK;
+    row = &s->pass->nodes[d->node];
+    if (row->finding != LP_FINDING_NONE || (d->finding == LP_FINDING_DEVICE && s->n_bad > 0))
+        return LP_OK;
+    s->n_bad++;
+    return note(s->c, row, d->finding, d->detail != NULL ? d->detail : "");
+}
+
+/* Rounding grows from layer to layer, but not as far as this: on sound drivers 1e-8 was the most that
+ * was seen. */
+#define DRIFT_NMSE 1e-4
+
+/* Every node is right by itself and the plan is sound, yet the free-running result is another one:
+ * something else writes where it should not. The first node that is far off is named. */
+static lp_status check_drift(pass_state *s)
+{
+    const lp_difference *logits = &s->pass->logits;
+    if (s->n_bad > 0 || s->device.finding != LP_FINDING_NONE || logits->n == 0 ||
+        logits->nmse <= DRIFT_NMSE)
+        return LP_OK;
+    size_t i = 0;
+    while (i + 1 < s->pass->n_nodes && s->pass->nodes[i].drift.nmse <= DRIFT_NMSE)
+        i++;
+    s->n_bad++;
+    return note(s->c, &s->pass->nodes[i], LP_FINDING_REPLAY,
+                "every node is right by itself, but not in the run of the whole graph");
+}
+
+static lp_status read_cursor(pass_state *s)
+{
+    return s->c->chain->table->slot_read(s->c->chain, s->c->cursor, 0, s->cursor,
+                                         sizeof s->cursor);
+}
+
+/* All nodes, isolated. The caches of the devices are the chain's meanwhile. */
+static lp_status walk(pass_state *s)
+{
+    lp_checker *c = s->c;
+    lp_status status = LP_OK, back = LP_OK;
+    const uint64_t n_rows = (uint64_t)c->position + (uint64_t)s->graph->n_tokens;
+    caches device = {0}, against = {0};
+    LP_TRY(c->chain->table->program_create(c->chain, s->graph, (lp_plan_options){0}, &s->chain));
+    if (!c->lost)
+        LP_CHECK(lend_caches(c, c->device, n_rows, &device));
+    if (!is_chain(c))
+        LP_CHECK(lend_caches(c, c->against, n_rows, &against));
+    if (!c->lost)
+        LP_CHECK(follow_chain(c, c->device));
+    if (!is_chain(c))
+        LP_CHECK(follow_chain(c, c->against));
+    for (uint32_t i = 0; i < s->graph->n_nodes; i++)
+        LP_CHECK(check_node(s, i));
+cleanup:
+    if (!c->lost && device.own != NULL)
+        back = return_caches(c, c->device, n_rows, &device);
+    if (back == LP_OK && against.own != NULL)
+        back = return_caches(c, c->against, n_rows, &against);
+    caches_free(&device);
+    caches_free(&against);
+    return status != LP_OK ? status : back;
+}
+
+static void end_pass(pass_state *s)
+{
+    if (s->chain != NULL)
+        s->c->chain->table->program_destroy(s->chain);
+    lp_drift_free(&s->device);
+    lp_drift_free(&s->against);
+    lp_graph_destroy(s->graph);
+}
+
+lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass)
+{
+    lp_status status = LP_OK;
+    pass_state s = {.c = c, .pass = pass};
+    const lp_plan_options plain = {0};
+    pass->position = c->position;
+    pass->n_tokens = n_tokens;
+    pass->digest = "";
+    LP_CHECK(lp_checker_graph(c, n_tokens, c->quirks.no_fusion, &s.graph));
+    pass->nodes = lp_arena_array(c->arena, s.graph->n_nodes, sizeof *pass->nodes);
+    if (pass->nodes == NULL) {
+        status = lp_fail_memory(c->ctx, "a report");
+        goto cleanup;
+    }
+    pass->n_nodes = s.graph->n_nodes;
+    LP_CHECK(read_cursor(&s));
+    if (!c->lost) {
+        LP_CHECK(follow_chain(c, c->device));
+        LP_CHECK(free_run(&s, c->device, &c->plan, &s.device));
+    }
+    if (!is_chain(c)) {
+        LP_CHECK(follow_chain(c, c->against));
+        LP_CHECK(free_run(&s, c->against, &plain, &s.against));
+    }
+    LP_CHECK(walk(&s));
+    LP_CHECK(compare_logits(&s, lp_drift_logits(s.graph)));
+    const bool all_right = s.n_bad == 0; /* each by itself */
+    LP_CHECK(report_drift(&s));
+    LP_CHECK(check_drift(&s));
+    if (all_right && s.device.finding != LP_FINDING_NONE)
+        LP_CHECK(lp_checker_try_plan(c, s.graph, s.cursor));
+    if (s.n_bad > 0)
+        LP_CHECK(lp_checker_try_unfused(c, n_tokens));
+    c->position += n_tokens;
+cleanup:
+    end_pass(&s);
+    return status;
+}
+
+lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_bad)
+{
+    lp_status status = LP_OK;
+    pass_state s = {.c = c};
+    int32_t words[LP_CURSOR_WORDS];
+    LP_CHECK(read_cursor(&s));
+    memcpy(words, s.cursor, sizeof words);
+    words[LP_CURSOR_POSITION] = (int32_t)c->position;
+    LP_CHECK(c->chain->table->slot_write(c->chain, c->cursor, 0, words, sizeof words));
+    LP_CHECK(lp_checker_graph(c, n_tokens, true, &s.graph));
+    LP_CHECK(walk(&s));
+    LP_CHECK(c->chain->table->slot_write(c->chain, c->cursor, 0, s.cursor, sizeof s.cursor));
+cleanup:
+    *n_bad = s.n_bad;
+    end_pass(&s);
+    return status;
+}

@@ -1,0 +1,463 @@
+/* lapilli check: does this device compute this model rightly, or where does it go wrong first? The
+ * verdict goes to stdout, files are written whole or not at all. */
+#define _DEFAULT_SOURCE /* open_memstream */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "files.h"
+#include "prompt.h"
+#include "report_print.h"
+
+/* Letters, digits and marks; short with every tokenizer. */
+static const char default_prompt[] =
+    "Once upon a time, a pebble counted to 12 and asked: what now?";
+
+enum {
+    AGAINST = CLI_LONG_ONLY,
+    CACHE_TYPE,
+    QUICK,
+    RUNS,
+    HTML,
+    WORKAROUND,
+    WORKAROUND_OUT,
+    DETERMINISTIC,
+    SAVE_REPRO,
+    REPRO,
+    PLANT
+};
+
+typedef struct settings {
+    const char *model, *device, *against, *prompt_text, *prompt_file, *workaround;
+    const char *html, *workaround_out; /* files to write */
+    const char *repro;                 /* folder to run instead of a model */
+    cli_prompt prompt;
+    bool json;
+    int verbose;
+    lp_check_options check;
+} settings;
+
+static const struct option long_options[] = {
+    {"model", required_argument, NULL, 'm'},
+    {"prompt", required_argument, NULL, 'p'},
+    {"file", required_argument, NULL, 'f'},
+    {"device", required_argument, NULL, 'd'},
+    {"against", required_argument, NULL, AGAINST},
+    {"context", required_argument, NULL, 'c'},
+    {"cache-type", required_argument, NULL, CACHE_TYPE},
+    {"quick", no_argument, NULL, QUICK},
+    {"runs", required_argument, NULL, RUNS},
+    {"json", no_argument, NULL, 'j'},
+    {"html", required_argument, NULL, HTML},
+    {"workaround", required_argument, NULL, WORKAROUND},
+    {"workaround-out", required_argument, NULL, WORKAROUND_OUT},
+    {"deterministic", no_argument, NULL, DETERMINISTIC},
+    {"save-repro", required_argument, NULL, SAVE_REPRO},
+    {"repro", required_argument, NULL, REPRO},
+    {"plant", required_argument, NULL, PLANT},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+/* --- Command line ------------------------------------------------------------------------------
+ */
+
+static bool parse_u32(const char *name, uint64_t min, uint64_t max, uint32_t *value)
+{
+    uint64_t number;
+    if (!cli_parse_u64(&cli_check, name, optarg, min, max, &number))
+        return false;
+    *value = (uint32_t)number;
+    return true;
+}
+
+/* One option; returns the exit code, CLI_OK to go on. */
+static int set_option(settings *s, int id)
+{
+    bool ok = true;
+    switch (id) {
+    case 'm':
+        s->model = optarg;
+        break;
+    case 'p':
+    case 'f':
+        if (s->prompt_text || s->prompt_file)
+            return cli_usage_error(&cli_check, "only one prompt can be given");
+        *(id == 'p' ? &s->prompt_text : &s->prompt_file) = optarg;
+        break;
+    case 'd':
+        s->device = optarg;
+        break;
+    case AGAINST:
+        s->against = optarg;
+        break;
+    case 'c':
+        ok = parse_u32("-c", 0, UINT32_MAX, &s->check.n_ctx);
+        break;
+    case CACHE_TYPE:
+        ok = cli_parse_cache_type(&cli_check, optarg, &s->check.cache_type);
+        break;
+    case QUICK:
+        s->check.quick = 1;
+        break;
+    case RUNS:
+        ok = parse_u32("--runs", 1, 1000, &s->check.n_runs);
+        break;
+    case 'j':
+        s->json = true;
+        break;
+    case HTML:
+        s->html = optarg;
+        break;
+    case WORKAROUND:
+        s->workaround = optarg;
+        break;
+    case WORKAROUND_OUT:
+        s->workaround_out = optarg;
+        break;
+    case DETERMINISTIC:
+        s->check.deterministic = 1;
+        break;
+    case SAVE_REPRO:
+        s->check.repro_folder = optarg;
+        break;
+    case REPRO:
+        s->repro = optarg;
+        break;
+    case PLANT:
+        s->check.plant = optarg;
+        break;
+    default: /* 'v': getopt returns nothing else */
+        s->verbose++;
+    }
+    return ok ? CLI_OK : CLI_USAGE;
+}
+
+/* Returns the exit code, CLI_OK to go on; *end: the command ends here (--help). */
+static int parse(settings *s, int argc, char **argv, bool *end)
+{
+    cli_options options = {&cli_check, "m:p:f:d:c:jv", long_options, argc, argv, 0};
+    for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
+        if (id == CLI_END_NOW) {
+            *end = true;
+            return options.exit_code;
+        }
+        int code = set_option(s, id);
+        if (code != CLI_OK)
+            return code;
+    }
+    if (optind < argc)
+        return cli_usage_error(&cli_check, "\"%s\" is not an option; a prompt is given with -p",
+                               argv[optind]);
+    bool ok = s->prompt_file ? cli_prompt_file(&s->prompt, s->prompt_file)
+                             : cli_prompt_literal(&s->prompt,
+                                                  s->prompt_text ? s->prompt_text : default_prompt);
+    return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* --- The command that repeats the check ----------------------------------------------------------
+ */
+
+typedef struct line {
+    char *text;
+    size_t bytes, room;
+    bool failed;
+} line;
+
+static void append(line *l, const char *text, size_t n)
+{
+    if (l->bytes + n + 1 > l->room && !l->failed) {
+        size_t room = 2 * (l->bytes + n) + 256;
+        char *grown = realloc(l->text, room);
+        l->failed = !grown;
+        if (grown) {
+            l->text = grown;
+            l->room = room;
+        }
+    }
+    if (l->failed)
+        return;
+    memcpy(l->text + l->bytes, text, n);
+    l->bytes += n;
+    l->text[l->bytes] = '\0';
+}
+
+/* " OPTION VALUE", quoted for a shell where that is needed. Nothing if the value is NULL. */
+static void append_option(line *l, const char *option, const char *value)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-+=.,:/@%";
+    if (!value)
+        return;
+    append(l, " ", 1);
+    append(l, option, strlen(option));
+    append(l, " ", 1);
+    if (*value && strspn(value, plain) == strlen(value)) {
+        append(l, value, strlen(value));
+        return;
+    }
+    append(l, "'", 1);
+    for (const char *p = value; *p; p++)
+        append(l, *p == '\'' ? "'\\''" : p, *p == '\'' ? 4 : 1);
+    append(l, "'", 1);
+}
+
+/* malloc'ed; NULL when out of memory. Devices by their ids, so that it means the same when another
+ * one is chosen by itself. */
+static char *repeat_command(const settings *s, const char *device, const char *against)
+{
+    static const char command[] = "lapilli check";
+    line l = {0};
+    char number[24];
+    append(&l, command, strlen(command));
+    append_option(&l, "-m", s->model);
+    append_option(&l, "-p", s->prompt_text);
+    append_option(&l, "-f", s->prompt_file);
+    append_option(&l, "--device", device);
+    append_option(&l, "--against", against);
+    snprintf(number, sizeof(number), "%u", s->check.n_ctx);
+    append_option(&l, "-c", s->check.n_ctx ? number : NULL);
+    append_option(&l, "--cache-type", s->check.cache_type == LP_F32 ? "f32" : NULL);
+    snprintf(number, sizeof(number), "%u", s->check.n_runs);
+    append_option(&l, "--runs", s->check.n_runs != 2 ? number : NULL);
+    append_option(&l, "--workaround", s->workaround);
+    append_option(&l, "--plant", s->check.plant);
+    if (s->check.quick)
+        append(&l, " --quick", 8);
+    if (s->check.deterministic)
+        append(&l, " --deterministic", 16);
+    if (l.failed) {
+        free(l.text);
+        return NULL;
+    }
+    return l.text;
+}
+
+/* --- The check -----------------------------------------------------------------------------------
+ */
+
+/* What is open while a check runs. */
+typedef struct state {
+    lp_context *ctx;
+    lp_devices *devices;
+    lp_model *model;
+    size_t device, against;
+    char *shipped, *cache, *command, *workaround;
+    int32_t *tokens;
+    cli_output html, workaround_out;
+} state;
+
+static void print_what(const state *t)
+{
+    const lp_device_info *device = lp_devices_info(t->devices, t->device);
+    const lp_device_info *against = lp_devices_info(t->devices, t->against);
+    fprintf(stderr, "lapilli: checking %s on %s (%s) against %s (%s)\n", lp_model_title(t->model),
+            device->name, device->id, against->name, against->id);
+}
+
+/* Everything that the check needs; returns the exit code. */
+static int prepare(settings *s, state *t)
+{
+    const char *reason;
+    if (!cli_output_begin(&t->html, s->html) ||
+        !cli_output_begin(&t->workaround_out, s->workaround_out))
+        return CLI_FAILED;
+    if (s->workaround && !(t->workaround = cli_read_text(s->workaround)))
+        return CLI_FAILED;
+    if (!s->model && !(t->shipped = cli_default_model()))
+        return CLI_FAILED;
+    lp_status status = lp_model_open(t->ctx, s->model ? s->model : t->shipped, &t->model);
+    if (status == LP_OK)
+        status = lp_model_tokenize(t->model, s->prompt.text ? s->prompt.text : "", s->prompt.bytes,
+                                   LP_TOKENS_SPECIAL, &t->tokens, &s->check.n_tokens);
+    if (status != LP_OK)
+        return cli_failed(t->ctx, status);
+    if (s->check.n_tokens == 0) {
+        cli_error("the prompt is empty, and this model has no token that begins a text");
+        return CLI_FAILED;
+    }
+    int code = cli_choose_device(t->ctx, s->device, &t->devices, &t->device, &reason);
+    if (code != CLI_OK)
+        return code;
+    status =
+        lp_devices_choose(t->devices, s->against ? s->against : "reference", &t->against, &reason);
+    if (status != LP_OK)
+        return cli_failed(t->ctx, status);
+    const char *device = lp_devices_info(t->devices, t->device)->id;
+    if (t->device == t->against) {
+        cli_error("%s would be compared with itself; see --device and --against", device);
+        return CLI_FAILED;
+    }
+    t->command = repeat_command(s, device, lp_devices_info(t->devices, t->against)->id);
+    if (!t->command) {
+        cli_error("out of memory");
+        return CLI_FAILED;
+    }
+    t->cache = cli_cache_folder();
+    s->check.tokens = t->tokens;
+    s->check.command = t->command;
+    s->check.cache_folder = t->cache;
+    s->check.workaround = t->workaround;
+    return CLI_OK;
+}
+
+/* Writes the files that were asked for; on `to` one line about each. Returns the exit code. */
+static int write_files(const settings *s, state *t, const lp_report *report, FILE *to)
+{
+    int code = CLI_OK;
+    char *html = NULL;
+    if (s->html) {
+        lp_status status = lp_report_html(t->ctx, report, &html);
+        if (status != LP_OK)
+            code = cli_failed(t->ctx, status);
+        else if (!cli_output_finish(&t->html, html))
+            code = CLI_FAILED;
+        else
+            fprintf(to, "Report: %s\n", s->html);
+        free(html);
+    }
+    if (s->workaround_out && !report->workaround)
+        cli_error("%s is not written: there is no workaround", s->workaround_out);
+    else if (!cli_output_finish(&t->workaround_out, report->workaround))
+        code = CLI_FAILED;
+    else if (s->workaround_out)
+        fprintf(to, "Workaround: lapilli run --workaround %s\n", s->workaround_out);
+    return code;
+}
+
+/* Prints the report and writes files; returns the exit code. */
+static int give_out(const settings *s, state *t, const lp_report *report)
+{
+    char *json = NULL, *text = NULL;
+    size_t bytes = 0;
+    /* all of it is collected first: stdio would forget why an early write failed */
+    FILE *to = open_memstream(&text, &bytes);
+    if (!to) {
+        cli_error("out of memory");
+        return CLI_FAILED;
+    }
+    cli_print_report(to, report, s->verbose > 0);
+    putc('\n', to);
+    int code = write_files(s, t, report, to);
+    if (*report->repro)
+        fprintf(to, "Repro: lapilli check --repro %s\n", report->repro);
+    if (*report->command)
+        fprintf(to, "Again: %s\n", report->command);
+    bool ok = fclose(to) == 0 && text;
+    if (!ok)
+        cli_error("out of memory");
+    if (ok && s->json) {
+        lp_status status = lp_report_json(t->ctx, report, &json);
+        if (status != LP_OK)
+            code = cli_failed(t->ctx, status);
+        else if (cli_write(json, strlen(json)))
+            cli_write("\n", 1);
+    } else if (ok) {
+        cli_write(text, bytes);
+    }
+    free(json);
+    free(text);
+    return ok && report->agrees ? code : CLI_FAILED;
+}
+
+static int check_model(settings *s)
+{
+    state t = {.ctx = cli_context(s->verbose > 1 ? s->verbose - 1 : 0)};
+    if (!t.ctx)
+        return CLI_FAILED;
+    int code = prepare(s, &t);
+    if (code == CLI_OK) {
+        cli_progress progress = CLI_PROGRESS("checking");
+        lp_report *report = NULL;
+        s->check.progress = cli_show_progress;
+        s->check.progress_user = &progress;
+        print_what(&t);
+        lp_status status = lp_check(t.devices, t.device, t.against, t.model, &s->check, &report);
+        cli_clear_progress(&progress);
+        code = status == LP_OK ? give_out(s, &t, report) : cli_failed(t.ctx, status);
+        lp_report_destroy(report);
+    }
+    cli_output_abandon(&t.html);
+    cli_output_abandon(&t.workaround_out);
+    lp_model_destroy(t.model);
+    lp_devices_destroy(t.devices);
+    lp_context_destroy(t.ctx);
+    free(t.shipped);
+    free(t.cache);
+    free(t.command);
+    free(t.workaround);
+    free(t.tokens);
+    return code;
+}
+
+/* A repro instead of a model. */
+static int check_repro(settings *s)
+{
+    state t = {.ctx = cli_context(s->verbose > 1 ? s->verbose - 1 : 0)};
+    lp_report *report = NULL;
+    const char *reason;
+    if (!t.ctx)
+        return CLI_FAILED;
+    int code = cli_output_begin(&t.html, s->html)
+                   ? cli_choose_device(t.ctx, s->device, &t.devices, &t.device, &reason)
+                   : CLI_FAILED;
+    if (code == CLI_OK) {
+        lp_status status =
+            lp_check_repro(t.devices, t.device, s->repro, s->check.n_runs, &report);
+        code = status == LP_OK ? give_out(s, &t, report) : cli_failed(t.ctx, status);
+    }
+    lp_report_destroy(report);
+    cli_output_abandon(&t.html);
+    lp_devices_destroy(t.devices);
+    lp_context_destroy(t.ctx);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    settings s = {.check = LP_CHECK_DEFAULT};
+    bool end = false;
+    int code = parse(&s, argc, argv, &end);
+    if (code == CLI_OK && !end && s.check.plant && strcmp(s.check.plant, "list") == 0)
+        code = cli_list_faults();
+    else if (code == CLI_OK && !end)
+        code = cli_stop_signal() ? CLI_FAILED : s.repro ? check_repro(&s) : check_model(&s);
+    free(s.prompt.text);
+    return code;
+}
+
+const cli_command cli_check = {
+    .name = "check",
+    .summary = "does a device compute a model rightly, or where does it go wrong first?",
+    .usage = "[OPTION]... [-p PROMPT | -f FILE | --repro DIR]",
+    .help =
+        "Runs a model on a device and on the CPU reference, compares them node by node and says "
+        "in\n"
+        "one sentence whether they agree, or which node goes wrong first and what makes it right.\n"
+        "Exit code 0: agrees; 1: disagrees (the sentence is on standard output), or the check\n"
+        "could not be made (the reason is on standard error).\n"
+        "\n"
+        "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
+        "                        ships with lapilli\n"
+        "  -p, --prompt=PROMPT   text to compute (default: a short sentence)\n"
+        "  -f, --file=FILE       the text is in a file; - is standard input\n"
+        "  -d, --device=DEVICE   to check: an id (vulkan:0, cpu) or a part of a name\n"
+        "      --against=DEVICE  what is taken as right (default: reference)\n"
+        "      --quick           the text and one more token, not every batch size\n"
+        "      --runs=N          how often every node runs, to find flaky results (default 2)\n"
+        "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
+        "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+        "      --deterministic   as lapilli run --deterministic computes\n"
+        "      --workaround=FILE with what an earlier check found to make it right\n"
+        "      --workaround-out=FILE  write what makes a bad node right, for lapilli run\n"
+        "      --html=FILE       write the report as a page: charts, heat maps, every node\n"
+        "      --save-repro=DIR  write the first bad node alone, to be run again anywhere\n"
+        "      --repro=DIR       run such a node again, without the model; its kernels are\n"
+        "                        programs: only from people whom you trust\n"
+        "  -j, --json            the whole report as JSON (one line) on standard output\n"
+        "      --plant=FAULT     plant a fault, to see it found (builds with LAPILLI_FAULTS)\n"
+        "  -v, --verbose         list every node; twice, three times: say what is done\n"
+        "  -h, --help            this text\n",
+    .run = run,
+};

@@ -1,0 +1,222 @@
+/* Checks for the public API: opens the devices, fills in what a report says of them. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "check/checker.h"
+#include "check/faults.h"
+#include "check/repro.h"
+#include "cpu/cpu_backend.h"
+#include "lapilli_private.h"
+
+/* The report and everything that it points to. */
+typedef struct report_box {
+    lp_report report; /* first: the caller's pointer is ours */
+    lp_arena arena;
+} report_box;
+
+void lp_report_destroy(lp_report *report)
+{
+    if (report == NULL)
+        return;
+    report_box *box = (report_box *)report;
+    lp_arena_destroy(&box->arena);
+    free(box);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Copies `text` into the arena; "" on failure, which *failed remembers. */
+static const char *copy(lp_arena *arena, const char *text, bool *failed)
+{
+    const char *c = lp_arena_strdup(arena, text != NULL ? text : "");
+    *failed = *failed || c == NULL;
+    return c != NULL ? c : "";
+}
+
+static void add_fact(lp_report *r, lp_arena *arena, bool *failed, const char *name,
+                     const char *value, int is_number)
+{
+    if (value[0] != '\0' && r->facts != NULL)
+        r->facts[r->n_facts++] =
+            (lp_fact){copy(arena, name, failed), copy(arena, value, failed), is_number};
+}
+
+static void add_number(lp_report *r, lp_arena *arena, bool *failed, const char *name, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    add_fact(r, arena, failed, name, text, 1);
+}
+
+static void add_facts(lp_report *r, lp_arena *arena, const lp_device_info *d, bool *failed)
+{
+    char range[48];
+    r->facts = lp_arena_array(arena, 16, sizeof *r->facts);
+    *failed = *failed || r->facts == NULL;
+    add_fact(r, arena, failed, "id", d->id, 0);
+    add_fact(r, arena, failed, "type", d->type, 0);
+    if (d->api_version == 0) /* not Vulkan's */
+        return;
+    snprintf(range, sizeof range, "%u.%u.%u", d->api_version >> 22, d->api_version >> 12 & 0x3ff,
+             d->api_version & 0xfff);
+    add_fact(r, arena, failed, "Vulkan", range, 0);
+    snprintf(range, sizeof range, "%u (%u to %u)", d->subgroup_size, d->subgroup_min,
+             d->subgroup_max);
+    add_fact(r, arena, failed, "subgroup", range, 0);
+    add_number(r, arena, failed, "shared memory", d->shared_bytes);
+    add_number(r, arena, failed, "memory", d->memory_bytes);
+    add_fact(r, arena, failed, "unified memory", d->uma ? "yes" : "no", 0);
+    add_fact(r, arena, failed, "fp16", d->fp16 ? "yes" : "no", 0);
+    add_fact(r, arena, failed, "bf16", d->bf16 ? "yes" : "no", 0);
+    add_fact(r, arena, failed, "16-bit storage", d->storage16 ? "yes" : "no", 0);
+    add_fact(r, arena, failed, "8-bit storage", d->storage8 ? "yes" : "no", 0);
+    add_fact(r, arena, failed, "int64", d->int64 ? "yes" : "no", 0);
+    add_fact(r, arena, failed, "integer dot products", d->int_dot ? "yes" : "no", 0);
+    add_fact(r, arena, failed, "matrix units", d->matrix_cores[0] ? d->matrix_cores : "none", 0);
+}
+
+static lp_status start_report(lp_context *ctx, const lp_device_info *device,
+                              const lp_device_info *against, const lp_check_options *options,
+                              lp_report *r, lp_arena *arena)
+{
+    bool failed = false;
+    r->version = copy(arena, LAPILLI_VERSION, &failed);
+    r->sentence = r->smallest_change = r->repro = "";
+    r->device = copy(arena, device->name, &failed);
+    r->driver = copy(arena, device->driver, &failed);
+    r->against = copy(arena, against->name, &failed);
+    r->against_driver = copy(arena, against->driver, &failed);
+    r->command = copy(arena, options->command, &failed);
+    add_facts(r, arena, device, &failed);
+    r->tokens = lp_arena_array(arena, options->n_tokens + 1, sizeof *r->tokens);
+    if (failed || r->tokens == NULL)
+        return lp_fail_memory(ctx, "a report");
+    r->n_tokens = options->n_tokens;
+    if (options->n_tokens > 0)
+        memcpy(r->tokens, options->tokens, options->n_tokens * sizeof *r->tokens);
+    return LP_OK;
+}
+
+/* What the device's plans respect: workaround, doctor's memory, the planted fault. */
+static lp_status plan_as_sessions_do(lp_checker *c, const lp_device_info *info, lp_fault **fault)
+{
+    const lp_check_options *o = c->options;
+    LP_TRY(lp_quirks_gather(c->ctx, (lp_quirks_device){info->name, info->driver}, o->workaround,
+                            o->cache_folder, &c->quirks));
+    c->quirks.deterministic |= o->deterministic != 0;
+    c->plan = lp_quirks_plan_options(&c->quirks);
+    if (o->plant == NULL)
+        return LP_OK;
+    if (c->device->table->program_plan == NULL)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "faults are planted in plans; %s has none",
+                       info->id);
+    LP_TRY(lp_fault_create(c->ctx, o->plant, fault));
+    c->plan.alter = lp_fault_alter;
+    c->plan.alter_user = *fault;
+    return LP_OK;
+}
+
+static void destroy(lp_backend *backend)
+{
+    if (backend != NULL)
+        backend->table->destroy(backend);
+}
+
+lp_status lp_check_repro(lp_devices *devices, size_t device, const char *folder, uint32_t n_runs,
+                         lp_report **report)
+{
+    static const lp_device_info judge = {.name = "what was expected", .driver = ""};
+    static const lp_check_options options = LP_CHECK_DEFAULT;
+    lp_status status = LP_OK;
+    lp_context *ctx = lp_devices_context(devices);
+    const lp_device_info *info = lp_devices_info(devices, device);
+    lp_backend *backend = NULL;
+    *report = NULL;
+    if (info == NULL)
+        return lp_fail(ctx, LP_E_ARG, "no such device");
+    report_box *box = calloc(1, sizeof *box);
+    if (box == NULL)
+        return lp_fail_memory(ctx, "a report");
+    lp_checker c = {.ctx = ctx, .arena = &box->arena, .report = &box->report};
+    bool failed = false;
+    const double start = now();
+    LP_CHECK(start_report(ctx, info, &judge, &options, &box->report, &box->arena));
+    box->report.path = copy(&box->arena, folder, &failed);
+    LP_CHECK(lp_devices_open(devices, device, NULL, &backend));
+    LP_CHECK(lp_repro_run(ctx, folder, backend, n_runs, &box->arena, &box->report));
+    LP_CHECK(lp_checker_verdict(&c));
+    box->report.seconds = now() - start;
+    *report = &box->report;
+    box = NULL;
+cleanup:
+    destroy(backend);
+    if (box != NULL)
+        lp_report_destroy(&box->report);
+    return status;
+}
+
+lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_model *model,
+                   const lp_check_options *options, lp_report **report)
+{
+    lp_status status = LP_OK;
+    lp_context *ctx = lp_devices_context(devices);
+    const lp_device_info *info = lp_devices_info(devices, device);
+    const lp_device_info *other = lp_devices_info(devices, against);
+    lp_backend *chain = NULL, *tested = NULL, *second = NULL;
+    lp_fault *fault = NULL;
+    *report = NULL;
+    if (info == NULL || other == NULL)
+        return lp_fail(ctx, LP_E_ARG, "no such device");
+    if (device == against)
+        return lp_fail(ctx, LP_E_ARG, "%s cannot be checked against itself", info->id);
+    report_box *box = calloc(1, sizeof *box);
+    if (box == NULL)
+        return lp_fail_memory(ctx, "a report");
+    lp_checker c = {.ctx = ctx,
+                    .network = lp_model_network(model),
+                    .options = options,
+                    .arena = &box->arena,
+                    .report = &box->report};
+    const double start = now();
+    LP_CHECK(start_report(ctx, info, other, options, &box->report, &box->arena));
+    bool failed = false;
+    box->report.model = copy(&box->arena, lp_model_title(model), &failed);
+    box->report.path = copy(&box->arena, c.network->path, &failed);
+    if (failed) {
+        status = lp_fail_memory(ctx, "a report");
+        goto cleanup;
+    }
+    if (options->repro_folder != NULL)
+        LP_CHECK(lp_repro_begin(ctx, options->repro_folder));
+    LP_CHECK(lp_cpu_backend_create(ctx, false, &chain));
+    LP_CHECK(lp_devices_open(devices, device, options->cache_folder, &tested));
+    if (strcmp(other->id, "reference") != 0)
+        LP_CHECK(lp_devices_open(devices, against, options->cache_folder, &second));
+    c.chain = chain;
+    c.device = tested;
+    c.against = second != NULL ? second : chain;
+    LP_CHECK(plan_as_sessions_do(&c, info, &fault));
+    LP_CHECK(lp_checker_run(&c));
+    if (fault != NULL)
+        LP_CHECK(lp_fault_require(ctx, fault));
+    box->report.seconds = now() - start;
+    *report = &box->report;
+    box = NULL;
+cleanup:
+    destroy(second);
+    destroy(tested);
+    destroy(chain);
+    lp_store_destroy(&c.store);
+    lp_fault_destroy(fault);
+    if (box != NULL)
+        lp_report_destroy(&box->report);
+    return status;
+}
