@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Measures lapilli and llama.cpp's llama-bench in turn on the same files and the same device, and
-# prints the ratio of the medians. Absolute times on a shared machine mean little; ratios of
-# alternating runs mean something.
+# prints the median of the ratios, pair by pair. Absolute times on a shared machine mean little;
+# ratios of alternating runs mean something.
 #
 #   LLAMA_BENCH=/path/to/llama-bench bench/beside-llama.sh DEVICE [SHAPE:TYPE ...]
 #
 # DEVICE: vulkan (lapilli's vulkan:0 beside llama.cpp's Vulkan0) or cpu. On lavapipe, llama.cpp gets
 # the switches with which it is fastest there; on other drivers set LLAMA_ENV= to leave it as it is.
-# PAIRS (default 5), PROMPT (128), TOKENS (32). Models are made by `lapilli synth`.
+# PAIRS (default 5), PROMPT (128), TOKENS (32). THREADS: of the CPU, for both (default: each as it
+# likes). On a machine that other programs use, take 1: llama.cpp's threads spin while they wait for
+# each other, and a second one makes it slower, not faster. Models are made by `lapilli synth`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lapilli=${LAPILLI:-build/lapilli}
@@ -36,6 +38,10 @@ cpu)
     ;;
 esac
 read -ra env <<<"${LLAMA_ENV-$fastest}"
+if [ -n "${THREADS:-}" ]; then
+    theirs+=(-t "$THREADS")
+    export OMP_NUM_THREADS=$THREADS
+fi
 
 # Both print JSON with "avg_ts": tokens per second of the prompt, then of generation.
 speeds()
@@ -67,12 +73,14 @@ for model in "$@"; do
         run_ours "$file" >>"$folder/ours"
         run_theirs "$file" >>"$folder/theirs"
     done
+    paste -d ' ' "$folder/ours" "$folder/theirs" >"$folder/pairs" # ours pp tg, theirs pp tg
     column=1
     for test in "pp$prompt" "tg$tokens"; do
         a=$(awk -v c=$column '{print $c}' "$folder/ours" | median)
         b=$(awk -v c=$column '{print $c}' "$folder/theirs" | median)
-        awk -v m="${model/:/ }" -v t="$test" -v a="$a" -v b="$b" \
-            'BEGIN {printf "| %s | %s | %.1f | %.1f | %.2f |\n", m, t, a, b, a / b}'
+        ratio=$(awk -v c=$column '{print $c / $(c + 2)}' "$folder/pairs" | median)
+        awk -v m="${model/:/ }" -v t="$test" -v a="$a" -v b="$b" -v r="$ratio" \
+            'BEGIN {printf "| %s | %s | %.1f | %.1f | %.2f |\n", m, t, a, b, r}'
         column=2
     done
 done

@@ -34,6 +34,7 @@
 #define LAPILLI_H
 
 #include "lapilli/check.h"
+#include "lapilli/doctor.h"
 #include "lapilli/types.h"
 
 #ifdef __cplusplus
@@ -201,6 +202,11 @@ LP_API lp_memory lp_session_memory(const lp_session *session);
 LP_API lp_status lp_check(lp_devices *devices, size_t device, size_t against,
                           const lp_model *model, const lp_check_options *options,
                           lp_report **report);
+/* Runs the node again that a check wrote to options->repro_folder, `n_runs` times, on a device of the
+ * list with Vulkan. The report has one pass with one node. Kernels of a repro are programs: run only
+ * those whose source you trust. */
+LP_API lp_status lp_check_repro(lp_devices *devices, size_t device, const char *folder,
+                                uint32_t n_runs, lp_report **report);
 LP_API void lp_report_destroy(lp_report *report);
 LP_API const char *lp_finding_text(lp_finding finding);
 /* Faults that lp_session_options.plant and lp_check_options.plant can name, as NAME or NAME@NODE: one
@@ -212,6 +218,18 @@ LP_API const char *lp_fault_text(size_t index);
 /* The whole report, malloc'ed: as JSON; as one self-contained HTML page. */
 LP_API lp_status lp_report_json(lp_context *ctx, const lp_report *report, char **json);
 LP_API lp_status lp_report_html(lp_context *ctx, const lp_report *report, char **html);
+
+/* ---- Doctor (lapilli/doctor.h says what it does) --------------------------------------------- */
+
+/* Examines one device of the list. `model` is compared, too: the one that ships; NULL: none. A device
+ * that computes wrongly, or cannot be used, is no failure: (*diagnosis)->health tells. */
+LP_API lp_status lp_doctor(lp_devices *devices, size_t device, const lp_model *model,
+                           const lp_doctor_options *options, lp_diagnosis **diagnosis);
+LP_API void lp_diagnosis_destroy(lp_diagnosis *diagnosis);
+LP_API const char *lp_health_text(lp_health health); /* "good" */
+/* Removes what doctor remembers of a device. *forgotten: whether there was anything. */
+LP_API lp_status lp_doctor_forget(lp_devices *devices, size_t device, const char *cache_folder,
+                                  int *forgotten);
 
 /* ---- Synthetic models ---------------------------------------------------------------------- */
 

@@ -3,7 +3,8 @@
 #
 #   scripts/setup.sh          to build and run (scripts/demo.sh)
 #   scripts/setup.sh --test   and for the tests: cmocka, spirv-val, SwiftShader
-#   scripts/setup.sh --all    and for scripts/test.sh --all: clang, sanitizers, validation layers
+#   scripts/setup.sh --all    and for scripts/test.sh --all: clang, sanitizers, validation layers, RADV
+#   scripts/setup.sh --amd    for scripts/amd-offline.sh: cmocka, RADV
 #
 # Debian 12's shader compiler and Mesa know no cooperative matrices: there, the suites trixie and
 # trixie-backports are added from the mirror that the machine already uses, pinned so low (50) that
@@ -17,8 +18,9 @@ case "${1:-}" in
 "") ;;
 --test) level="test" ;;
 --all) level="all" ;;
+--amd) level="amd" ;;
 *)
-    echo "usage: scripts/setup.sh [--test | --all]" >&2
+    echo "usage: scripts/setup.sh [--test | --all | --amd]" >&2
     exit 2
     ;;
 esac
@@ -76,19 +78,28 @@ old() # PACKAGE MINIMUM: installed, but too old
     [ -n "$v" ] && dpkg --compare-versions "$v" lt "$2"
 }
 
+ubuntu() { grep -qs '^ID=ubuntu' /etc/os-release; }
+drivers=${XDG_CACHE_HOME:-$HOME/.cache}/lapilli
+
 # SwiftShader comes out of the browser's package; Ubuntu has that as a snap only.
-swiftshader_dir=${XDG_CACHE_HOME:-$HOME/.cache}/lapilli/swiftshader
 need_swiftshader()
 {
-    [ $level != demo ] && [ ! -s "$swiftshader_dir/vk_swiftshader_icd.json" ] &&
-        ! grep -qs '^ID=ubuntu' /etc/os-release
+    [[ $level = test || $level = all ]] && [ ! -s "$drivers/swiftshader/vk_swiftshader_icd.json" ] &&
+        ! ubuntu
+}
+
+# RADV that compiles without a GPU (RADV_FORCE_FAMILY) is Mesa 25.0's, of trixie; later ones want a
+# simulated kernel driver for that.
+need_radv()
+{
+    [[ $level = all || $level = amd ]] && [ ! -s "$drivers/radv/radeon_icd.json" ] && ! ubuntu
 }
 
 command -v dpkg-query > /dev/null || die "only Debian and Ubuntu are known here; see docs/BUILDING.md"
 
 want=$(missing "${base[@]}" "${new[@]}" "${mesa[@]}")
 if old glslang-tools $glslang_minimum; then want+=" glslang-tools"; fi
-if [ -z "$want" ] && ! need_swiftshader; then
+if [ -z "$want" ] && ! need_swiftshader && ! need_radv; then
     say "everything is installed"
     exit 0
 fi
@@ -190,24 +201,29 @@ if old mesa-vulkan-drivers $mesa_minimum; then
     say "note: Mesa $(installed_version mesa-vulkan-drivers) has no cooperative matrices in lavapipe"
 fi
 
-# --- SwiftShader -----------------------------------------------------------------------------
+# --- Drivers aside ---------------------------------------------------------------------------
 
-# Two files are unpacked; the browser itself is not installed.
-fetch_swiftshader()
+# unpack_driver FOLDER LIBRARY MANIFEST PACKAGE...: these two files, out of the first package that has
+# them. The package is not installed; its dependencies are, if the library misses something.
+unpack_driver()
 {
-    local tmp package
+    local dir=$drivers/$1 library=$2 manifest=$3 tmp package
+    shift 3
     tmp=$(mktemp -d)
-    for package in chromium-common chromium; do
-        [ -n "$(candidate $package)" ] || continue
-        (cd "$tmp" && rm -f ./*.deb && apt-get -q -o APT::Sandbox::User=root download $package) \
-            >> "$log" 2>&1 || continue
-        dpkg-deb --fsys-tarfile "$tmp"/*.deb | tar -C "$tmp" -x --wildcards \
-            '*/libvk_swiftshader.so' '*/vk_swiftshader_icd.json' 2>> "$log" || continue
-        mkdir -p "$swiftshader_dir"
-        find "$tmp" -name libvk_swiftshader.so -exec cp {} "$swiftshader_dir" \;
-        sed "s|\"library_path\": *\"[^\"]*\"|\"library_path\": \"$swiftshader_dir/libvk_swiftshader.so\"|" \
-            "$(find "$tmp" -name vk_swiftshader_icd.json | head -n 1)" \
-            > "$swiftshader_dir/vk_swiftshader_icd.json"
+    for package in "$@"; do
+        rm -f "$tmp"/*.deb
+        (cd "$tmp" && apt-get -q -o APT::Sandbox::User=root download "$package") >> "$log" 2>&1 || continue
+        dpkg-deb --fsys-tarfile "$tmp"/*.deb | tar -C "$tmp" -x --wildcards "*/$library" "*/$manifest" \
+            2>> "$log" || continue
+        mkdir -p "$dir"
+        find "$tmp" -name "$library" -exec cp {} "$dir" \;
+        if ldd "$dir/$library" 2>&1 | grep -q 'not found'; then
+            "${sudo[@]}" "${apt[@]}" satisfy --no-install-recommends "${newer[@]}" \
+                "$(dpkg-deb -f "$tmp"/*.deb Depends)" >> "$log" 2>&1 || continue
+        fi
+        # The manifest comes last: it says that the driver is there.
+        sed "s|\"library_path\": *\"[^\"]*\"|\"library_path\": \"$dir/$library\"|" \
+            "$(find "$tmp" -name "$manifest" | head -n 1)" > "$dir/$manifest"
         rm -rf "$tmp"
         return 0
     done
@@ -215,15 +231,24 @@ fetch_swiftshader()
     return 1
 }
 
-if [ $level != demo ] && grep -qs '^ID=ubuntu' /etc/os-release; then
+if [[ $level = test || $level = all ]] && ubuntu; then
     say "no package carries SwiftShader on Ubuntu: its tests will be skipped"
+fi
+if [[ $level = all || $level = amd ]] && ubuntu; then
+    say "Ubuntu has no RADV of Mesa 25.0: kernels cannot be compiled for AMD without a GPU here"
 fi
 if need_swiftshader; then
     if [ -z "$(candidate chromium-common)$(candidate chromium)" ]; then
         say "no package carries SwiftShader here: its tests will be skipped"
     else
-        say "SwiftShader -> $swiftshader_dir"
-        fetch_swiftshader || die "SwiftShader could not be unpacked out of chromium's package"
+        say "SwiftShader -> $drivers/swiftshader"
+        unpack_driver swiftshader libvk_swiftshader.so vk_swiftshader_icd.json chromium-common chromium ||
+            die "SwiftShader could not be unpacked out of chromium's package"
     fi
+fi
+if need_radv; then
+    say "RADV -> $drivers/radv"
+    unpack_driver radv libvulkan_radeon.so radeon_icd.json mesa-vulkan-drivers/trixie ||
+        die "RADV could not be unpacked out of trixie's mesa-vulkan-drivers"
 fi
 say "done"

@@ -132,6 +132,12 @@ LP_PARAMS(lp_attention_merge_params)
     LP_UINT n_tokens, n_heads, n_groups, n_splits, head;
 };
 
+/* ---- subgroups ---- */
+LP_PARAMS(lp_subgroups_params)
+{
+    LP_ADDRESS to; /* [n, 6] words, n invocations in all */
+};
+
 /* ---- selftest ---- */
 LP_PARAMS(lp_selftest_params)
 {

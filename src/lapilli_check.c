@@ -7,6 +7,7 @@
 
 #include "check/checker.h"
 #include "check/faults.h"
+#include "check/repro.h"
 #include "cpu/cpu_backend.h"
 #include "lapilli_private.h"
 
@@ -83,18 +84,16 @@ static void add_facts(lp_report *r, lp_arena *arena, const lp_device_info *d, bo
 }
 
 static lp_status start_report(lp_context *ctx, const lp_device_info *device,
-                              const lp_device_info *against, const lp_model *model,
-                              const lp_check_options *options, lp_report *r, lp_arena *arena)
+                              const lp_device_info *against, const lp_check_options *options,
+                              lp_report *r, lp_arena *arena)
 {
     bool failed = false;
     r->version = copy(arena, LAPILLI_VERSION, &failed);
-    r->sentence = "";
+    r->sentence = r->smallest_change = r->repro = "";
     r->device = copy(arena, device->name, &failed);
     r->driver = copy(arena, device->driver, &failed);
     r->against = copy(arena, against->name, &failed);
     r->against_driver = copy(arena, against->driver, &failed);
-    r->model = copy(arena, lp_model_title(model), &failed);
-    r->path = copy(arena, lp_model_network(model)->path, &failed);
     r->command = copy(arena, options->command, &failed);
     add_facts(r, arena, device, &failed);
     r->tokens = lp_arena_array(arena, options->n_tokens + 1, sizeof *r->tokens);
@@ -131,6 +130,39 @@ static void destroy(lp_backend *backend)
         backend->table->destroy(backend);
 }
 
+lp_status lp_check_repro(lp_devices *devices, size_t device, const char *folder, uint32_t n_runs,
+                         lp_report **report)
+{
+    static const lp_device_info judge = {.name = "what was expected", .driver = ""};
+    static const lp_check_options options = LP_CHECK_DEFAULT;
+    lp_status status = LP_OK;
+    lp_context *ctx = lp_devices_context(devices);
+    const lp_device_info *info = lp_devices_info(devices, device);
+    lp_backend *backend = NULL;
+    *report = NULL;
+    if (info == NULL)
+        return lp_fail(ctx, LP_E_ARG, "no such device");
+    report_box *box = calloc(1, sizeof *box);
+    if (box == NULL)
+        return lp_fail_memory(ctx, "a report");
+    lp_checker c = {.ctx = ctx, .arena = &box->arena, .report = &box->report};
+    bool failed = false;
+    const double start = now();
+    LP_CHECK(start_report(ctx, info, &judge, &options, &box->report, &box->arena));
+    box->report.path = copy(&box->arena, folder, &failed);
+    LP_CHECK(lp_devices_open(devices, device, NULL, &backend));
+    LP_CHECK(lp_repro_run(ctx, folder, backend, n_runs, &box->arena, &box->report));
+    LP_CHECK(lp_checker_verdict(&c));
+    box->report.seconds = now() - start;
+    *report = &box->report;
+    box = NULL;
+cleanup:
+    destroy(backend);
+    if (box != NULL)
+        lp_report_destroy(&box->report);
+    return status;
+}
+
 lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_model *model,
                    const lp_check_options *options, lp_report **report)
 {
@@ -154,7 +186,16 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
                     .arena = &box->arena,
                     .report = &box->report};
     const double start = now();
-    LP_CHECK(start_report(ctx, info, other, model, options, &box->report, &box->arena));
+    LP_CHECK(start_report(ctx, info, other, options, &box->report, &box->arena));
+    bool failed = false;
+    box->report.model = copy(&box->arena, lp_model_title(model), &failed);
+    box->report.path = copy(&box->arena, c.network->path, &failed);
+    if (failed) {
+        status = lp_fail_memory(ctx, "a report");
+        goto cleanup;
+    }
+    if (options->repro_folder != NULL)
+        LP_CHECK(lp_repro_begin(ctx, options->repro_folder));
     LP_CHECK(lp_cpu_backend_create(ctx, false, &chain));
     LP_CHECK(lp_devices_open(devices, device, options->cache_folder, &tested));
     if (strcmp(other->id, "reference") != 0)

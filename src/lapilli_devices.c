@@ -242,6 +242,12 @@ lp_context *lp_devices_context(const lp_devices *devices)
     return devices->ctx;
 }
 
+const lp_gpu *lp_devices_gpu(const lp_devices *devices, size_t index)
+{
+    const uint32_t gpu = devices->list[index].gpu;
+    return gpu != UINT32_MAX ? lp_vulkan_gpu(devices->vulkan, gpu) : NULL;
+}
+
 lp_status lp_devices_open(lp_devices *devices, size_t index, const char *cache_folder,
                           lp_backend **backend)
 {

@@ -4,12 +4,24 @@
 
 #include "graph/backend.h"
 #include "lapilli.h"
+#include "vulkan/vulkan_backend.h"
 
 struct lp_network;
 const struct lp_network *lp_model_network(const lp_model *model);
 lp_context *lp_devices_context(const lp_devices *devices);
+/* Facts of a Vulkan device; NULL for the CPU. */
+const lp_gpu *lp_devices_gpu(const lp_devices *devices, size_t index);
 /* Opens a listed device. `cache_folder` may be NULL. */
 lp_status lp_devices_open(lp_devices *devices, size_t index, const char *cache_folder,
                           lp_backend **backend);
+
+/* lp_doctor() of a device on which plans are changed, as by lp_plan_options.alter: for tests. */
+typedef struct lp_alteration {
+    void (*alter)(void *user, const lp_graph *graph, lp_plan *plan);
+    void *user;
+} lp_alteration;
+lp_status lp_doctor_altered(lp_devices *devices, size_t device, const lp_model *model,
+                            const lp_doctor_options *options, lp_alteration alteration,
+                            lp_diagnosis **diagnosis);
 
 #endif

@@ -9,15 +9,16 @@
  *
  *     amd_offline [--pipelines]
  *
- * prints one row per kernel, or one per pipeline, as a Markdown table. It fails if a plan or a pipeline cannot be made,
- * if a register is spilled, or if a kernel that the device can run is in no plan. */
+ * prints one row per kernel, or one per pipeline, as a Markdown table. It fails if a plan or a
+ * pipeline cannot be made, if a register is spilled or memory stands in for registers, or if a
+ * kernel that the device can run is not among them. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "support/ops_table.h"
+#include "check/op_table.h"
 #include "support/paper_model.h"
 #include "vulkan/vulkan_backend.h"
 
@@ -36,21 +37,11 @@ typedef struct survey {
     uint32_t n_plans, n_failures;
 } survey;
 
-/* Kernels that no GPU is given, and why. */
-static const struct {
-    const char *family, *why;
-} unused[] = {
-    {"attention_rows", "CPU implementations of Vulkan"},
-    {"selftest", "the tests"},
-};
+/* Kernels that are in no plan but run alone, by doctor and the tests, in workgroups of 128. */
+static const char *const alone[] = {"selftest", "subgroups", "fault"};
 
-static const char *why_unused(const lp_kernel *kernel)
-{
-    for (size_t i = 0; i < sizeof unused / sizeof *unused; i++)
-        if (strcmp(kernel->family, unused[i].family) == 0)
-            return unused[i].why;
-    return NULL;
-}
+/* Plans use it on CPU implementations of Vulkan only. */
+static const char not_for_gpus[] = "attention_rows";
 
 static void complain(survey *s, const char *what, const char *why)
 {
@@ -112,13 +103,13 @@ static void plan_network(survey *s, const lp_network *network, lp_dtype cache, c
             for (int whole = 0; whole < 2; whole++) {
                 lp_graph *graph = NULL;
                 char who[64];
-                lp_network_options options = {
-                    .n_tokens = tokens[t],
-                    .n_ctx = n_ctx,
-                    .kv_max = whole || n_ctx < 512 ? n_ctx : 512,
-                    .kv_dtype = cache,
-                    .outputs = end == 1 ? LP_OUTPUTS_LAST : LP_OUTPUTS_NONE,
-                    .sample = end == 2};
+                lp_network_options options = {.n_tokens = tokens[t],
+                                              .n_ctx = n_ctx,
+                                              .kv_max = whole || n_ctx < 512 ? n_ctx : 512,
+                                              .kv_dtype = cache,
+                                              .outputs =
+                                                  end == 1 ? LP_OUTPUTS_LAST : LP_OUTPUTS_NONE,
+                                              .sample = end == 2};
                 snprintf(who, sizeof who, "%s, %d tokens", what, tokens[t]);
                 if (lp_network_graph(&s->ctx, network, &store, &options, &graph) != LP_OK)
                     complain(s, who, s->ctx.message);
@@ -131,11 +122,14 @@ static void plan_network(survey *s, const lp_network *network, lp_dtype cache, c
 
 static void plan_models(survey *s)
 {
-    static const char *const files[] = {
-        LAPILLI_TEST_FIXTURES "/models/gpt2.gguf",   LAPILLI_TEST_FIXTURES "/models/llama2.gguf",
-        LAPILLI_TEST_FIXTURES "/models/gpt2-f16",    LAPILLI_TEST_FIXTURES "/models/llama3",
-        LAPILLI_TEST_FIXTURES "/models/mistral",     LAPILLI_TEST_FIXTURES "/models/llama-q4_0.gguf",
-        LAPILLI_TEST_FIXTURES "/models/llama-q8_0.gguf", LAPILLI_MODELS_DIR "/story/story.gguf"};
+    static const char *const files[] = {LAPILLI_TEST_FIXTURES "/models/gpt2.gguf",
+                                        LAPILLI_TEST_FIXTURES "/models/llama2.gguf",
+                                        LAPILLI_TEST_FIXTURES "/models/gpt2-f16",
+                                        LAPILLI_TEST_FIXTURES "/models/llama3",
+                                        LAPILLI_TEST_FIXTURES "/models/mistral",
+                                        LAPILLI_TEST_FIXTURES "/models/llama-q4_0.gguf",
+                                        LAPILLI_TEST_FIXTURES "/models/llama-q8_0.gguf",
+                                        LAPILLI_MODELS_DIR "/story/story.gguf"};
     static const char *const shapes[] = {"gpt2", "gpt2-xl", "tinyllama-1.1b", "llama3-8b"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         lp_network *network = NULL;
@@ -162,15 +156,25 @@ static void plan_models(survey *s)
 
 static void plan_op_table(survey *s)
 {
-    ops_table *table = ops_table_create();
+    lp_case_table *table = NULL;
+    if (lp_case_table_create(&s->ctx, &table) != LP_OK)
+        complain(s, "the op table", s->ctx.message);
     for (int i = 0; table != NULL && i < table->n; i++)
-        if (table->cases[i].status == LP_OK)
-            plan(s, table->cases[i].graph, table->cases[i].name);
-        else
-            complain(s, table->cases[i].name, "has no graph");
-    if (table == NULL || table->n == 0)
+        plan(s, table->cases[i].graph, table->cases[i].name);
+    if (table != NULL && table->n == 0)
         complain(s, "the op table", "has no cases");
-    ops_table_destroy(table);
+    lp_case_table_destroy(table);
+}
+
+static void plan_alone(survey *s)
+{
+    for (unsigned i = 0; i < lp_n_kernels; i++)
+        for (size_t k = 0; k < sizeof alone / sizeof *alone; k++) {
+            const lp_kernel *kernel = &lp_kernels[i];
+            const lp_dispatch d = {.kernel = kernel, .spec = {128}, .n_spec = 1};
+            if ((kernel->needs & ~s->caps[0].has) == 0 && strcmp(kernel->family, alone[k]) == 0)
+                keep(s, &d, "run alone", "run alone");
+        }
 }
 
 /* The device as it is, without one of the needs that kernels have, and without any. */
@@ -228,10 +232,11 @@ static void compile(survey *s, lp_gpu_compiler *compiler)
         }
         const double vgprs = lp_gpu_statistic_find(&p->stats, "Spilled VGPRs");
         const double sgprs = lp_gpu_statistic_find(&p->stats, "Spilled SGPRs");
-        if (vgprs == 0 && sgprs == 0)
+        const double scratch = lp_gpu_statistic_find(&p->stats, "Scratch size");
+        if (vgprs == 0 && sgprs == 0 && scratch == 0)
             continue;
-        snprintf(why, sizeof why, "%g VGPRs and %g SGPRs are spilled (%s)", vgprs, sgprs,
-                 p->asked_by);
+        snprintf(why, sizeof why, "%g VGPRs and %g SGPRs spilled, %g bytes of scratch (%s)", vgprs,
+                 sgprs, scratch, p->asked_by);
         complain(s, name, why);
     }
 }
@@ -241,7 +246,7 @@ static void check_complete(survey *s)
 {
     for (unsigned i = 0; i < lp_n_kernels; i++) {
         const lp_kernel *k = &lp_kernels[i];
-        bool found = (k->needs & ~s->caps[0].has) != 0 || why_unused(k) != NULL;
+        bool found = (k->needs & ~s->caps[0].has) != 0 || strcmp(k->family, not_for_gpus) == 0;
         for (uint32_t p = 0; p < s->n && !found; p++)
             found = s->pipelines[p].dispatch.kernel == k;
         if (!found)
@@ -255,23 +260,27 @@ static void check_complete(survey *s)
 static const struct {
     const char *title, *statistic[2];
     double unit;
+    int width;
 } columns[] = {
-    {"VGPRs", {"VGPRs", NULL}, 1},
-    {"SGPRs", {"SGPRs", NULL}, 1},
-    {"spilled", {"Spilled VGPRs", "Spilled SGPRs"}, 1},
-    {"scratch B", {"Scratch size", NULL}, 1},
-    {"LDS KiB", {"LDS size", NULL}, 1024},
-    {"code KiB", {"Code size", NULL}, 1024},
-    {"waves/SIMD", {"Subgroups per SIMD", NULL}, 1},
-    {"latency", {"Latency", NULL}, 1},
+    {"VGPRs", {"VGPRs", NULL}, 1, 7},
+    {"SGPRs", {"SGPRs", NULL}, 1, 6},
+    {"spilled", {"Spilled VGPRs", "Spilled SGPRs"}, 1, 7},
+    {"scratch", {"Scratch size", NULL}, 1, 7},
+    {"LDS KiB", {"LDS size", NULL}, 1024, 9},
+    {"code KiB", {"Code size", NULL}, 1024, 9},
+    {"waves", {"Subgroups per SIMD", NULL}, 1, 5},
+    {"latency", {"Latency", NULL}, 1, 13},
 };
-enum { N_COLUMNS = sizeof columns / sizeof *columns };
+enum { N_COLUMNS = sizeof columns / sizeof *columns, COLUMN_WAVES = 6 };
 
-static double value(const pipeline *p, int column)
+static double value(const survey *s, const pipeline *p, int column)
 {
     double sum = 0;
     for (int i = 0; i < 2 && columns[column].statistic[i] != NULL; i++)
         sum += lp_gpu_statistic_find(&p->stats, columns[column].statistic[i]);
+    /* RADV counts places for the smallest subgroups, and larger ones take several. */
+    if (column == COLUMN_WAVES)
+        sum *= (double)s->caps[0].subgroup_min / p->stats.subgroup_size;
     return sum / columns[column].unit;
 }
 
@@ -282,7 +291,7 @@ static void print_range(const survey *s, uint32_t first, uint32_t n, int column)
     double least = INFINITY, most = -INFINITY;
     bool known = true;
     for (uint32_t i = first; i < first + n; i++) {
-        const double x = value(&s->pipelines[i], column);
+        const double x = value(s, &s->pipelines[i], column);
         known = known && !isnan(x);
         least = x < least ? x : least;
         most = x > most ? x : most;
@@ -292,7 +301,7 @@ static void print_range(const survey *s, uint32_t first, uint32_t n, int column)
     snprintf(b, sizeof b, "%.*f", most > 0 ? digits : 0, most);
     if (known)
         snprintf(range, sizeof range, strcmp(a, b) == 0 ? "%s" : "%s-%s", a, b);
-    printf(" %*s |", column == N_COLUMNS - 1 ? 12 : 10, range);
+    printf(" %*s |", columns[column].width, range);
 }
 
 static void print_row(const survey *s, uint32_t first, uint32_t n, bool each)
@@ -300,7 +309,7 @@ static void print_row(const survey *s, uint32_t first, uint32_t n, bool each)
     const lp_dispatch *d = &s->pipelines[first].dispatch;
     char name[160];
     if (each)
-        printf("| %-56s |", name_of(d, name));
+        printf("| %-58s |", name_of(d, name));
     else
         printf("| %-22s | %9u |", d->kernel->name, n);
     for (int c = 0; c < N_COLUMNS; c++)
@@ -311,11 +320,11 @@ static void print_row(const survey *s, uint32_t first, uint32_t n, bool each)
 static void print_table(const survey *s, bool each)
 {
     if (each)
-        printf("| %-56s |", "pipeline");
+        printf("| %-58s |", "pipeline");
     else
         printf("| %-22s | %9s |", "kernel", "pipelines");
     for (int c = 0; c < N_COLUMNS; c++)
-        printf(" %*s |", c == N_COLUMNS - 1 ? 12 : 10, columns[c].title);
+        printf(" %*s |", columns[c].width, columns[c].title);
     printf(each ? "\n|:---|" : "\n|:---|---:|");
     for (int c = 0; c < N_COLUMNS; c++)
         printf("---:|");
@@ -331,15 +340,15 @@ static void print_table(const survey *s, bool each)
 static void print_facts(const survey *s, const lp_gpu *gpu)
 {
     const lp_caps *caps = &s->caps[0];
-    printf("%s, driver %s: subgroups of %u", gpu->name, gpu->driver, caps->subgroup_size);
+    printf("Compiled by %s; subgroups of %u", gpu->driver, caps->subgroup_size);
     if (caps->subgroup_min != caps->subgroup_max)
-        printf(" (can be %u to %u)", caps->subgroup_min, caps->subgroup_max);
-    printf(", %u KiB of shared memory, integer dot products: %s, matrix units: %s.\n",
-           caps->max_shared_bytes / 1024, gpu->int_dot ? "yes" : "no", gpu->coopmat ? "yes" : "no");
+        printf(" (possible: %u to %u)", caps->subgroup_min, caps->subgroup_max);
+    printf(", fp16 %s, integer dot products %s, matrix units %s.\n", gpu->fp16 ? "yes" : "no",
+           gpu->int_dot ? "yes" : "no", gpu->coopmat ? "yes" : "no");
     bool any = false;
     for (unsigned i = 0; i < lp_n_kernels; i++)
         if ((lp_kernels[i].needs & ~caps->has) != 0) {
-            printf("%s %s", any ? "," : "Kernels that need more than this device has:",
+            printf("%s %s", any ? "," : "\nNot for this device, which lacks what they need:",
                    lp_kernels[i].name);
             any = true;
         }
@@ -381,6 +390,7 @@ int main(int argc, char **argv)
     vary_caps(&s, &lp_vulkan_gpu(vulkan, 0)->caps);
     plan_models(&s);
     plan_op_table(&s);
+    plan_alone(&s);
     check_complete(&s);
     qsort(s.pipelines, s.n, sizeof *s.pipelines, by_kernel);
     const double planned = seconds();

@@ -40,12 +40,12 @@ no_file() # PATTERN
 }
 
 # --- A device that computes rightly --------------------------------------------------------------
-for model in llama2.gguf llama-q8_0.gguf llama-q4_0.gguf gpt2; do
+for model in llama2.gguf llama-q8_0.gguf llama-q4_0.gguf gpt2.gguf; do
     expect 0 "^lapilli: checking .* \($device\) against CPU reference \(reference\)$" \
         -m "$models/$model" -p "ba be bi" --quick
     head -n 1 "$out/stdout" | grep -q "agrees with" || fail "the first line is no verdict: $model"
     stdout_has "^prompt  .* 0 .* same  +5/5  "
-    [ "$(wc -l < "$out/stderr")" -eq 1 ] || fail "more than one line on stderr: $model"
+    [ "$(grep -vc ": warning: " "$out/stderr")" -eq 1 ] || fail "more than one line on stderr: $model"
 done
 model=$models/llama2.gguf
 expect 0 "" -m "$model" -p "it's" --quick --cache-type f32 --runs 3 -v
@@ -87,11 +87,11 @@ expect 1 "^lapilli: $out/none: No such file or directory$" -m "$model" --workaro
 expect 0 "^lapilli: $out/w.json is not written: there is no workaround$" \
     -m "$model" -p ba --quick --workaround-out "$out/w.json"
 no_file "$out/w.json*"
-echo old > "$out/old.html" # a full disk: no file may grow beyond 8 KiB
+echo old > "$out/old.html" # a full disk: no file may grow beyond 8 KiB (which drivers do not survive)
 (
     trap '' XFSZ
     ulimit -f 8
-    "$LAPILLI" check --device "$device" -m "$model" -p ba --quick --html "$out/old.html" \
+    "$LAPILLI" check --device cpu -m "$model" -p ba --quick --html "$out/old.html" \
         > "$out/stdout" 2> "$out/stderr"
 )
 [ $? -eq 1 ] && grep -q "^lapilli: $out/old.html: File too large$" "$out/stderr" ||
@@ -118,6 +118,8 @@ if command -v chromium > /dev/null; then
     grep -q '<title>lapilli check: agrees, ' "$out/dom" || fail "the page has no verdict"
     [ "$(grep -o '<tr class="row' "$out/dom" | wc -l)" -gt 20 ] || fail "the page has no tables"
     grep -q '<circle ' "$out/dom" || fail "the page has no chart"
+else
+    echo "no chromium here: the page was not opened"
 fi
 
 [ $failures -eq 0 ] && echo "all passed"

@@ -1,5 +1,6 @@
-/* What goes wrong while a text is written is noticed, and named: NaN and infinity by the layer where
- * they began, on every device. */
+/* What goes wrong while a text is written is noticed, and named, on every device: NaN and infinity
+ * by the layer where they began, wrong numbers by the guard. A healthy device is left in peace, and
+ * the guard changes nothing. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "check/recompute.h"
+#include "params.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
 #include "text/runner.h"
@@ -30,13 +33,14 @@ typedef struct run {
             fail_msg("%s", (r)->ctx.message);                                                      \
     } while (0)
 
-static run *run_create(const char *model, lp_session_options options)
+static run *run_create(const char *model, lp_session_options options, lp_plan_options plan)
 {
     run *r = calloc(1, sizeof *r);
     assert_non_null(r);
     CHECK(r, lp_network_open(&r->ctx, model, &r->network));
     lp_backend *backend = lp_test_device_create(&r->ctx, test_device(), &r->device);
-    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options, (lp_plan_options){0}, &r->runner));
+    CHECK(r, lp_runner_create(&r->ctx, r->network, backend, &options,
+                              &(lp_runner_programs){.plan = plan}, &r->runner));
     return r;
 }
 
@@ -50,8 +54,8 @@ static void run_destroy(run *r)
 
 /* ---- NaN and infinity ---------------------------------------------------------------------- */
 
-/* One element of a model's file that is not finite; the node that must be named, and for which of
- * the five tokens: the first one whose keys or values suffer, or the last one. */
+/* One element of a model's file that is not finite, or too large; the node that must be named, and
+ * for which of the five tokens: the first one whose keys or values suffer, or the last one. */
 typedef struct wound {
     const char *model, *weight;
     int64_t row, column;
@@ -66,6 +70,7 @@ static const wound wounds[] = {
     {"llama2.gguf", "blk.1.attn_k.weight", 3, 1, INFINITY, "blk.1.attn_k", 1},
     {"llama2.gguf", "blk.0.attn_norm.weight", 2, 0, NAN, "blk.0.attn_norm", 1},
     {"llama2.gguf", "blk.1.ffn_gate.weight", 1, 2, -INFINITY, "blk.1.ffn_gate", 5},
+    {"llama2.gguf", "blk.1.ffn_norm.weight", 4, 0, 3e38f, "blk.1.ffn_norm", 5}, /* overflows */
     {"llama2.gguf", "output_norm.weight", 9, 0, INFINITY, "output_norm", 5},
     {"llama2.gguf", "token_embd.weight", 4, 3, NAN, "token_embd", 2},
     {"gpt2.gguf", "blk.1.attn_qkv.bias", 11, 0, NAN, "blk.1.attn_qkv", 5},
@@ -111,7 +116,12 @@ static void expect_wound(const run *r, const wound *w, lp_status status)
     assert_int_equal(status, LP_E_DEVICE);
     snprintf(begins, sizeof begins, "%s: element [", w->node);
     snprintf(holds, sizeof holds, "the model's %s holds %s at [%d", w->weight,
-             isnan(w->value) ? "nan" : w->value > 0 ? "inf" : "-inf", (int)w->row);
+             isnan(w->value) ? "nan"
+             : w->value > 0  ? "inf"
+                             : "-inf",
+             (int)w->row);
+    if (isfinite(w->value))
+        snprintf(holds, sizeof holds, "finite, and the CPU reference makes the same of them");
     snprintf(ends, sizeof ends, "(token %u of the text)", w->token);
     if (strncmp(r->ctx.message, begins, strlen(begins)) != 0 ||
         strstr(r->ctx.message, holds) == NULL || strstr(r->ctx.message, ends) == NULL)
@@ -124,7 +134,8 @@ static void a_bad_weight_is_named(void **state)
     for (size_t i = 0; i < sizeof wounds / sizeof *wounds; i++) {
         const wound *w = &wounds[i];
         char *folder = test_folder_create(), *path = wounded(folder, w);
-        run *r = run_create(path, (lp_session_options){.n_ctx = N_CTX, .cache_type = LP_F16});
+        run *r = run_create(path, (lp_session_options){.n_ctx = N_CTX, .cache_type = LP_F16},
+                            (lp_plan_options){0});
         const int32_t tokens[] = {1, 4, 9, 3, 2};
         float *logits = malloc(r->network->hparams.n_vocab * sizeof *logits);
         int32_t token;
@@ -134,7 +145,7 @@ static void a_bad_weight_is_named(void **state)
         expect_wound(r, w, lp_runner_eval(r->runner, logits));
         assert_int_equal(lp_runner_n_tokens(r->runner), 5);
         CHECK(r, lp_runner_eval(r->runner, NULL)); /* nothing is asked for */
-        if (w->token == 2) { /* a row of a table: before it all is well */
+        if (w->token == 2) {                       /* a row of a table: before it all is well */
             CHECK(r, lp_runner_rewind(r->runner, 1));
             CHECK(r, lp_runner_eval(r->runner, logits));
             CHECK(r, lp_runner_next(r->runner, 1, &token));
@@ -146,19 +157,18 @@ static void a_bad_weight_is_named(void **state)
     }
 }
 
-/* The embedding of a token that is drawn half way is not finite: what came before it stays, steps in
- * flight are dropped, and the session goes on from an earlier place. */
+/* The embedding of a token that is drawn half way is not finite: what came before it stays, steps
+ * in flight are dropped, and the session goes on from an earlier place. */
 static void a_bad_token_in_the_middle_stops_the_text(void **state)
 {
     (void)state;
     enum { N_DRAWN = 20 };
-    const lp_sampling sampling = {
-        .temperature = 1, .top_p = 1, .repeat_penalty = 1, .seed = 3};
+    const lp_sampling sampling = {.temperature = 1, .top_p = 1, .repeat_penalty = 1, .seed = 3};
     const lp_session_options options = {.n_ctx = N_CTX, .cache_type = LP_F32};
     const int32_t prompt[] = {1, 4, 9};
     int32_t drawn[N_DRAWN], token;
     wound w = {"llama2.gguf", "token_embd.weight", 0, 2, NAN, "token_embd", 0};
-    run *r = run_create(FIXTURE("llama2.gguf"), options);
+    run *r = run_create(FIXTURE("llama2.gguf"), options, (lp_plan_options){0});
     assert_false(r->network->hparams.tied);
     CHECK(r, lp_runner_sampling(r->runner, &sampling));
     CHECK(r, lp_runner_feed(r->runner, prompt, 3));
@@ -176,7 +186,7 @@ static void a_bad_token_in_the_middle_stops_the_text(void **state)
     w.token = 3 + bad + 1;
 
     char *folder = test_folder_create(), *path = wounded(folder, &w);
-    r = run_create(path, options);
+    r = run_create(path, options, (lp_plan_options){0});
     CHECK(r, lp_runner_sampling(r->runner, &sampling));
     CHECK(r, lp_runner_feed(r->runner, prompt, 3));
     for (uint32_t i = 0; i <= bad; i++) {
@@ -198,11 +208,231 @@ static void a_bad_token_in_the_middle_stops_the_text(void **state)
     test_folder_remove(folder);
 }
 
+/* ---- The guard ----------------------------------------------------------------------------- */
+
+static const lp_sampling warm = {.temperature = 1,
+                                 .top_k = 40,
+                                 .top_p = 0.95f,
+                                 .repeat_penalty = 1.1f,
+                                 .repeat_window = 16,
+                                 .seed = 5};
+
+/* Every kind of node that graphs of real models have is looked at, in prompts and in single steps,
+ * and the tokens are the same as without. */
+static void a_healthy_device_passes(void **state)
+{
+    (void)state;
+    enum { N_DRAWN = 100, N_PROMPT = 21 };
+    static const char *const models[] = {LAPILLI_MODELS_DIR "/story/story.gguf",
+                                         FIXTURE("gpt2.gguf"), FIXTURE("llama3.gguf"),
+                                         FIXTURE("mistral"), FIXTURE("llama-q4_0.gguf")};
+    uint64_t n_of_op[LP_N_OPS] = {0};
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        int32_t tokens[2][N_DRAWN], prompt[N_PROMPT];
+        const uint32_t n_drawn = m == 0 ? N_DRAWN : 27;
+        for (int i = 0; i < N_PROMPT; i++)
+            prompt[i] = 3 + (7 * i) % 31;
+        for (int guarded = 0; guarded < 2; guarded++) {
+            run *r = run_create(models[m],
+                                (lp_session_options){.n_ctx = m == 0 ? 128 : N_CTX,
+                                                     .n_batch = 8,
+                                                     .cache_type = m % 2 ? LP_F32 : LP_F16,
+                                                     .guard = guarded},
+                                (lp_plan_options){0});
+            CHECK(r, lp_runner_sampling(r->runner, &warm));
+            CHECK(r, lp_runner_feed(r->runner, prompt, N_PROMPT));
+            for (uint32_t i = 0; i < n_drawn; i++)
+                CHECK(r, lp_runner_next(r->runner, n_drawn - i, &tokens[guarded][i]));
+            const lp_guard *guard = lp_runner_guard(r->runner);
+            assert_int_equal(guard->summary.n_nodes, guarded ? n_drawn : 0);
+            for (int i = 0; guarded && i < 40;
+                 i++) { /* the pieces of a prompt, one after the other */
+                CHECK(r, lp_runner_rewind(r->runner, 0));
+                CHECK(r, lp_runner_feed(r->runner, prompt, N_PROMPT));
+                CHECK(r, lp_runner_eval(r->runner, NULL));
+            }
+            for (int op = 0; op < LP_N_OPS; op++)
+                n_of_op[op] += guard->n_of_op[op];
+            if (guarded)
+                print_message("%s: %llu nodes, largest error %.2f sigma (%s)\n",
+                              strrchr(models[m], '/') + 1,
+                              (unsigned long long)guard->summary.n_nodes, guard->summary.largest,
+                              guard->worst);
+            run_destroy(r);
+        }
+        assert_memory_equal(tokens[0], tokens[1], n_drawn * sizeof tokens[0][0]);
+    }
+    for (int op = 0; op < LP_N_OPS;
+         op++) /* the fusion pass leaves no sums, products, activations */
+        if (n_of_op[op] == 0 && op != LP_OP_ADD && op != LP_OP_MUL && op != LP_OP_ACT)
+            fail_msg("the guard never looked at %s", lp_op_name((lp_op)op));
+}
+
+/* Every node of graphs that were not fused, in whole and in small parts. */
+static void all_parts_of_all_nodes_agree(void **state)
+{
+    (void)state;
+    static const char *const models[] = {FIXTURE("gpt2.gguf"), FIXTURE("mistral")};
+    uint64_t n_of_op[LP_N_OPS] = {0};
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        enum { T = 7, N_BEFORE = 12 };
+        run *r = run_create(models[m], (lp_session_options){.n_ctx = N_CTX, .cache_type = LP_F16},
+                            (lp_plan_options){0});
+        lp_backend *backend = lp_runner_backend(r->runner);
+        int32_t tokens[N_BEFORE + T];
+        for (int i = 0; i < N_BEFORE + T; i++)
+            tokens[i] = 2 + (5 * i) % 37;
+        CHECK(r, lp_runner_feed(r->runner, tokens, N_BEFORE));
+        CHECK(r, lp_runner_eval(r->runner, NULL));
+        CHECK(r, lp_runner_feed(r->runner, tokens + N_BEFORE, T));
+        lp_graph *graph;
+        lp_program *program;
+        lp_network_options options = {
+            .n_tokens = T, .n_ctx = N_CTX, .kv_dtype = LP_F16, .sample = true, .no_fusion = true};
+        CHECK(r,
+              lp_network_graph(&r->ctx, r->network, lp_runner_store(r->runner), &options, &graph));
+        CHECK(r, backend->table->program_create(backend, graph, (lp_plan_options){.keep_all = true},
+                                                &program));
+        uint64_t ticket;
+        CHECK(r, backend->table->submit(program, 1, &ticket));
+        CHECK(r, backend->table->wait(backend, ticket));
+        for (uint32_t i = 0; i < graph->n_nodes; i++)
+            for (uint64_t k = 0; k < 40; k++) {
+                lp_recompute what = {.ctx = &r->ctx,
+                                     .backend = backend,
+                                     .program = program,
+                                     .graph = graph,
+                                     .node = i,
+                                     .position = N_BEFORE,
+                                     .budget = k == 0 ? 1000000 : 1 << k % 14,
+                                     .random = k};
+                lp_recomputed result;
+                CHECK(r, lp_recompute_node(&what, &result));
+                const lp_difference *d = &result.difference;
+                if (d->n == 0 || !lp_recomputed_agrees(&result))
+                    fail_msg("%s: part %d: of %d elements %d is %g, not %g (sigma %g)",
+                             graph->nodes[i].name, (int)k, (int)d->n, (int)result.element, d->got,
+                             d->expected, d->sigma);
+                n_of_op[graph->nodes[i].op]++;
+            }
+        backend->table->program_destroy(program);
+        lp_graph_destroy(graph);
+        run_destroy(r);
+    }
+    for (int op = 0; op < LP_N_OPS; op++)
+        assert_int_equal(n_of_op[op] == 0, op == LP_OP_ADVANCE);
+}
+
+/* A change to a kernel's parameters that makes one node wrong. */
+typedef struct fault {
+    const char *node;
+    size_t at;    /* in the parameters */
+    uint32_t add; /* to the word there, or to the address of a relocation */
+    bool address;
+    bool found;
+} fault;
+
+static void plant(void *user, const lp_graph *graph, lp_plan *plan)
+{
+    fault *f = user;
+    for (uint32_t i = 0; i < plan->n_dispatches; i++) {
+        lp_dispatch *d = &plan->dispatches[i];
+        uint32_t word;
+        if (strcmp(graph->nodes[d->node].name, f->node) != 0)
+            continue;
+        f->found = true;
+        memcpy(&word, d->push + f->at, sizeof word);
+        word += f->add;
+        if (!f->address)
+            memcpy(d->push + f->at, &word, sizeof word);
+        for (uint32_t k = 0; f->address && k < d->n_relocations; k++)
+            if (d->relocations[k].push_offset == f->at)
+                d->relocations[k].offset += f->add;
+    }
+}
+
+static void a_wrong_node_is_named(void **state)
+{
+    (void)state;
+    if (strncmp(test_device(), "vulkan:", 7) != 0) /* the CPU's programs are no plans */
+        skip();
+    static const fault faults[] = {
+        {"blk.1.ffn_down", offsetof(lp_linear_params, n_outputs), (uint32_t)-1, false, false},
+        {"blk.0.attn_q", offsetof(lp_linear_params, n_inputs), (uint32_t)-32, false, false},
+        {"blk.1.attn", offsetof(lp_attention_params, scale), 1 << 20, false, false}, /* times 1.1 */
+        {"blk.0.attn_norm", offsetof(lp_norm_params, eps), 1 << 26, false, false},   /* times 256 */
+        {"blk.1.attn_k_rope", offsetof(lp_rope_params, n_rotated), (uint32_t)-2, false, false},
+        {"blk.0.attn_v_write", offsetof(lp_kv_write_params, x), 4, true, false},
+        {"token_embd", offsetof(lp_embed_params, scale), 1 << 10, false, false}, /* times 1.0001 */
+        {"output", offsetof(lp_linear_params, n_outputs), (uint32_t)-2, false, false},
+        {"sample", offsetof(lp_sample_params, logits), 4, true, false},
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        fault f = faults[i];
+        run *r = run_create(FIXTURE("llama2.gguf"),
+                            (lp_session_options){.n_ctx = 256, .cache_type = LP_F16, .guard = 1},
+                            (lp_plan_options){.alter = plant, .alter_user = &f});
+        const int32_t prompt[] = {1, 5, 9, 2};
+        char begins[64];
+        int32_t token;
+        lp_status status = LP_OK;
+        CHECK(r, lp_runner_sampling(r->runner, &warm));
+        CHECK(r, lp_runner_feed(r->runner, prompt, 4));
+        uint32_t n = 0;
+        for (; n < 100 && status == LP_OK; n++)
+            status = lp_runner_next(r->runner, 100 - n, &token);
+        assert_true(f.found);
+        if (status == LP_OK)
+            fail_msg("%s is wrong, and the guard sees nothing", f.node);
+        print_message("%u tokens: %s\n", n, r->ctx.message);
+        assert_int_equal(status, LP_E_DEVICE);
+        snprintf(begins, sizeof begins, "%s: ", f.node);
+        if (strncmp(r->ctx.message, begins, strlen(begins)) != 0)
+            fail_msg("not %s: %s", f.node, r->ctx.message);
+        assert_non_null(strstr(r->ctx.message, "on the CPU reference"));
+        assert_non_null(strstr(r->ctx.message, "(kernel"));
+        uint32_t n_tokens = lp_runner_n_tokens(r->runner); /* all given out before */
+        assert_int_equal(n_tokens, 4 + n - 1);
+        CHECK(r, lp_runner_rewind(r->runner, n_tokens - 1));
+        run_destroy(r);
+    }
+}
+
+static void the_rate_is_kept(void **state)
+{
+    (void)state;
+    for (int i = 0; i <= 16; i++) {
+        const lp_guard guard = {.rate = i / 16.0};
+        int n = 0;
+        for (uint64_t draw = 0; draw < 1600; draw++)
+            n += lp_guard_due(&guard, draw);
+        assert_int_equal(n, 100 * i);
+    }
+    lp_context ctx = {0};
+    lp_network *network;
+    assert_int_equal(lp_network_open(&ctx, FIXTURE("llama2.gguf"), &network), LP_OK);
+    const double bad[] = {-0.1, 1.5, NAN};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lp_test_device *device;
+        lp_backend *backend = lp_test_device_create(&ctx, test_device(), &device);
+        lp_runner *runner;
+        lp_session_options options = {.cache_type = LP_F16, .guard = bad[i]};
+        assert_int_equal(lp_runner_create(&ctx, network, backend, &options, NULL, &runner),
+                         LP_E_ARG);
+        lp_test_device_destroy(device);
+    }
+    lp_network_destroy(network);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bad_weight_is_named),
         cmocka_unit_test(a_bad_token_in_the_middle_stops_the_text),
+        cmocka_unit_test(a_healthy_device_passes),
+        cmocka_unit_test(all_parts_of_all_nodes_agree),
+        cmocka_unit_test(a_wrong_node_is_named),
+        cmocka_unit_test(the_rate_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

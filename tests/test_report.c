@@ -127,6 +127,8 @@ static const lp_report small = {.version = "1.2.3",
                                 .bad_node = 1,
                                 .n_trials = 3,
                                 .trials = small_trials,
+                                .smallest_change = "7 tokens",
+                                .repro = "bug",
                                 .workaround = "{\"disable\": [\"a\"]}",
                                 .seconds = 12.5};
 
@@ -162,6 +164,8 @@ static void json_holds_every_field(void **state)
     has_text(doc, "/trials/0/detail", "as before");
     has_text(doc, "/trials/1/outcome", "right");
     has_text(doc, "/trials/2/outcome", "nothing");
+    has_text(doc, "/smallest_change", "7 tokens");
+    has_text(doc, "/repro", "bug");
     has_text(doc, "/workaround/disable/0", "a");
     has_number(doc, "/seconds", 12.5);
 
@@ -364,6 +368,8 @@ static void page_is_whole_and_alone(void **state)
     assert_int_equal(count(html, "default-src 'none'"), 1);
     assert_int_equal(count(html, "@import"), 0);
     assert_int_equal(count(html, "innerHTML"), 0);
+    for (int i = 0; i < LP_N_FINDINGS; i++) /* the page says them as the command does */
+        assert_non_null(strstr(html, lp_finding_text((lp_finding)i)));
 
     yyjson_doc *doc = yyjson_read(data, strlen(data), 0);
     assert_non_null(doc);

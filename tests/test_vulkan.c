@@ -3,6 +3,7 @@
 // and with all copies staged, since test drivers always map it and graphics cards often do not.
 #include "support/vulkan_rig.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -396,6 +397,41 @@ static void all_devices_agree(void **state)
         rig_destroy(&rigs[i]);
 }
 
+// A device that only compiles tells about a plan's kernels, or says that its driver does not tell.
+static void compiler(void **state)
+{
+    (void)state;
+    rig r;
+    lp_gpu_compiler *c = NULL;
+    lp_gpu_statistics told;
+    assert_int_equal(lp_gpu_compiler_create(&rig_ctx, rig_vulkan, lp_vulkan_count(rig_vulkan), &c),
+                     LP_E_MISSING);
+    assert_null(c);
+    lp_gpu_compiler_destroy(NULL);
+    if (lp_gpu_compiler_create(&rig_ctx, rig_vulkan, 0, &c) == LP_E_UNSUPPORTED) {
+        assert_null(c);
+        assert_non_null(strstr(rig_ctx.message, "VK_KHR_pipeline_executable_properties"));
+        return;
+    }
+    assert_non_null(c);
+    rig_store(&r, true);
+    lp_plan *plan = NULL;
+    rig_ok(lp_plan_create(&rig_ctx, r.graph, &lp_vulkan_gpu(rig_vulkan, 0)->caps,
+                          (lp_plan_options){0}, &plan));
+    for (uint32_t i = 0; i < plan->n_dispatches; i++) {
+        rig_ok(lp_gpu_compile(c, &plan->dispatches[i], &told));
+        assert_true(told.subgroup_size > 0 && told.n <= sizeof told.list / sizeof *told.list);
+        for (uint32_t k = 0; k < told.n; k++)
+            assert_true(told.list[k].name[0] != '\0');
+        assert_true(told.n == 0 ||
+                    lp_gpu_statistic_find(&told, told.list[0].name) == told.list[0].value);
+        assert_true(isnan(lp_gpu_statistic_find(&told, "there is no such statistic")));
+    }
+    lp_plan_destroy(plan);
+    lp_gpu_compiler_destroy(c);
+    rig_destroy(&r);
+}
+
 static void no_driver(void **state)
 {
     (void)state;
@@ -421,6 +457,7 @@ int main(void)
         cmocka_unit_test(shared_arena_mapped),
         cmocka_unit_test(shared_arena_staged),
         cmocka_unit_test(all_devices_agree),
+        cmocka_unit_test(compiler),
     };
     const struct CMUnitTest without[] = {cmocka_unit_test(no_driver)};
     const char *device = getenv("LAPILLI_TEST_DEVICE");

@@ -97,10 +97,15 @@ typedef struct lp_check_pass {
 } lp_check_pass;
 
 /* One attempt to make a bad node right. */
-typedef enum lp_trial_outcome { LP_TRIAL_RIGHT, LP_TRIAL_WRONG, LP_TRIAL_NOTHING } lp_trial_outcome;
+typedef enum lp_trial_outcome {
+    LP_TRIAL_RIGHT,
+    LP_TRIAL_WRONG,
+    LP_TRIAL_NOTHING, /* it changes nothing on this device or for this node */
+    LP_TRIAL_INFO     /* no change that could be kept, but it tells where the error sits */
+} lp_trial_outcome;
 typedef struct lp_check_trial {
     const char *change;  /* "without subgroup kernels", "full barriers", "7 tokens" */
-    lp_trial_outcome outcome; /* NOTHING: it changes nothing on this device or for this node */
+    lp_trial_outcome outcome;
     const char *detail;
 } lp_check_trial;
 
@@ -121,7 +126,10 @@ typedef struct lp_report {
     size_t bad_pass, bad_node;
     size_t n_trials;
     lp_check_trial *trials;
-    const char *workaround;   /* JSON for lp_session_options.workaround, or NULL */
+    const char *smallest_change; /* of the trials the smallest that is right; "" if none is */
+    const char *workaround;   /* the same as JSON for lp_session_options.workaround, or NULL */
+    const char *repro;        /* the folder with the first bad node, for lp_check_repro(); "" if none
+                                 was wanted or written */
     double seconds;
 } lp_report;
 

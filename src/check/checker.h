@@ -86,6 +86,8 @@ lp_status lp_checker_trial(lp_checker *c, lp_trial_outcome outcome, const char *
  * just created; the caller destroys them after the report is made. `report` has its strings about
  * devices and model; everything else is filled in. */
 lp_status lp_checker_run(lp_checker *c);
+/* The sentence, and whether the report agrees, from its passes. */
+lp_status lp_checker_verdict(lp_checker *c);
 /* One step of progress; LP_E_CANCELLED if asked to stop. */
 lp_status lp_checker_progress(lp_checker *c);
 

@@ -20,6 +20,7 @@ typedef struct fault_row {
 struct lp_fault {
     const fault_row *row;
     char *wanted;   /* the node's name, or NULL */
+    char *kernel;   /* only where this kernel computes it; or NULL */
     char node[128]; /* that got it; "" so far */
 };
 
@@ -48,8 +49,9 @@ static const fault_row *find_row(const char *name, size_t n)
 
 lp_status lp_fault_create(lp_context *ctx, const char *text, lp_fault **result)
 {
-    const char *at = strchr(text, '@');
-    size_t n = at != NULL ? (size_t)(at - text) : strlen(text);
+    const char *slash = strchr(text, '/'), *end = slash != NULL ? slash : text + strlen(text);
+    const char *at = memchr(text, '@', (size_t)(end - text));
+    size_t n = (size_t)((at != NULL ? at : end) - text);
     const fault_row *row = find_row(text, n);
     *result = NULL;
     if (row == NULL) {
@@ -62,13 +64,19 @@ lp_status lp_fault_create(lp_context *ctx, const char *text, lp_fault **result)
         free(list);
         return LP_E_MISSING;
     }
-    if (at != NULL && at[1] == '\0')
+    if (at != NULL && at + 1 == end)
         return lp_fail(ctx, LP_E_ARG, "\"%s\": a node's name follows the @", text);
+    if (slash != NULL && lp_kernel_by_name(slash + 1) == NULL)
+        return lp_fail(ctx, LP_E_MISSING, "\"%s\": there is no kernel \"%s\"", text, slash + 1);
     lp_fault *fault = calloc(1, sizeof *fault);
-    if (fault != NULL && at != NULL)
-        fault->wanted = strdup(at + 1);
-    if (fault == NULL || (at != NULL && fault->wanted == NULL)) {
-        free(fault);
+    if (fault == NULL)
+        return lp_fail_memory(ctx, "a fault");
+    if (at != NULL)
+        fault->wanted = strndup(at + 1, (size_t)(end - at - 1));
+    if (slash != NULL)
+        fault->kernel = strdup(slash + 1);
+    if ((at != NULL && fault->wanted == NULL) || (slash != NULL && fault->kernel == NULL)) {
+        lp_fault_destroy(fault);
         return lp_fail_memory(ctx, "a fault");
     }
     fault->row = row;
@@ -106,6 +114,14 @@ static bool fits(const lp_fault *fault, const lp_graph *graph, const lp_node *no
     return (fault->row->usual >> node->op & 1) != 0 && in_the_middle(graph, node->name);
 }
 
+static bool has_kernel(const lp_fault *fault, const lp_fault_site *site)
+{
+    bool has = fault->kernel == NULL;
+    for (uint32_t i = 0; i < site->n && !has; i++)
+        has = strcmp(site->plan->dispatches[site->first + i].kernel->name, fault->kernel) == 0;
+    return has;
+}
+
 void lp_fault_alter(void *user, const lp_graph *graph, lp_plan *plan)
 {
     lp_fault *fault = user;
@@ -119,7 +135,7 @@ void lp_fault_alter(void *user, const lp_graph *graph, lp_plan *plan)
         while (site.first + site.n < plan->n_dispatches &&
                plan->dispatches[site.first + site.n].node == i)
             site.n++;
-        if (site.n == 0 || !fault->row->plant(&site))
+        if (site.n == 0 || !has_kernel(fault, &site) || !fault->row->plant(&site))
             continue;
         snprintf(fault->node, sizeof fault->node, "%s", node->name);
         return;
@@ -128,7 +144,7 @@ void lp_fault_alter(void *user, const lp_graph *graph, lp_plan *plan)
 
 lp_status lp_fault_require(lp_context *ctx, const lp_fault *fault)
 {
-    if (lp_fault_planted(fault))
+    if (lp_fault_planted(fault) || fault->kernel != NULL) /* that kernel may be avoided */
         return LP_OK;
     if (fault->wanted != NULL)
         return lp_fail(ctx, LP_E_MISSING, "the fault %s could not be planted at %s: %s",
@@ -211,6 +227,7 @@ void lp_fault_destroy(lp_fault *fault)
     if (fault == NULL)
         return;
     free(fault->wanted);
+    free(fault->kernel);
     free(fault);
 }
 

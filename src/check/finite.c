@@ -10,6 +10,7 @@
 
 #include "base/half.h"
 #include "base/text.h"
+#include "check/recompute.h"
 
 /* First element that is not finite; n if all are. */
 static uint64_t first_bad(const float *x, uint64_t n)
@@ -144,6 +145,29 @@ static lp_status weight_row(const search *s, int src, uint64_t at, uint64_t n, i
     return LP_OK;
 }
 
+/* Says what the reference makes of the same inputs, if that is one token: is it the device, or
+ * numbers that are too large for the model's arithmetic? */
+static lp_status describe_reference(const search *s, lp_text *text)
+{
+    lp_recompute what = {.ctx = s->backend->ctx,
+                         .backend = s->backend,
+                         .program = s->program,
+                         .graph = s->graph,
+                         .node = s->node,
+                         .position = s->position,
+                         .budget = INT64_MAX};
+    lp_recomputed result;
+    if (s->graph->n_tokens != 1)
+        return LP_OK;
+    LP_TRY(lp_recompute_node(&what, &result));
+    if (lp_recomputed_agrees(&result))
+        lp_text_printf(text, ", and the CPU reference makes the same of them");
+    else
+        lp_text_printf(text, ", and the CPU reference makes %.9g of them",
+                       result.difference.expected);
+    return LP_OK;
+}
+
 /* Says whether the weights that made element `at` are finite in the model's file. */
 static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_text *text)
 {
@@ -160,7 +184,8 @@ static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_t
             return lp_fail_memory(s->backend->ctx, "looking for NaN");
         const lp_dtype_info *info = &lp_dtype_table[t->dtype];
         uint64_t first = ((uint64_t)row * t->stride + t->offset) / info->block * info->bytes;
-        info->to_f32((const char *)s->graph->store->slots[t->slot].data + first, x, (size_t)columns);
+        info->to_f32((const char *)s->graph->store->slots[t->slot].data + first, x,
+                     (size_t)columns);
         int64_t bad = (int64_t)first_bad(x, (uint64_t)columns);
         const char *what = bad < columns ? kind(x[bad]) : NULL;
         free(x);
@@ -171,7 +196,7 @@ static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_t
         return LP_OK;
     }
     lp_text_printf(text, "its inputs and weights are finite");
-    return LP_OK;
+    return describe_reference(s, text);
 }
 
 static lp_status describe(const search *s, float value, uint64_t at, lp_shape shape, char *to,

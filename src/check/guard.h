@@ -1,7 +1,7 @@
-/* The guard: while a session generates, a share of its steps is looked at. Such a step runs the same
- * kernels in a plan that keeps its activations, and a part of one node, another one every time, is
- * recomputed on the CPU reference from the device's own inputs (recompute.h). What a look costs does
- * not grow with the model. */
+/* The guard: while a session generates, a share of its steps is looked at. Such a step runs the
+ * same kernels in a plan that keeps its activations, and a part of one node, another one every
+ * time, is recomputed on the CPU reference from the device's own inputs (recompute.h). What a look
+ * costs does not grow with the model. */
 #ifndef LP_CHECK_GUARD_H
 #define LP_CHECK_GUARD_H
 
@@ -16,14 +16,15 @@ typedef struct lp_guard {
     uint64_t visits; /* nodes looked at, or about to be */
     uint64_t n_of_op[LP_N_OPS];
     lp_guard_summary summary;
-    char worst[64];  /* summary.node */
+    char worst[64]; /* summary.node */
 } lp_guard;
 
 /* Is the step that draws token number `draw` (from 0) looked at? A matter of counting, so that the
  * same session looks at the same steps again. */
 bool lp_guard_due(const lp_guard *guard, uint64_t draw);
 
-/* The next node of the walk, which comes past all nodes of a graph before it comes past one twice. */
+/* The next node of the walk, which comes past all nodes of a graph before it comes past one twice.
+ */
 uint32_t lp_guard_pick(lp_guard *guard, const lp_graph *graph);
 /* Marks sources and outputs of a node as wanted after the run: before the graph is planned. */
 void lp_guard_keep(lp_graph *graph, uint32_t node);

@@ -1,9 +1,9 @@
 /* A part of one node on the reference: see recompute.h.
  *
- * The op's own C function does it, on views: of rows of the activations (read back from the device),
- * of every step-th row of a weight (in the model's file), of rows of a cache. A part that begins at
- * token t0 is the op at a cursor that stands t0 further on; where only a piece of a cache or of the
- * history was read, cursor and piece are shifted by the same number of rows. */
+ * The op's own C function does it, on views: of rows of the activations (read back from the
+ * device), of every step-th row of a weight (in the model's file), of rows of a cache. A part that
+ * begins at token t0 is the op at a cursor that stands t0 further on; where only a piece of a cache
+ * or of the history was read, cursor and piece are shifted by the same number of rows. */
 #include "check/recompute.h"
 
 #include <float.h>
@@ -19,9 +19,8 @@ typedef struct part {
     lp_node node;   /* the graph's, adapted to shifted rows */
     lp_cpu_call call;
     int32_t cursor[LP_CURSOR_WORDS];
-    int64_t t0, n_t;            /* tokens */
-    int64_t first, step, n;     /* of each token's outputs: first, first + step, … */
-    double cost;
+    int64_t t0, n_t;        /* tokens */
+    int64_t first, step, n; /* of each token's outputs: first, first + step, … */
 } part;
 
 static int64_t least(int64_t a, int64_t b)
@@ -122,8 +121,7 @@ static lp_status plain_sources(part *p)
 static void set_cursor(part *p, int source, int64_t position)
 {
     p->cursor[LP_CURSOR_POSITION] = (int32_t)position;
-    p->call.src[source] =
-        (lp_view){p->cursor, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), 1};
+    p->call.src[source] = (lp_view){p->cursor, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), 1};
 }
 
 /* ---- Which part ---------------------------------------------------------------------------- */
@@ -153,8 +151,8 @@ static lp_status narrow_linear(part *p)
         if (view->data == NULL)
             continue;
         const lp_dtype_info *info = &lp_dtype_table[view->dtype];
-        view->data = (char *)view->data +
-                     (uint64_t)p->first * view->stride / info->block * info->bytes;
+        view->data =
+            (char *)view->data + (uint64_t)p->first * view->stride / info->block * info->bytes;
         view->stride *= (uint64_t)p->step;
         view->shape.dim[0] = p->n;
     }
@@ -166,8 +164,9 @@ static lp_status narrow_linear(part *p)
         return no_memory(p);
     for (int64_t t = 0; t < p->n_t; t++)
         for (int64_t i = 0; i < p->n; i++)
-            few[t * p->n + i] = ((const float *)residual->data)[(uint64_t)t * residual->stride +
-                                                                (uint64_t)(p->first + i * p->step)];
+            few[t * p->n + i] =
+                ((const float *)residual
+                     ->data)[(uint64_t)t * residual->stride + (uint64_t)(p->first + i * p->step)];
     *residual = (lp_view){few, LP_F32, LP_SHAPE2(p->n_t, p->n), (uint64_t)p->n};
     return LP_OK;
 }
@@ -179,7 +178,6 @@ static lp_status prepare_linear(part *p)
     int64_t each = w.dim[1] * (p->node.src[GATE] != LP_NONE ? 2 : 1);
     choose_tokens(p, y.dim[0], least(TOKENS, (int64_t)p->what->budget / (16 * each)));
     choose_outputs(p, w.dim[0], (int64_t)p->what->budget / (each * p->n_t));
-    p->cost = (double)(each * p->n_t * p->n);
     LP_TRY(plain_sources(p));
     return narrow_linear(p);
 }
@@ -196,7 +194,6 @@ static lp_status prepare_attention(part *p)
     choose_tokens(p, q.dim[0], least(4, (int64_t)p->what->budget / each));
     int64_t n_g = least(groups, most((int64_t)p->what->budget / (each * p->n_t), 1));
     int64_t g0 = pick(p, 2, groups - n_g + 1);
-    p->cost = (double)(each * p->n_t * n_g);
 
     position += p->t0;
     int64_t first = window > 0 ? most(position - window + 1, 0) : 0;
@@ -211,8 +208,8 @@ static lp_status prepare_attention(part *p)
     for (int i = 1; i <= 2; i++) {
         lp_view *cache = &p->call.src[i];
         LP_TRY(read_state(p, p->node.src[i], first, rows, cache));
-        cache->data = (char *)cache->data + (uint64_t)(g0 * cache->shape.dim[2]) *
-                                                lp_dtype_table[cache->dtype].bytes;
+        cache->data = (char *)cache->data +
+                      (uint64_t)(g0 * cache->shape.dim[2]) * lp_dtype_table[cache->dtype].bytes;
         cache->shape.dim[1] = n_g;
     }
     p->first = g0 * heads * v.dim[2];
@@ -246,13 +243,12 @@ static lp_status compare_activation(part *p, int d, const float *sigma, lp_recom
     LP_TRY(read_activation(p, p->node.dst[d], &all));
     for (uint64_t i = 0; i < n; i++) {
         uint64_t token = i / (uint64_t)p->n, column = i % (uint64_t)p->n;
-        got[i] = all[((uint64_t)p->t0 + token) * row + (uint64_t)p->first +
-                     column * (uint64_t)p->step];
+        got[i] =
+            all[((uint64_t)p->t0 + token) * row + (uint64_t)p->first + column * (uint64_t)p->step];
         flushed[i] = FLT_MIN; /* a subnormal result may be 0 on a device */
     }
     result->shape = t->shape;
-    result->difference =
-        lp_compare(p->call.dst[d].data, got, sigma != NULL ? sigma : flushed, n);
+    result->difference = lp_compare(p->call.dst[d].data, got, sigma != NULL ? sigma : flushed, n);
     uint64_t worst = result->difference.worst;
     result->element = ((uint64_t)p->t0 + worst / (uint64_t)p->n) * row + (uint64_t)p->first +
                       worst % (uint64_t)p->n * (uint64_t)p->step;
@@ -280,18 +276,18 @@ static lp_status run_activation(part *p, lp_recomputed *result)
     p->call.sigma = sigma;
     LP_TRY(lp_op_table[p->node.op].cpu(&p->call));
     LP_TRY(compare_activation(p, 0, sigma, result));
-    if (p->node.dst[1] != LP_NONE && lp_difference_agrees(&result->difference)) {
-        lp_recomputed second = {.cost = result->cost}; /* a norm's sum with the residual */
+    if (p->node.dst[1] != LP_NONE && lp_recomputed_agrees(result)) {
+        lp_recomputed second = {0}; /* a norm's sum with the residual */
         LP_TRY(compare_activation(p, 1, NULL, &second));
-        if (!lp_difference_agrees(&second.difference))
+        if (!lp_recomputed_agrees(&second))
             *result = second;
     }
     return LP_OK;
 }
 
 /* Words that must be equal; the worst element is the first that is not. */
-static void compare_words(const int32_t *expected, const int32_t *got, uint64_t n, uint64_t from,
-                          lp_shape shape, lp_recomputed *result)
+static void compare_words(const lp_tensor *slot, const int32_t *expected, const int32_t *got,
+                          uint64_t n, uint64_t from, lp_recomputed *result)
 {
     lp_difference *d = &result->difference;
     for (uint64_t i = 0; i < n; i++) {
@@ -302,7 +298,8 @@ static void compare_words(const int32_t *expected, const int32_t *got, uint64_t 
         d->got = got[i];
         d->worst = i;
         result->element = from + i;
-        result->shape = shape;
+        result->slot = slot->name;
+        result->shape = slot->shape;
     }
     d->n += n;
 }
@@ -312,7 +309,8 @@ static lp_status run_kv_write(part *p, lp_recomputed *result)
 {
     const lp_tensor *cache = tensor(p, p->node.dst[0]);
     const int64_t position = p->what->position + p->t0, n = p->n_t * p->n;
-    float *expected = take(p, (uint64_t)n, sizeof *expected), *got = take(p, (uint64_t)n, sizeof *got);
+    float *expected = take(p, (uint64_t)n, sizeof *expected),
+          *got = take(p, (uint64_t)n, sizeof *got);
     if (expected == NULL || got == NULL)
         return no_memory(p);
     lp_view have, want;
@@ -328,6 +326,7 @@ static lp_status run_kv_write(part *p, lp_recomputed *result)
     lp_dtype_table[have.dtype].to_f32(want.data, expected, (size_t)n);
     lp_dtype_table[have.dtype].to_f32(have.data, got, (size_t)n);
     result->difference = lp_compare(expected, got, NULL, (uint64_t)n);
+    result->slot = cache->name;
     result->shape = cache->shape;
     result->element = (uint64_t)position * (uint64_t)p->n + result->difference.worst;
     return LP_OK;
@@ -338,7 +337,7 @@ static lp_status compare_cursor(part *p, lp_tensor_id id, lp_recomputed *result)
 {
     lp_view have;
     LP_TRY(read_state(p, id, 0, LP_CURSOR_WORDS, &have));
-    compare_words(p->cursor, have.data, LP_CURSOR_WORDS, 0, have.shape, result);
+    compare_words(tensor(p, id), p->cursor, have.data, LP_CURSOR_WORDS, 0, result);
     return LP_OK;
 }
 
@@ -367,8 +366,7 @@ static lp_status run_sample(part *p, lp_recomputed *result)
     p->call.dst[1] = (lp_view){p->cursor, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), 1};
     p->call.dst[2] = (lp_view){scratch, LP_F32, LP_SHAPE2(2, n_vocab), (uint64_t)n_vocab};
     LP_TRY(lp_op_table[p->node.op].cpu(&p->call));
-    compare_words(tokens + (end - from), got + (end - from), 1, (uint64_t)end, history->shape,
-                  result);
+    compare_words(history, tokens + (end - from), got + (end - from), 1, (uint64_t)end, result);
     p->cursor[LP_CURSOR_POSITION] += (int32_t)from;
     return compare_cursor(p, p->node.dst[1], result);
 }
@@ -383,7 +381,6 @@ static lp_status run(part *p, lp_recomputed *result)
     p->n = lp_shape_row(rows->shape);
     p->step = 1;
     choose_tokens(p, rows->shape.dim[0], least(16, (int64_t)p->what->budget / p->n));
-    p->cost = (double)(p->n_t * p->n);
     switch (node->op) {
     case LP_OP_LINEAR:
         LP_TRY(prepare_linear(p));
@@ -412,6 +409,14 @@ static lp_status run(part *p, lp_recomputed *result)
     return run_activation(p, result);
 }
 
+bool lp_recomputed_agrees(const lp_recomputed *result)
+{
+    enum { FEW = 64 };
+    if (result->difference.n < FEW)
+        return result->difference.largest <= LP_SIGMA_LARGEST;
+    return lp_difference_agrees(&result->difference);
+}
+
 lp_status lp_recompute_node(const lp_recompute *what, lp_recomputed *result)
 {
     part p = {.what = what, .node = what->graph->nodes[what->node]};
@@ -420,7 +425,6 @@ lp_status lp_recompute_node(const lp_recompute *what, lp_recomputed *result)
     p.cursor[LP_CURSOR_POSITION] = (int32_t)what->position;
     p.cursor[LP_CURSOR_DRAWS] = (int32_t)what->draws;
     lp_status status = run(&p, result);
-    result->cost = p.cost;
     lp_arena_destroy(&p.arena);
     return status;
 }

@@ -202,7 +202,8 @@ static yyjson_mut_val *pass_value(writer *w, const lp_check_pass *pass)
 static yyjson_mut_val *trial_value(writer *w, const lp_check_trial *trial)
 {
     static const char *const outcomes[] = {
-        [LP_TRIAL_RIGHT] = "right", [LP_TRIAL_WRONG] = "wrong", [LP_TRIAL_NOTHING] = "nothing"};
+        [LP_TRIAL_RIGHT] = "right", [LP_TRIAL_WRONG] = "wrong", [LP_TRIAL_NOTHING] = "nothing",
+        [LP_TRIAL_INFO] = "info"};
     yyjson_mut_val *object = yyjson_mut_obj(w->doc);
     add_string(w, object, "change", trial->change);
     add_string(w, object, "outcome", outcomes[trial->outcome]);
@@ -285,7 +286,9 @@ static yyjson_mut_val *report_value(writer *w, const lp_report *r)
     add(w, root, "passes", passes);
     add(w, root, "bad", bad);
     add(w, root, "trials", trials);
+    add_string(w, root, "smallest_change", r->smallest_change);
     add(w, root, "workaround", workaround_value(w, r->workaround));
+    add_string(w, root, "repro", r->repro);
     add_number(w, root, "seconds", r->seconds);
     return root;
 }

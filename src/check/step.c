@@ -111,8 +111,7 @@ void lp_outputs_free(lp_outputs *outputs)
     *outputs = (lp_outputs){0};
 }
 
-/* Elements of a slot as f32. Tokens and cursors are whole numbers below 2^24. */
-static void slot_to_f32(lp_dtype dtype, const uint8_t *from, float *to, uint64_t n)
+void lp_step_to_f32(lp_dtype dtype, const uint8_t *from, float *to, uint64_t n)
 {
     for (uint64_t i = 0; i < n; i++) {
         int32_t whole;
@@ -136,7 +135,7 @@ static lp_status read_slot(lp_context *ctx, const lp_step_slot *s, lp_backend *b
         return lp_fail_memory(ctx, "a node's slots");
     lp_status status = backend->table->slot_read(backend, s->slot, s->offset, bytes, s->bytes);
     if (status == LP_OK)
-        slot_to_f32(s->dtype, bytes, to, s->bytes / lp_dtype_table[s->dtype].bytes);
+        lp_step_to_f32(s->dtype, bytes, to, s->bytes / lp_dtype_table[s->dtype].bytes);
     free(bytes);
     return status;
 }
@@ -310,14 +309,15 @@ static bool declared(const lp_plan *plan, uint64_t byte)
     return false;
 }
 
-static void find_stray(const run *r, lp_step_result *result)
+bool lp_step_stray(const lp_plan *plan, const uint8_t *before, const uint8_t *after,
+                   uint64_t *offset)
 {
-    for (uint64_t i = 0; i < r->plan->arena.bytes && !result->stray; i++)
-        if (r->before[i] != r->after[i] && !declared(r->plan, i)) {
-            result->stray = true;
-            result->stray_buffer = LP_BUFFER_ARENA;
-            result->stray_offset = i;
+    for (uint64_t i = 0; i < plan->arena.bytes; i++)
+        if (before[i] != after[i] && !declared(plan, i)) {
+            *offset = i;
+            return true;
         }
+    return false;
 }
 
 static lp_status run_once(const run *r, lp_outputs *outputs, lp_step_result *result)
@@ -332,7 +332,8 @@ static lp_status run_once(const run *r, lp_outputs *outputs, lp_step_result *res
     LP_TRY(table->wait(r->backend, ticket));
     if (look) {
         LP_TRY(table->raw_read(r->backend, LP_BUFFER_ARENA, 0, r->after, r->plan->arena.bytes));
-        find_stray(r, result);
+        if (!result->stray)
+            result->stray = lp_step_stray(r->plan, r->before, r->after, &result->stray_offset);
     }
     return read_outputs(r->ctx, r->step, r->n_outputs, r->backend, r->program, outputs);
 }
@@ -362,7 +363,7 @@ static void find_stray_rows(const run *r, const lp_outputs *outputs, lp_step_res
         const uint64_t first = s->written / size, end = first + s->n_written / size;
         for (uint64_t i = 0; i < r->n_outputs[d] && !result->stray; i++) {
             float was;
-            slot_to_f32(s->dtype, s->before + i * size, &was, 1);
+            lp_step_to_f32(s->dtype, s->before + i * size, &was, 1);
             if ((i < first || i >= end) &&
                 memcmp(&was, &outputs->values[d][i], sizeof was) != 0) {
                 result->stray = true;
@@ -380,6 +381,15 @@ static bool same_bits(const run *r, const lp_outputs *a, const lp_outputs *b)
             memcmp(a->values[d], b->values[d], r->n_outputs[d] * sizeof(float)) != 0)
             return false;
     return true;
+}
+
+static void end(run *r)
+{
+    if (r->program != NULL)
+        r->backend->table->program_destroy(r->program);
+    free(r->tensors);
+    free(r->before);
+    free(r->after);
 }
 
 lp_status lp_step_run(lp_context *ctx, lp_backend *backend, const lp_step *step,
@@ -402,14 +412,29 @@ lp_status lp_step_run(lp_context *ctx, lp_backend *backend, const lp_step *step,
         result->flaky = !same_bits(&r, &result->outputs, &again);
     }
 cleanup:
-    if (r.program != NULL)
-        backend->table->program_destroy(r.program);
+    end(&r);
     lp_outputs_free(&again);
-    free(r.tensors);
-    free(r.before);
-    free(r.after);
     if (status != LP_OK)
         lp_step_result_free(result);
+    return status;
+}
+
+lp_status lp_step_visit(lp_context *ctx, lp_backend *backend, const lp_step *step,
+                        const lp_step_options *options,
+                        lp_status (*visit)(void *user, const lp_plan *plan, const uint8_t *arena),
+                        void *user)
+{
+    lp_status status = LP_OK;
+    run r = {.ctx = ctx, .backend = backend, .step = step};
+    LP_CHECK(make_graph(&r, options->n_tokens));
+    LP_CHECK(make_program(&r, options));
+    LP_CHECK(prepare(&r));
+    if (r.plan->arena.bytes > 0)
+        LP_CHECK(backend->table->raw_read(backend, LP_BUFFER_ARENA, 0, r.before,
+                                          r.plan->arena.bytes));
+    LP_CHECK(visit(user, r.plan, r.before));
+cleanup:
+    end(&r);
     return status;
 }
 

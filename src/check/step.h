@@ -66,6 +66,17 @@ typedef struct lp_step_result {
  * node; those that the node writes are set again before each run. */
 lp_status lp_step_run(lp_context *ctx, lp_backend *backend, const lp_step *step,
                       const lp_step_options *options, lp_step_result *result);
+/* The step made ready to run on a device with plans: the plan, and the arena's bytes, are shown to
+ * `visit`, whose status is returned. */
+lp_status lp_step_visit(lp_context *ctx, lp_backend *backend, const lp_step *step,
+                        const lp_step_options *options,
+                        lp_status (*visit)(void *user, const lp_plan *plan, const uint8_t *arena),
+                        void *user);
+/* Elements of a slot as f32; whole numbers must be below 2^24. */
+void lp_step_to_f32(lp_dtype dtype, const uint8_t *from, float *to, uint64_t n);
+/* Is there a byte of the arena that changed and that the plan does not declare as written? */
+bool lp_step_stray(const lp_plan *plan, const uint8_t *before, const uint8_t *after,
+                   uint64_t *offset);
 void lp_step_result_free(lp_step_result *result);
 
 #endif

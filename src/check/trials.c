@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "check/checker.h"
+#include "check/repro.h"
 
 /* Runs after which a result that was not the same twice counts as stable. */
 enum { STABLE_RUNS = 40 };
@@ -70,11 +71,14 @@ static lp_status attempt(const trial *t, lp_plan_options plan, const lp_caps *ca
     return LP_OK;
 }
 
-static void adopt(lp_checker *c, lp_trial_outcome outcome, const lp_quirks *quirks)
+/* The latest trial is the smallest change if it is the first that helps. */
+static void adopt(lp_checker *c, const lp_quirks *quirks)
 {
-    if (outcome == LP_TRIAL_RIGHT && !c->has_workaround) {
+    const lp_check_trial *latest = &c->report->trials[c->report->n_trials - 1];
+    if (latest->outcome == LP_TRIAL_RIGHT && !c->has_workaround) {
         c->has_workaround = true;
         c->workaround = *quirks;
+        c->report->smallest_change = latest->change;
     }
 }
 
@@ -101,7 +105,7 @@ static lp_status try_kernels(const trial *t, const lp_step_result *with)
                      other.n_dispatches > 0 ? other.kernels[0]->name : "nothing");
         LP_TRY(lp_checker_trial(c, outcome, detail, "without the kernel %s",
                                 with->kernels[i]->name));
-        adopt(c, outcome, &quirks);
+        adopt(c, &quirks);
     }
     return LP_OK;
 }
@@ -115,7 +119,7 @@ static lp_status try_plans(const trial *t, const lp_step_result *with)
         plan.full_barriers = true;
         LP_TRY(attempt(t, plan, NULL, 0, &outcome, NULL));
         LP_TRY(lp_checker_trial(c, outcome, "", "with a barrier before every dispatch"));
-        adopt(c, outcome, &(lp_quirks){.full_barriers = true});
+        adopt(c, &(lp_quirks){.full_barriers = true});
         plan.full_barriers = c->plan.full_barriers;
     }
     LP_TRY(attempt(t, plan, &lp_caps_minimum, 0, &outcome, NULL));
@@ -125,7 +129,7 @@ static lp_status try_plans(const trial *t, const lp_step_result *with)
     LP_TRY(attempt(t, plan, NULL, 0, &outcome, NULL));
     LP_TRY(lp_checker_trial(c, outcome, "the kernels that do not depend on the number of tokens",
                             "planned as with --deterministic"));
-    adopt(c, outcome, &(lp_quirks){.deterministic = true});
+    adopt(c, &(lp_quirks){.deterministic = true});
     return LP_OK;
 }
 
@@ -134,7 +138,6 @@ static lp_status try_tokens(const trial *t)
 {
     static const int64_t numbers[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 32, 64};
     const lp_node *node = &t->step->graph->nodes[t->step->node];
-    bool right = false;
     lp_text good = {0}, bad = {0};
     if (t->step->graph->n_tokens < 2 || node->op == LP_OP_SAMPLE ||
         t->step->slots[0].slot != LP_NONE)
@@ -149,7 +152,6 @@ static lp_status try_tokens(const trial *t)
             free(lp_text_take(&bad));
             return status;
         }
-        right = right || outcome == LP_TRIAL_RIGHT;
         if (outcome != LP_TRIAL_NOTHING)
             lp_text_printf(outcome == LP_TRIAL_RIGHT ? &good : &bad, " %d", (int)numbers[i]);
     }
@@ -159,8 +161,7 @@ static lp_status try_tokens(const trial *t)
              rights != NULL && *rights ? rights : " none", wrongs != NULL ? wrongs : "");
     free(rights);
     free(wrongs);
-    return lp_checker_trial(t->c, right ? LP_TRIAL_RIGHT : LP_TRIAL_WRONG, detail,
-                            "with fewer tokens at a time");
+    return lp_checker_trial(t->c, LP_TRIAL_INFO, detail, "by the number of tokens");
 }
 
 lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *expected,
@@ -172,6 +173,14 @@ lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *
     c->tried_node = true;
     if (finding == LP_FINDING_FLAKY)
         t.n_runs = STABLE_RUNS;
+    if (c->options->repro_folder != NULL) {
+        int dst;
+        (void)lp_judge(step, expected, &result->outputs, step->n_outputs, &dst);
+        LP_TRY(lp_repro_write(c, c->options->repro_folder, step, expected, dst));
+        c->report->repro = lp_arena_strdup(c->arena, c->options->repro_folder);
+        if (c->report->repro == NULL)
+            return lp_fail_memory(c->ctx, "a report");
+    }
     LP_TRY(try_kernels(&t, result));
     LP_TRY(try_plans(&t, result));
     return try_tokens(&t);
@@ -197,7 +206,7 @@ lp_status lp_checker_try_plan(lp_checker *c, const lp_graph *graph,
                                                    : "with memory of its own for every tensor");
         lp_drift_free(&drift);
         LP_TRY(status);
-        adopt(c, outcome, &quirks);
+        adopt(c, &quirks);
     }
     return LP_OK;
 }
@@ -213,6 +222,6 @@ lp_status lp_checker_try_unfused(lp_checker *c, uint32_t n_tokens)
     snprintf(detail, sizeof detail, "%u bad nodes", n_bad);
     LP_TRY(lp_checker_trial(c, n_bad == 0 ? LP_TRIAL_RIGHT : LP_TRIAL_WRONG, detail,
                             "with every operation as a node of its own"));
-    adopt(c, n_bad == 0 ? LP_TRIAL_RIGHT : LP_TRIAL_WRONG, &(lp_quirks){.no_fusion = true});
+    adopt(c, &(lp_quirks){.no_fusion = true});
     return LP_OK;
 }

@@ -1,6 +1,6 @@
 /* lapilli check: does this device compute this model rightly, or where does it go wrong first? The
  * verdict goes to stdout, files are written whole or not at all. */
-#include <stdarg.h>
+#define _DEFAULT_SOURCE /* open_memstream */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,12 +22,15 @@ enum {
     WORKAROUND,
     WORKAROUND_OUT,
     DETERMINISTIC,
+    SAVE_REPRO,
+    REPRO,
     PLANT
 };
 
 typedef struct settings {
     const char *model, *device, *against, *prompt_text, *prompt_file, *workaround;
     const char *html, *workaround_out; /* files to write */
+    const char *repro;                 /* folder to run instead of a model */
     cli_prompt prompt;
     bool json;
     int verbose;
@@ -49,6 +52,8 @@ static const struct option long_options[] = {
     {"workaround", required_argument, NULL, WORKAROUND},
     {"workaround-out", required_argument, NULL, WORKAROUND_OUT},
     {"deterministic", no_argument, NULL, DETERMINISTIC},
+    {"save-repro", required_argument, NULL, SAVE_REPRO},
+    {"repro", required_argument, NULL, REPRO},
     {"plant", required_argument, NULL, PLANT},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -113,6 +118,12 @@ static int set_option(settings *s, int id)
         break;
     case DETERMINISTIC:
         s->check.deterministic = 1;
+        break;
+    case SAVE_REPRO:
+        s->check.repro_folder = optarg;
+        break;
+    case REPRO:
+        s->repro = optarg;
         break;
     case PLANT:
         s->check.plant = optarg;
@@ -291,47 +302,63 @@ static int prepare(settings *s, state *t)
     return CLI_OK;
 }
 
-/* Prints the report and writes the files that were asked for; returns the exit code. */
+/* Writes the files that were asked for; on `to` one line about each. Returns the exit code. */
+static int write_files(const settings *s, state *t, const lp_report *report, FILE *to)
+{
+    int code = CLI_OK;
+    char *html = NULL;
+    if (s->html) {
+        lp_status status = lp_report_html(t->ctx, report, &html);
+        if (status != LP_OK)
+            code = cli_failed(t->ctx, status);
+        else if (!cli_output_finish(&t->html, html))
+            code = CLI_FAILED;
+        else
+            fprintf(to, "Report: %s\n", s->html);
+        free(html);
+    }
+    if (s->workaround_out && !report->workaround)
+        cli_error("%s is not written: there is no workaround", s->workaround_out);
+    else if (!cli_output_finish(&t->workaround_out, report->workaround))
+        code = CLI_FAILED;
+    else if (s->workaround_out)
+        fprintf(to, "Workaround: lapilli run --workaround %s\n", s->workaround_out);
+    return code;
+}
+
+/* Prints the report and writes files; returns the exit code. */
 static int give_out(const settings *s, state *t, const lp_report *report)
 {
-    char *json = NULL, *html = NULL;
-    int code = report->agrees ? CLI_OK : CLI_FAILED;
-    lp_status status = LP_OK;
-    if (s->json)
-        status = lp_report_json(t->ctx, report, &json);
-    if (status == LP_OK && s->html)
-        status = lp_report_html(t->ctx, report, &html);
-    if (status != LP_OK) {
-        code = cli_failed(t->ctx, status);
-        goto cleanup;
+    char *json = NULL, *text = NULL;
+    size_t bytes = 0;
+    /* all of it is collected first: stdio would forget why an early write failed */
+    FILE *to = open_memstream(&text, &bytes);
+    if (!to) {
+        cli_error("out of memory");
+        return CLI_FAILED;
     }
-    if (json) {
-        cli_write(json, strlen(json));
-        cli_write("\n", 1);
-    } else {
-        cli_print_report(report, s->verbose > 0);
+    cli_print_report(to, report, s->verbose > 0);
+    putc('\n', to);
+    int code = write_files(s, t, report, to);
+    if (*report->repro)
+        fprintf(to, "Repro: lapilli check --repro %s\n", report->repro);
+    if (*report->command)
+        fprintf(to, "Again: %s\n", report->command);
+    bool ok = fclose(to) == 0 && text;
+    if (!ok)
+        cli_error("out of memory");
+    if (ok && s->json) {
+        lp_status status = lp_report_json(t->ctx, report, &json);
+        if (status != LP_OK)
+            code = cli_failed(t->ctx, status);
+        else if (cli_write(json, strlen(json)))
+            cli_write("\n", 1);
+    } else if (ok) {
+        cli_write(text, bytes);
     }
-    if (html) {
-        if (!cli_output_finish(&t->html, html))
-            code = CLI_FAILED;
-        else if (!json)
-            printf("\nReport: %s\n", s->html);
-    }
-    if (s->workaround_out && !report->workaround) {
-        cli_error("%s is not written: there is no workaround", s->workaround_out);
-    } else if (s->workaround_out) {
-        if (!cli_output_finish(&t->workaround_out, report->workaround))
-            code = CLI_FAILED;
-        else if (!json)
-            printf("%sWorkaround: lapilli run --workaround %s\n", html ? "" : "\n",
-                   s->workaround_out);
-    }
-    if (!json)
-        printf("%sAgain: %s\n", html || s->workaround_out ? "" : "\n", report->command);
-cleanup:
     free(json);
-    free(html);
-    return code;
+    free(text);
+    return ok && report->agrees ? code : CLI_FAILED;
 }
 
 static int check_model(settings *s)
@@ -364,6 +391,29 @@ static int check_model(settings *s)
     return code;
 }
 
+/* A repro instead of a model. */
+static int check_repro(settings *s)
+{
+    state t = {.ctx = cli_context(s->verbose > 1 ? s->verbose - 1 : 0)};
+    lp_report *report = NULL;
+    const char *reason;
+    if (!t.ctx)
+        return CLI_FAILED;
+    int code = cli_output_begin(&t.html, s->html)
+                   ? cli_choose_device(t.ctx, s->device, &t.devices, &t.device, &reason)
+                   : CLI_FAILED;
+    if (code == CLI_OK) {
+        lp_status status =
+            lp_check_repro(t.devices, t.device, s->repro, s->check.n_runs, &report);
+        code = status == LP_OK ? give_out(s, &t, report) : cli_failed(t.ctx, status);
+    }
+    lp_report_destroy(report);
+    cli_output_abandon(&t.html);
+    lp_devices_destroy(t.devices);
+    lp_context_destroy(t.ctx);
+    return code;
+}
+
 static int run(int argc, char **argv)
 {
     settings s = {.check = LP_CHECK_DEFAULT};
@@ -372,7 +422,7 @@ static int run(int argc, char **argv)
     if (code == CLI_OK && !end && s.check.plant && strcmp(s.check.plant, "list") == 0)
         code = cli_list_faults();
     else if (code == CLI_OK && !end)
-        code = cli_stop_signal() ? CLI_FAILED : check_model(&s);
+        code = cli_stop_signal() ? CLI_FAILED : s.repro ? check_repro(&s) : check_model(&s);
     free(s.prompt.text);
     return code;
 }
@@ -380,7 +430,7 @@ static int run(int argc, char **argv)
 const cli_command cli_check = {
     .name = "check",
     .summary = "does a device compute a model rightly, or where does it go wrong first?",
-    .usage = "[OPTION]... [-p PROMPT | -f FILE]",
+    .usage = "[OPTION]... [-p PROMPT | -f FILE | --repro DIR]",
     .help =
         "Runs a model on a device and on the CPU reference, compares them node by node and says "
         "in\n"
@@ -402,6 +452,9 @@ const cli_command cli_check = {
         "      --workaround=FILE with what an earlier check found to make it right\n"
         "      --workaround-out=FILE  write what makes a bad node right, for lapilli run\n"
         "      --html=FILE       write the report as a page: charts, heat maps, every node\n"
+        "      --save-repro=DIR  write the first bad node alone, to be run again anywhere\n"
+        "      --repro=DIR       run such a node again, without the model; its kernels are\n"
+        "                        programs: only from people whom you trust\n"
         "  -j, --json            the whole report as JSON (one line) on standard output\n"
         "      --plant=FAULT     plant a fault, to see it found (builds with LAPILLI_FAULTS)\n"
         "  -v, --verbose         list every node; twice, three times: say what is done\n"

@@ -24,7 +24,8 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
 } cli_command;
 
-extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth, cli_check;
+extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth, cli_check,
+    cli_doctor;
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
@@ -117,6 +118,8 @@ double cli_seconds(void);
 
 /* The model that ships, malloc'ed; NULL with a message if it is not there. */
 char *cli_default_model(void);
+/* The same without a message. */
+char *cli_find_model(void);
 /* Where compiled pipelines are kept (made if it is missing), malloc'ed; NULL: nowhere. */
 char *cli_cache_folder(void);
 /* Lists the devices and chooses; `selector` may be NULL. Prints failures; returns the exit code. */

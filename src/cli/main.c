@@ -6,7 +6,7 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {&cli_run,     &cli_check, &cli_devices,
+static const cli_command *const commands[] = {&cli_run,     &cli_check,   &cli_doctor, &cli_devices,
                                               &cli_inspect, &cli_bench, &cli_synth};
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 

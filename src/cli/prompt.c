@@ -1,4 +1,4 @@
-/* The prompt: see prompt.h. */
+/* Where the prompt of `lapilli run` comes from. */
 #include "prompt.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The prompt of `lapilli run`: given, read or asked for. */
+/* The prompt of `lapilli run`: given, read from a file, or asked for. */
 #ifndef LP_CLI_PROMPT_H
 #define LP_CLI_PROMPT_H
 

@@ -6,34 +6,34 @@
 #include <string.h>
 
 /* Printed in at least `width` columns (bytes, which names are). */
-static void put(const char *text, int width)
+static void put(FILE *to, const char *text, int width)
 {
     for (; *text; text++, width--)
-        putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+        putc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, to);
     for (; width > 0; width--)
-        putchar(' ');
+        putc(' ', to);
 }
 
 /* "name: text" on an indented line, if there is a text. */
-static void put_line(const char *name, const char *text)
+static void put_line(FILE *to, const char *name, const char *text)
 {
     if (!*text)
         return;
-    printf("  %-10s ", name);
-    put(text, 0);
-    putchar('\n');
+    fprintf(to, "  %-10s ", name);
+    put(to, text, 0);
+    putc('\n', to);
 }
 
-static void put_shape(const lp_check_node *node)
+static void put_shape(FILE *to, const lp_check_node *node)
 {
-    putchar('[');
+    putc('[', to);
     for (int i = 0; i < node->n_dims; i++)
-        printf("%s%lld", i ? ", " : "", (long long)node->dims[i]);
-    putchar(']');
+        fprintf(to, "%s%lld", i ? ", " : "", (long long)node->dims[i]);
+    putc(']', to);
 }
 
 /* [t, n] of an element's index. */
-static void put_index(const lp_check_node *node, uint64_t index)
+static void put_index(FILE *to, const lp_check_node *node, uint64_t index)
 {
     uint64_t part[4] = {0};
     for (int i = node->n_dims; i-- > 0;) {
@@ -41,10 +41,10 @@ static void put_index(const lp_check_node *node, uint64_t index)
         part[i] = index % n;
         index /= n;
     }
-    putchar('[');
+    putc('[', to);
     for (int i = 0; i < node->n_dims; i++)
-        printf("%s%llu", i ? ", " : "", (unsigned long long)part[i]);
-    putchar(']');
+        fprintf(to, "%s%llu", i ? ", " : "", (unsigned long long)part[i]);
+    putc(']', to);
 }
 
 static int cosine_decimals(double cosine) /* decimals that tell a cosine near 1 from 1 */
@@ -63,147 +63,157 @@ static size_t count_bad(const lp_check_pass *pass)
     return n;
 }
 
-static void print_passes(const lp_report *r)
+static void print_passes(FILE *to, const lp_report *r)
 {
-    printf("\n%-12s %6s %5s %5s %9s %12s %9s  %-7s  %-5s  %s\n", "pass", "tokens", "nodes", "bad",
-           "sigma", "logits NMSE", "KL", "top-1", "top-5", "worst node, kernels");
+    fprintf(to, "\n%-12s %6s %5s %5s %9s %12s %9s  %-7s  %-5s  %s\n", "pass", "tokens", "nodes",
+            "bad", "sigma", "logits NMSE", "KL", "top-1", "top-5", "worst node, kernels");
     for (size_t i = 0; i < r->n_passes; i++) {
         const lp_check_pass *p = &r->passes[i];
-        put(p->name, 12);
-        printf(" %6u %5zu %5zu ", p->n_tokens, p->n_nodes, count_bad(p));
+        put(to, p->name, 12);
+        fprintf(to, " %6u %5zu %5zu ", p->n_tokens, p->n_nodes, count_bad(p));
         const lp_check_node *worst = p->worst < p->n_nodes ? &p->nodes[p->worst] : NULL;
         if (worst)
-            printf("%9.3g ", worst->isolated.largest);
+            fprintf(to, "%9.3g ", worst->isolated.largest);
         else
-            printf("%9s ", "-");
+            fprintf(to, "%9s ", "-");
+        if (p->logits.n_nan + p->logits.n_inf > 0)
+            fprintf(to, "%12s", "not finite");
+        else if (p->logits.n)
+            fprintf(to, "%12.2g", p->logits.nmse);
         if (p->logits.n)
-            printf("%12.2g %9.2g  %-7s  %d/5  ", p->logits.nmse, p->kl,
-                   p->top1_same ? "same" : "differs", p->top5_common);
+            fprintf(to, " %9.2g  %-7s  %d/5  ", p->kl, p->top1_same ? "same" : "differs",
+                    p->top5_common);
         else
-            printf("%12s %9s  %-7s  %-5s", "-", "-", "-", "-");
+            fprintf(to, "%12s %9s  %-7s  %-5s", "-", "-", "-", "-");
         if (worst) {
-            printf("  ");
-            put(worst->name, 0);
+            fprintf(to, "  ");
+            put(to, worst->name, 0);
             if (*worst->kernels)
-                printf(", ");
-            put(worst->kernels, 0);
+                fprintf(to, ", ");
+            put(to, worst->kernels, 0);
         }
-        putchar('\n');
+        putc('\n', to);
     }
-    printf("sigma: largest error of a node that gets the reference's inputs, in units of what "
-           "rounding does\n");
+    fprintf(to, "sigma: largest error of a node that gets the reference's inputs, in units of what "
+                "rounding does\n");
 }
 
-static void print_nodes(const lp_check_pass *p)
+static void print_nodes(FILE *to, const lp_check_pass *p)
 {
-    printf("\nNodes of pass \"");
-    put(p->name, 0);
-    printf("\"\n%4s  %-24s %9s %9s %9s %9s %9s  %s\n", "#", "node", "sigma", "NMSE", "ULP", "drift",
-           "NMSE", "op, shape, kernels");
+    fprintf(to, "\nNodes of pass \"");
+    put(to, p->name, 0);
+    fprintf(to, "\"\n%4s  %-24s %9s %9s %9s %9s %9s  %s\n", "#", "node", "sigma", "NMSE", "ULP",
+            "drift", "NMSE", "op, shape, kernels");
     for (size_t i = 0; i < p->n_nodes; i++) {
         const lp_check_node *n = &p->nodes[i];
-        printf("%4zu  ", i);
-        put(n->name, 24);
+        fprintf(to, "%4zu  ", i);
+        put(to, n->name, 24);
         if (n->isolated.n)
-            printf(" %9.3g %9.2g %9.3g", n->isolated.largest, n->isolated.nmse,
-                   n->isolated.max_ulp);
+            fprintf(to, " %9.3g %9.2g %9.3g", n->isolated.largest, n->isolated.nmse,
+                    n->isolated.max_ulp);
         else
-            printf(" %9s %9s %9s", "-", "-", "-");
+            fprintf(to, " %9s %9s %9s", "-", "-", "-");
+        /* copies have no sigma, and what drifted into them cannot be told in it */
+        if (n->drift.n && (isfinite(n->drift.largest) || !isfinite(n->drift.got)))
+            fprintf(to, " %9.3g", n->drift.largest);
+        else
+            fprintf(to, " %9s", "-");
         if (n->drift.n)
-            printf(" %9.3g %9.2g  ", n->drift.largest, n->drift.nmse);
+            fprintf(to, " %9.2g  ", n->drift.nmse);
         else
-            printf(" %9s %9s  ", "-", "-");
-        put(n->op, 0);
-        printf(*n->type ? " " : "");
-        put(n->type, 0);
-        putchar(' ');
-        put_shape(n);
-        putchar(' ');
-        put(n->kernels, 0);
+            fprintf(to, " %9s  ", "-");
+        put(to, n->op, 0);
+        fprintf(to, *n->type ? " " : "");
+        put(to, n->type, 0);
+        putc(' ', to);
+        put_shape(to, n);
+        putc(' ', to);
+        put(to, n->kernels, 0);
         if (n->finding) {
-            printf("; %s", lp_finding_text(n->finding));
-            printf(*n->detail ? ": " : "");
-            put(n->detail, 0);
+            fprintf(to, "; %s", lp_finding_text(n->finding));
+            fprintf(to, *n->detail ? ": " : "");
+            put(to, n->detail, 0);
         }
-        putchar('\n');
+        putc('\n', to);
     }
 }
 
 /* --- The first bad node ------------------------------------------------------------------------
  */
 
-static void print_difference(const char *name, const lp_check_node *node, const lp_difference *d)
+static void print_difference(FILE *to, const char *name, const lp_check_node *node,
+                             const lp_difference *d)
 {
     if (d->n == 0)
         return;
-    printf("  %-10s worst at ", name);
-    put_index(node, d->worst);
-    printf(": expected %.9g, got %.9g, %.4g sigma (sigma %.3g)\n", d->expected, d->got, d->largest,
-           d->sigma);
-    printf("  %-10s %llu elements: NMSE %.3g, rms %.3g sigma, cosine %.*f, at most %.3g or %.3g "
-           "ULP; %llu NaN, %llu infinite\n",
-           "", (unsigned long long)d->n, d->nmse, sqrt(d->mean_square), cosine_decimals(d->cosine),
-           d->cosine, d->max_abs, d->max_ulp, (unsigned long long)d->n_nan,
-           (unsigned long long)d->n_inf);
+    fprintf(to, "  %-10s worst at ", name);
+    put_index(to, node, d->worst);
+    fprintf(to, ": expected %.9g, got %.9g, %.4g sigma (sigma %.3g)\n", d->expected,
+            isnan(d->got) ? fabs(d->got) : d->got, d->largest, d->sigma); /* not "-nan" */
+    fprintf(to,
+            "  %-10s %llu elements: NMSE %.3g, rms %.3g sigma, cosine %.*f, at most %.3g or %.3g "
+            "ULP; %llu NaN, %llu infinite\n",
+            "", (unsigned long long)d->n, d->nmse, sqrt(d->mean_square), cosine_decimals(d->cosine),
+            d->cosine, d->max_abs, d->max_ulp, (unsigned long long)d->n_nan,
+            (unsigned long long)d->n_inf);
 }
 
-static void print_bad_node(const lp_report *r)
+static void print_bad_node(FILE *to, const lp_report *r)
 {
     const lp_check_pass *p = &r->passes[r->bad_pass];
     const lp_check_node *n = &p->nodes[r->bad_node];
-    printf("\nFirst bad node: ");
-    put(n->name, 0);
-    printf(": %s\n", lp_finding_text(n->finding));
-    put_line("detail", n->detail);
-    printf("  %-10s ", "pass");
-    put(p->name, 0);
-    printf(", %u token%s from position %u\n", p->n_tokens, p->n_tokens == 1 ? "" : "s",
-           p->position);
-    printf("  %-10s ", "op");
-    put(n->op, 0);
-    printf(*n->type ? " " : "");
-    put(n->type, 0);
-    printf(", shape ");
-    put_shape(n);
+    fprintf(to, "\nFirst bad node: ");
+    put(to, n->name, 0);
+    fprintf(to, ": %s\n", lp_finding_text(n->finding));
+    put_line(to, "detail", n->detail);
+    fprintf(to, "  %-10s ", "pass");
+    put(to, p->name, 0);
+    fprintf(to, ", %u token%s from position %u\n", p->n_tokens, p->n_tokens == 1 ? "" : "s",
+            p->position);
+    fprintf(to, "  %-10s ", "op");
+    put(to, n->op, 0);
+    fprintf(to, *n->type ? " " : "");
+    put(to, n->type, 0);
+    fprintf(to, ", shape ");
+    put_shape(to, n);
     if (n->n_inputs > 0)
-        printf(", %lld inputs for each element", (long long)n->n_inputs);
-    putchar('\n');
-    put_line("kernels", n->kernels);
-    print_difference("isolated", n, &n->isolated);
-    print_difference("drift", n, &n->drift);
+        fprintf(to, ", %lld inputs for each element", (long long)n->n_inputs);
+    putc('\n', to);
+    put_line(to, "kernels", n->kernels);
+    print_difference(to, "isolated", n, &n->isolated);
+    print_difference(to, "drift", n, &n->drift);
 }
 
-static void print_trials(const lp_report *r)
+static void print_trials(FILE *to, const lp_report *r)
 {
-    static const char *const outcomes[] = {
-        [LP_TRIAL_RIGHT] = "right", [LP_TRIAL_WRONG] = "wrong", [LP_TRIAL_NOTHING] = "no change"};
-    const lp_check_trial *smallest = NULL;
+    static const char *const outcomes[] = {[LP_TRIAL_RIGHT] = "right",
+                                           [LP_TRIAL_WRONG] = "wrong",
+                                           [LP_TRIAL_NOTHING] = "no change",
+                                           [LP_TRIAL_INFO] = ""};
     if (r->n_trials == 0)
         return;
-    printf("\nTried\n");
+    fprintf(to, "\nTried\n");
     for (size_t i = 0; i < r->n_trials; i++) {
         const lp_check_trial *t = &r->trials[i];
-        if (t->outcome == LP_TRIAL_RIGHT && !smallest)
-            smallest = t;
-        printf("  %-9s  ", outcomes[t->outcome]);
-        put(t->change, 0);
-        printf(*t->detail ? ": " : "");
-        put(t->detail, 0);
-        putchar('\n');
+        fprintf(to, "  %-9s  ", outcomes[t->outcome]);
+        put(to, t->change, 0);
+        fprintf(to, *t->detail ? ": " : "");
+        put(to, t->detail, 0);
+        putc('\n', to);
     }
-    printf("Smallest change that makes it right: ");
-    put(smallest ? smallest->change : "none of these", 0);
-    putchar('\n');
+    fprintf(to, "Smallest change that makes it right: ");
+    put(to, *r->smallest_change ? r->smallest_change : "none of these", 0);
+    putc('\n', to);
 }
 
-void cli_print_report(const lp_report *r, bool all_nodes)
+void cli_print_report(FILE *to, const lp_report *r, bool all_nodes)
 {
-    put(r->sentence, 0);
-    putchar('\n');
-    print_passes(r);
+    put(to, r->sentence, 0);
+    putc('\n', to);
+    print_passes(to, r);
     for (size_t i = 0; all_nodes && i < r->n_passes; i++)
-        print_nodes(&r->passes[i]);
+        print_nodes(to, &r->passes[i]);
     if (r->bad_pass < r->n_passes && r->bad_node < r->passes[r->bad_pass].n_nodes)
-        print_bad_node(r);
-    print_trials(r);
+        print_bad_node(to, r);
+    print_trials(to, r);
 }

@@ -4,8 +4,8 @@
 
 #include "cli.h"
 
-/* On stdout: the verdict, one line per pass, the first bad node in full, what makes it right. With
+/* The verdict, one line per pass, the first bad node in full, what makes it right. With
  * `all_nodes` also every node of every pass. */
-void cli_print_report(const lp_report *report, bool all_nodes);
+void cli_print_report(FILE *to, const lp_report *report, bool all_nodes);
 
 #endif

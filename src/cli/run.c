@@ -11,7 +11,7 @@
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
-#define DEFAULT_GUARD 0.0625f
+#define DEFAULT_GUARD 0.02f
 
 typedef struct settings {
     const char *model, *device, *workaround;
@@ -239,6 +239,16 @@ static void print_guard(lp_guard_summary guard)
     fputc('\n', stderr);
 }
 
+/* What the session holds at its end, with everything that became necessary on the way. */
+static void print_memory(const lp_session *session)
+{
+    const lp_memory m = lp_session_memory(session);
+    char weights[16], cache[16], activations[16], staging[16];
+    fprintf(stderr, "lapilli: memory: weights %s, keys and values %s, activations %s, staging %s\n",
+            cli_bytes(m.weights, weights), cli_bytes(m.cache, cache),
+            cli_bytes(m.activations, activations), cli_bytes(m.staging, staging));
+}
+
 static void print_device(const lp_devices *devices, size_t index, const char *reason,
                          const lp_model *model)
 {
@@ -273,6 +283,8 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
         print_summary(&g, s->sampling.seed, s->sampling.temperature > 0);
     if (!s->quiet && s->session.guard > 0)
         print_guard(lp_session_guard(session));
+    if (s->verbose)
+        print_memory(session);
     return CLI_OK;
 }
 
@@ -370,7 +382,7 @@ const cli_command cli_run = {
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
         "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
-        "                        tokens (default 0.0625), and stops if the device disagrees\n"
+        "                        tokens (default 0.02), and stops if the device disagrees\n"
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"

@@ -27,7 +27,7 @@ static char *concat(const char *a, const char *b)
 
 /* Beside the installed command (which may have been moved), where it was to be installed, or in the
  * source tree that it was built from. */
-char *cli_default_model(void)
+char *cli_find_model(void)
 {
     static const char model[] = "/models/story/story.gguf";
     char self[4096];
@@ -46,8 +46,15 @@ char *cli_default_model(void)
             return path;
         free(path);
     }
-    cli_error("the model that ships with lapilli is not there; name one with -m");
     return NULL;
+}
+
+char *cli_default_model(void)
+{
+    char *path = cli_find_model();
+    if (!path)
+        cli_error("the model that ships with lapilli is not there; name one with -m");
+    return path;
 }
 
 char *cli_cache_folder(void)

@@ -43,7 +43,7 @@ typedef struct lp_network_options {
 /* The decoder's graph for T tokens that stand in history[position …]; at its end the cursor has
  * advanced by T. Without outputs and sampling it only fills the K/V cache.
  *
- * Slots of the store besides the weights: "cursor" I32 [LP_CURSOR_WORDS], "history" I32 [C + 1]
+ * Slots of the store besides the weights: "cursor" I32 [LP_CURSOR_WORDS], "history" I32 [C + 2]
  * (HOST), "sampler" I32 [LP_SAMPLER_WORDS], per layer "blk.N.attn_k_cache" [C, G, Dk] and
  * "blk.N.attn_v_cache" [C, G, Dv], "rope_table". All graphs of a store share n_ctx and kv_dtype.
  * The graph built first must have outputs or sample, or the head is not in the store.

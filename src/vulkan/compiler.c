@@ -27,8 +27,10 @@ lp_status lp_gpu_compiler_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t in
     lp_gpu_compiler *c = calloc(1, sizeof *c);
     if (c == NULL)
         return lp_fail_memory(ctx, "a compiler");
-    c->vb = (vulkan_backend){
-        .base = {.ctx = ctx, .name = gpu->facts.name}, .vulkan = vulkan, .gpu = gpu, .compiler = true};
+    c->vb = (vulkan_backend){.base = {.ctx = ctx, .name = gpu->facts.name},
+                             .vulkan = vulkan,
+                             .gpu = gpu,
+                             .compiler = true};
     LP_CHECK(lp_vk_device_create(&c->vb));
     LP_CHECK(lp_vk_pipelines_start(&c->vb, NULL));
     *result = c;

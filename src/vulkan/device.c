@@ -387,7 +387,7 @@ lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t 
     vb->options = options;
     vb->options.cache_folder = NULL; /* the caller's, only used here */
     if (!(options.submit_seconds > 0))
-        vb->options.submit_seconds = 0.25;
+        vb->options.submit_seconds = LP_SUBMIT_SECONDS;
     vb->options.guard_bytes = (options.guard_bytes + 255) / 256 * 256;
     LP_CHECK(lp_vk_device_create(vb));
     LP_CHECK(create_queue_objects(vb));

@@ -34,9 +34,10 @@ const lp_gpu *lp_vulkan_gpu(const lp_vulkan *vulkan, uint32_t index);
 /* Messages of the validation layers so far (0 when they are off). */
 uint32_t lp_vulkan_validation_errors(const lp_vulkan *vulkan);
 
+#define LP_SUBMIT_SECONDS 0.25
 typedef struct lp_vulkan_options {
     const char *cache_folder; /* for the pipeline cache; NULL: none */
-    double submit_seconds;    /* estimated length at which submits are cut; 0: 0.25 */
+    double submit_seconds;    /* estimated length at which submits are cut; 0: LP_SUBMIT_SECONDS */
     /* For tests: */
     uint64_t guard_bytes; /* unused bytes after every slot */
     bool staged; /* as if the host could not see device memory, so that copies go the long way */
@@ -53,7 +54,7 @@ lp_status lp_gpu_compiler_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t in
                                  lp_gpu_compiler **compiler);
 void lp_gpu_compiler_destroy(lp_gpu_compiler *compiler);
 
-/* In the driver's own words: {"VGPRs", 24}. Which ones there are, and their units, is its business. */
+/* In the driver's words: {"VGPRs", 24}. Which ones there are, and in which unit, is up to it. */
 typedef struct lp_gpu_statistic {
     char name[64];
     double value;

@@ -6,12 +6,12 @@ const report = JSON.parse(document.getElementById('report').textContent);
 const at = id => document.getElementById(id);
 const state = {pass: report.bad ? report.bad.pass : 0, node: null, metric: 'largest', only: false,
                filter: '', sort: 'bad', down: true};
-const findings = {
+const findings = { /* the same texts as lp_finding_text() has */
   none: 'right', wrong: 'wrong numbers', not_finite: 'NaN or infinity',
-  unwritten: 'elements not written', stray_write: 'writes outside its own memory',
+  unwritten: 'elements that were not written', stray_write: 'writes outside its own memory',
   flaky: 'not the same twice', hazard: 'a missing barrier in the plan',
-  overlap: 'memory used twice', replay: 'another result in the recorded plan than alone',
-  device: 'the device failed'};
+  overlap: 'memory in the plan that is used twice',
+  replay: 'another result in the recorded plan than alone', device: 'the device failed'};
 
 /* --- Elements, numbers ------------------------------------------------------------------------ */
 
@@ -44,6 +44,10 @@ function show(value, digits = 3) {
     : size >= 10 ** digits ? count(Math.round(value)) : value.toPrecision(digits);
   return text.replace(/^-/, '\u2212').replace('e+', 'e');
 }
+function bytes(value) {
+  const unit = Math.min(Math.floor(Math.log2(value) / 10), 5);
+  return (value / 2 ** (10 * unit)).toFixed(1) + ' ' + ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'][unit];
+}
 const count = value => value.toLocaleString('en');
 const shape = dims => '[' + dims.join(', ') + ']';
 function place(dims, flat) {
@@ -60,9 +64,13 @@ function layer(name) {
   const found = /(?:^|\.)(?:blk|h|layers?|block)\.(\d+)(?:\.|$)/.exec(name);
   return found ? Number(found[1]) : null;
 }
-/* What an isolated or drift difference says of a metric; undefined where nothing was compared. */
-function metricOf(difference, metric) {
+/* What a node's isolated or drift difference says of a metric; undefined where nothing was compared.
+ * Copies must be exact: they have no sigma, and what drifted into them cannot be told in it. */
+function metricOf(node, mode, metric) {
+  const difference = node[mode];
   if (!difference) return undefined;
+  const exact = mode === 'drift' && real(difference.largest) === Infinity && isFinite(real(difference.got));
+  if (exact && metric !== 'nmse') return undefined;
   return metric === 'rms' ? Math.sqrt(real(difference.mean_square)) : real(difference[metric]);
 }
 const metrics = {largest: 'largest error, in \u03c3', rms: 'root mean square error, in \u03c3',
@@ -105,7 +113,7 @@ function nodeTip(event, node) {
     ['op', [node.op, node.type].filter(Boolean).join(' ')],
     node.kernels && ['kernels', node.kernels],
     node.isolated && ['isolated', show(node.isolated.largest) + ' \u03c3, NMSE ' + show(node.isolated.nmse)],
-    node.drift && ['drift', show(node.drift.largest) + ' \u03c3, NMSE ' + show(node.drift.nmse)],
+    node.drift && ['drift', (driftText(node) && driftText(node) + ' \u03c3, ') + 'NMSE ' + show(node.drift.nmse)],
     isBad(node) && ['finding', findingText(node), 'is-bad']]));
 }
 const facts = rows => el('dl', {class: 'facts'}, rows.filter(Boolean).map(([name, value]) =>
@@ -139,7 +147,8 @@ function differences(node) {
 function firstBad() {
   if (!report.bad) return;
   const pass = report.passes[report.bad.pass], node = pass.nodes[report.bad.node], d = node.isolated;
-  const marks = {right: ['right', 'is-good'], wrong: ['wrong', 'is-bad'], nothing: ['no change', 'soft']};
+  const marks = {right: ['right', 'is-good'], wrong: ['wrong', 'is-bad'], nothing: ['no change', 'soft'],
+    info: ['', 'soft']};
   const section = at('bad');
   section.hidden = false;
   fill(section, {}, [
@@ -161,10 +170,12 @@ function firstBad() {
           ' \u03c3, cosine ' + show(d.cosine, 6)],
         d && d.n_nan + d.n_inf > 0 && ['not finite', count(d.n_nan) + ' NaN, ' + count(d.n_inf) + ' infinite']]),
       node.map && el('div', {}, heatMaps(node))),
-    report.trials.length > 0 && el('h3', {}, 'What makes it right'),
+    report.trials.length > 0 && el('h3', {}, 'What was tried'),
     report.trials.length > 0 && el('div', {class: 'scroll'}, el('table', {class: 'narrow'}, report.trials.map(t =>
       el('tr', {}, el('td', {class: 'name ' + marks[t.outcome][1]}, el('span', {class: 'mark'}, marks[t.outcome][0])),
         el('td', {}, t.change), el('td', {class: 'soft'}, t.detail))))),
+    report.trials.length > 0 && el('p', {style: 'margin-top: 10px'}, 'Smallest change that makes it right: ',
+      el('b', {}, report.smallest_change || 'none of these'), '.'),
     report.workaround && el('h3', {}, 'Workaround, for lapilli run --workaround FILE'),
     report.workaround && copyable(typeof report.workaround === 'string' ? report.workaround
       : JSON.stringify(report.workaround, null, 2), true)].filter(Boolean));
@@ -176,7 +187,7 @@ function device() {
     ['device under test', report.device], report.driver && ['driver', report.driver],
     ['compared with', name(report.against, report.against_driver)], ['model', report.model],
     ['file', report.path], ['prompt', count(report.tokens.length) + ' tokens'],
-    ...report.facts.map(f => [f.name, String(f.value)]),
+    ...report.facts.map(f => [f.name, /memory/.test(f.name) && f.value >= 1024 ? bytes(f.value) : String(f.value)]),
     ['lapilli', report.version], ['time of the check', show(report.seconds) + ' s']]));
 }
 
@@ -194,7 +205,7 @@ function passes() {
       el('td', {class: worst && isBad(worst) ? 'is-bad mono' : 'mono'}, worst ? worst.name : ''),
       el('td', {class: 'mono soft'}, worst ? worst.kernels : ''),
       el('td', {class: 'num'}, worst && worst.isolated ? show(worst.isolated.largest) : ''),
-      el('td', {class: 'num'}, l ? show(l.nmse) : ''), el('td', {class: 'num'}, l ? show(p.kl) : ''),
+      el('td', {class: 'num'}, l ? l.n_nan + l.n_inf ? 'not finite' : show(l.nmse) : ''), el('td', {class: 'num'}, l ? show(p.kl) : ''),
       el('td', {class: l && !p.top1_same ? 'is-bad' : ''}, l ? p.top1_same ? 'same' : 'differs' : ''),
       el('td', {class: 'num'}, l ? p.top5_common + ' of 5' : ''));
   });
@@ -263,7 +274,7 @@ function overview() {
       c.font = (row === state.pass ? '650 ' : '') + '12px system-ui, sans-serif';
       c.fillText(p.name.length > 14 ? p.name.slice(0, 13) + '\u2026' : p.name, 0, y + height / 2, left - 8);
       p.nodes.forEach((node, i) => {
-        const value = metricOf(node.isolated, 'largest');
+        const value = metricOf(node, 'isolated', 'largest');
         c.fillStyle = isBad(node) ? color('--bad')
           : value === undefined ? color('--card') : css(ramp(colors.error, Math.log10(Math.max(value, 1)) / 4));
         c.fillRect(left + i * cell, y + 1, Math.max(cell - (cell > 4 ? 1 : 0), 1), height - 2);
@@ -320,7 +331,7 @@ function depth() {
 function depthChart(pass) {
   const width = Math.max(at('depth').clientWidth - 46, 200), height = 330;
   const left = 52, right = 10, top = 40, bottom = 42, n = pass.nodes.length;
-  const series = ['isolated', 'drift'].map(m => pass.nodes.map(node => metricOf(node[m], state.metric)));
+  const series = ['isolated', 'drift'].map(m => pass.nodes.map(node => metricOf(node, m, state.metric)));
   const finite = series.flat().filter(v => v !== undefined && isFinite(v) && v > 0).map(Math.log10);
   let low = Math.floor(Math.min(...finite, state.metric === 'nmse' ? -12 : 0));
   let high = Math.ceil(Math.max(...finite, low + 2) + 0.05);
@@ -355,7 +366,7 @@ function depthChart(pass) {
   if (state.metric !== 'nmse') {
     const bound = state.metric === 'rms' ? Math.sqrt(report.bounds.mean_square) : report.bounds.largest, v = y(bound);
     parts.push(svg('path', {d: `M${left} ${v}H${width - right}`, stroke: 'var(--bad)', 'stroke-dasharray': '2 5'}),
-      svg('text', {x: width - right, y: v - 5, 'text-anchor': 'end'}, 'isolated errors must stay below ' + show(bound, 2)));
+      svg('text', {x: width - right, y: v - 5, 'text-anchor': 'end'}, 'bound of isolated errors: ' + bound));
   }
   /* drift as a line with gaps where nothing was compared, isolated as points */
   let line = '', up = true;
@@ -396,6 +407,10 @@ function depthChart(pass) {
 
 /* --- Nodes ------------------------------------------------------------------------------------- */
 
+const driftText = node => {
+  const sigma = metricOf(node, 'drift', 'largest');
+  return sigma === undefined ? '' : show(sigma);
+};
 const iso = (key, node) => node.isolated ? real(node.isolated[key]) : -1;
 const columns = [
   ['bad', 'finding', n => isBad(n) ? 1 : 0, n => el('span', {class: isBad(n) ? 'is-bad' : 'soft'}, findingText(n)), 'name'],
@@ -404,7 +419,7 @@ const columns = [
   ['largest', 'largest, \u03c3', n => iso('largest', n), n => n.isolated ? show(n.isolated.largest) : '', 'num'],
   ['nmse', 'NMSE', n => iso('nmse', n), n => n.isolated ? show(n.isolated.nmse) : '', 'num'],
   ['ulp', 'ULP', n => iso('max_ulp', n), n => n.isolated ? show(n.isolated.max_ulp) : '', 'num'],
-  ['dlargest', 'drift, \u03c3', n => n.drift ? real(n.drift.largest) : -1, n => n.drift ? show(n.drift.largest) : '', 'num'],
+  ['dlargest', 'drift, \u03c3', n => metricOf(n, 'drift', 'largest') ?? -1, n => driftText(n), 'num'],
   ['dnmse', 'drift NMSE', n => n.drift ? real(n.drift.nmse) : -1, n => n.drift ? show(n.drift.nmse) : '', 'num'],
   ['op', 'op', n => n.op, n => [n.op, n.type].filter(Boolean).join(' '), 'name'],
   ['kernels', 'kernels', n => n.kernels, n => n.kernels, 'mono soft'],
@@ -463,7 +478,8 @@ function heatMaps(node) {
   const value = v => isNaN(v) ? strange : ramp(colors.value, (v / reach + 1) / 2);
   const wrong = v => !isFinite(v) ? strange : ramp(colors.error, Math.log10(Math.max(v, 1)) / top);
   let worst = 0;
-  for (let i = 1; i < n; i++) if (!(error[i] <= error[worst])) worst = i;
+  const size = v => isNaN(v) ? Infinity : v;
+  for (let i = 1; i < n; i++) if (size(error[i]) > size(error[worst])) worst = i;
   const cells = [];
   const mark = i => cells.forEach(c => {
     c.style.left = i % wide / wide * 100 + '%';
@@ -471,10 +487,20 @@ function heatMaps(node) {
     c.style.width = `max(${100 / wide}%, 6px)`;
     c.style.height = `max(${100 / rows}%, 6px)`;
   });
-  const range = (part, parts, total) => {
-    const a = Math.floor(part * total / parts), b = Math.max(a, Math.floor((part + 1) * total / parts) - 1);
-    return a === b ? String(a) : a + '\u2013' + b;
-  };
+  /* row and column of a cell: first and last of the tensor's picture that it stands for */
+  const span = (part, parts, total) =>
+    [part, part + 1].map((p, end) => Math.ceil(p * total / parts) - end);
+  const plain = node.dims.length > 1 && node.dims[0] === map.tensor_rows;
+  function where(i) {
+    const [above, below] = span(Math.floor(i / wide), rows, map.tensor_rows);
+    const [left, right] = span(i % wide, wide, map.tensor_columns);
+    const both = (a, b) => a === b ? String(a) : a + '\u2013' + b;
+    if (plain && node.dims.length === 2) return '[' + both(above, below) + ', ' + both(left, right) + ']';
+    const last = node.dims.reduce((a, b) => a * b, 1) - 1;
+    const [a, b] = [above * map.tensor_columns + left, below * map.tensor_columns + right]
+      .map(v => place(node.dims, Math.min(v, last)));
+    return a === b ? a : a + ' \u2026 ' + b;
+  }
   function figure(title, values, paint, legend) {
     const canvas = el('canvas', {width: wide, height: rows, 'aria-label': title});
     const c = canvas.getContext('2d'), image = c.createImageData(wide, rows);
@@ -491,9 +517,8 @@ function heatMaps(node) {
       const i = row * wide + column;
       const many = map.tensor_rows > rows || map.tensor_columns > wide;
       mark(i);
-      tip(e, el('b', {}, '[' + range(row, rows, map.tensor_rows) + ', ' + range(column, wide, map.tensor_columns) + ']'),
-        many ? ' worst of these' : '', lines([['expected', show(expected[i], 7), 'num'], ['got', show(got[i], 7), 'num'],
-          ['error', show(error[i]) + ' \u03c3', 'num']]));
+      tip(e, el('b', {}, where(i)), many ? ' worst of these' : '', lines([['expected', show(expected[i], 7), 'num'],
+        ['got', show(got[i], 7), 'num'], ['error', show(error[i]) + ' \u03c3', 'num']]));
     });
     frame.addEventListener('mouseleave', () => { untip(); mark(worst); });
     return el('figure', {}, el('figcaption', {}, title), frame, legend);
@@ -505,8 +530,8 @@ function heatMaps(node) {
   mark(worst);
   const strangers = [...got, ...error].some(v => !isFinite(v));
   return [result, el('p', {class: 'note', style: 'margin-top: 8px'},
-    `${rows} \u00d7 ${wide} cells of [${count(map.tensor_rows)}, ${count(map.tensor_columns)}]` +
-    (n < map.tensor_rows * map.tensor_columns ? '; each shows the worst element of its part. ' : '. ') + 'The frame marks the worst.',
+    `${rows} \u00d7 ${wide} cells of ` + (plain ? '' : 'a row, folded into ') + `${count(map.tensor_rows)} \u00d7 ${count(map.tensor_columns)}` +
+    (n < map.tensor_rows * map.tensor_columns ? '; each shows the worst element of its part. ' : '. ') + 'Rows down, columns across; the frame marks the worst.',
     strangers && el('span', {class: 'key', style: 'margin-left: 12px'},
       el('span', {style: 'width: 11px; height: 11px; background: var(--nan)'}), 'NaN, infinite error'))];
 }
