@@ -4,6 +4,8 @@
 // between them is a load per lane, and shared memory is no faster than any other. So nothing is
 // shared and every key and value is loaded from an address that is the same in all invocations: one
 // scalar load for all lanes. Online softmax as in attention_prefill.comp, over tiles of KEYS keys.
+// Tiles begin at multiples of KEYS, and one that a row does not see leaves it as it is, to the bit: a
+// row's result does not depend on the rows beside it.
 //
 // groups: x blocks of rows, y K/V heads.   KV_F16 or KV_F32: the cache's type.
 #version 460
@@ -17,7 +19,7 @@ void main()
     const uint TILE_ROWS = gl_WorkGroupSize.x * ROWS;
     uint g = gl_WorkGroupID.y, heads = group_heads(), n_rows = p.n_tokens * heads;
     uint row0 = (p.first_block + gl_WorkGroupID.x) * TILE_ROWS;
-    int first = seen_first(row0 / heads);
+    int first = seen_first(row0 / heads) / int(KEYS) * int(KEYS);
     int end = seen_end((min(row0 + TILE_ROWS, n_rows) - 1u) / heads);
 
     vec4 q[ROWS * DK4], sum[ROWS * DV4];
@@ -64,7 +66,7 @@ void main()
                 s[r * KEYS + k] = x;
                 most = max(most, x);
             }
-            shrink[r] = exp(largest[r] - most);
+            shrink[r] = most == largest[r] ? 1.0 : exp(largest[r] - most);
             largest[r] = most;
             total[r] *= shrink[r];
             [[unroll]] for (uint k = 0u; k < KEYS; k++) {

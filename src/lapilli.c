@@ -264,10 +264,10 @@ static lp_status make_programs(lp_session *session, lp_devices *devices, size_t 
                                      .no_fusion = quirks.no_fusion};
     programs->plan.deterministic |= options->deterministic != 0;
     if (options->plant != NULL) {
+        LP_TRY(lp_fault_create(ctx, options->plant, &session->fault));
         if (strcmp(info->type, "host") == 0)
             return lp_fail(ctx, LP_E_UNSUPPORTED, "faults are planted in plans; %s has none",
                            info->id);
-        LP_TRY(lp_fault_create(ctx, options->plant, &session->fault));
         programs->plan.alter = lp_fault_alter;
         programs->plan.alter_user = session->fault;
     }

@@ -115,10 +115,10 @@ static lp_status plan_as_sessions_do(lp_checker *c, const lp_device_info *info, 
     c->plan = lp_quirks_plan_options(&c->quirks);
     if (o->plant == NULL)
         return LP_OK;
+    LP_TRY(lp_fault_create(c->ctx, o->plant, fault));
     if (c->device->table->program_plan == NULL)
         return lp_fail(c->ctx, LP_E_UNSUPPORTED, "faults are planted in plans; %s has none",
                        info->id);
-    LP_TRY(lp_fault_create(c->ctx, o->plant, fault));
     c->plan.alter = lp_fault_alter;
     c->plan.alter_user = *fault;
     return LP_OK;

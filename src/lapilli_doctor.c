@@ -258,7 +258,9 @@ static lp_status remember(doctor *w, const char *path)
 /* Writes the findings, or removes what is no longer so. */
 static lp_status keep(doctor *w)
 {
-    if (w->options->cache_folder == NULL || lp_devices_gpu(w->devices, w->device) == NULL)
+    /* what was planted is not the driver's fault */
+    if (w->options->cache_folder == NULL || w->options->plant != NULL ||
+        lp_devices_gpu(w->devices, w->device) == NULL)
         return LP_OK;
     char *path = lp_quirks_path(w->options->cache_folder, quirks_device(w->info));
     char *copy = path != NULL ? lp_arena_strdup(w->arena, path) : NULL;
@@ -306,6 +308,7 @@ static lp_status examine(doctor *w, const lp_model *model, lp_alteration alterat
     const lp_exam_options options = {.open = open_device,
                                      .open_user = w,
                                      .quick = w->options->quick != 0,
+                                     .ops = alteration.ops,
                                      .alter = alteration.alter,
                                      .alter_user = alteration.user,
                                      .progress = w->options->progress,
@@ -354,7 +357,7 @@ lp_status lp_doctor_altered(lp_devices *devices, size_t device, const lp_model *
         LP_CHECK(lp_fail_memory(ctx, "a diagnosis"));
     if (w.options->plant != NULL) {
         LP_CHECK(lp_fault_create(ctx, w.options->plant, &fault));
-        alteration = (lp_alteration){lp_fault_alter, fault};
+        alteration = (lp_alteration){.alter = lp_fault_alter, .user = fault};
     }
     if (*info->unusable != '\0') {
         d->health = LP_HEALTH_UNUSABLE;

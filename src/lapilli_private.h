@@ -15,10 +15,12 @@ const lp_gpu *lp_devices_gpu(const lp_devices *devices, size_t index);
 lp_status lp_devices_open(lp_devices *devices, size_t index, const char *cache_folder,
                           lp_backend **backend);
 
-/* lp_doctor() of a device on which plans are changed, as by lp_plan_options.alter: for tests. */
+/* lp_doctor() of a device on which plans are changed, as by lp_plan_options.alter: for tests. `ops`:
+ * as in lp_exam_options. */
 typedef struct lp_alteration {
     void (*alter)(void *user, const lp_graph *graph, lp_plan *plan);
     void *user;
+    uint32_t ops;
 } lp_alteration;
 lp_status lp_doctor_altered(lp_devices *devices, size_t device, const lp_model *model,
                             const lp_doctor_options *options, lp_alteration alteration,

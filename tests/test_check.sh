@@ -102,6 +102,29 @@ no_file "$out/*.part"
 [ $? -eq 1 ] && grep -q "^lapilli: standard output: No space left on device" "$out/stderr" ||
     fail "a full disk was not noticed"
 
+# --- A device that computes wrongly: a fault of the kernel that one node uses --------------------
+if "$LAPILLI" check --plant list > /dev/null 2>&1 && [ "$device" != cpu ]; then
+    expect 0 "" -m "$model" -p "ba be" --quick --json
+    kernel=$(python3 -c 'import json, sys
+print(next(n["kernels"] for n in json.load(sys.stdin)["passes"][0]["nodes"]
+           if n["name"] == "blk.1.attn_output"))' < "$out/stdout")
+    fault=nan@blk.1.attn_output/$kernel
+    expect 1 "^lapilli: checking " -m "$model" -p "ba be" --quick --plant "$fault" \
+        --html "$out/bad.html" --workaround-out "$out/fix.json"
+    head -n 1 "$out/stdout" | grep -q " disagrees with .* first at blk.1.attn_output .*$kernel" ||
+        fail "the first line names another node"
+    stdout_has "^First bad node: blk.1.attn_output: NaN or infinity$"
+    stdout_has "^  isolated   worst at \\[[0-9]+, [0-9]+\\]: expected -?[0-9.e-]+, got nan, inf sigma "
+    stdout_has "^  right      without the kernel $kernel: "
+    stdout_has "^Smallest change that makes it right: without the kernel $kernel$"
+    stdout_has "^Workaround: lapilli run --workaround $out/fix.json$"
+    grep -q '"finding":"not_finite"' "$out/bad.html" || fail "the page does not know of it"
+    expect 0 "" -m "$model" -p "ba be" --quick --plant "$fault" --workaround "$out/fix.json"
+    head -n 1 "$out/stdout" | grep -q " agrees with " || fail "the workaround does not help"
+    expect 1 "" -m "$model" -p "ba be" --quick --json --plant "$fault"
+    grep -q '^{"schema":1,.*"agrees":false,' "$out/stdout" || fail "JSON of a bad node"
+fi
+
 # --- What cannot be checked ----------------------------------------------------------------------
 expect 1 '^lapilli: no device "quantum"' -m "$model" --against quantum
 expect 1 "^lapilli: $device would be compared with itself" -m "$model" --against "$device"

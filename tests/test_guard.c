@@ -244,13 +244,11 @@ static void a_healthy_device_passes(void **state)
             for (uint32_t i = 0; i < n_drawn; i++)
                 CHECK(r, lp_runner_next(r->runner, n_drawn - i, &tokens[guarded][i]));
             const lp_guard *guard = lp_runner_guard(r->runner);
-            assert_int_equal(guard->summary.n_nodes, guarded ? n_drawn : 0);
-            for (int i = 0; guarded && i < 40;
-                 i++) { /* the pieces of a prompt, one after the other */
-                CHECK(r, lp_runner_rewind(r->runner, 0));
-                CHECK(r, lp_runner_feed(r->runner, prompt, N_PROMPT));
-                CHECK(r, lp_runner_eval(r->runner, NULL));
-            }
+            if (!guarded)
+                assert_int_equal(guard->summary.n_nodes, 0);
+            else /* the prompt's nodes, in three pieces, then one for every token */
+                assert_in_range(guard->summary.n_nodes, 3 * 15 + n_drawn - 1,
+                                3 * 100 + n_drawn - 1);
             for (int op = 0; op < LP_N_OPS; op++)
                 n_of_op[op] += guard->n_of_op[op];
             if (guarded)
@@ -262,10 +260,34 @@ static void a_healthy_device_passes(void **state)
         }
         assert_memory_equal(tokens[0], tokens[1], n_drawn * sizeof tokens[0][0]);
     }
-    for (int op = 0; op < LP_N_OPS;
-         op++) /* the fusion pass leaves no sums, products, activations */
+    /* The fusion pass leaves no sums, products, activations. */
+    for (int op = 0; op < LP_N_OPS; op++)
         if (n_of_op[op] == 0 && op != LP_OP_ADD && op != LP_OP_MUL && op != LP_OP_ACT)
             fail_msg("the guard never looked at %s", lp_op_name((lp_op)op));
+}
+
+/* Of prompts, one node of one piece is looked at; every piece and every node gets its turn. */
+static void prompts_are_looked_at(void **state)
+{
+    (void)state;
+    enum { N_PROMPT = 21, N_EVALS = 90 };
+    int32_t prompt[N_PROMPT];
+    for (int i = 0; i < N_PROMPT; i++)
+        prompt[i] = 3 + (7 * i) % 31;
+    run *r = run_create(
+        FIXTURE("llama3.gguf"),
+        (lp_session_options){.n_ctx = N_CTX, .n_batch = 8, .cache_type = LP_F16, .guard = 0.02},
+        (lp_plan_options){0});
+    for (int i = 0; i < N_EVALS; i++) {
+        CHECK(r, lp_runner_rewind(r->runner, 0));
+        CHECK(r, lp_runner_feed(r->runner, prompt, N_PROMPT));
+        CHECK(r, lp_runner_eval(r->runner, NULL));
+    }
+    const lp_guard *guard = lp_runner_guard(r->runner);
+    assert_int_equal(guard->summary.n_nodes, N_EVALS);
+    assert_true(guard->n_of_op[LP_OP_ADVANCE] > 0 && guard->n_of_op[LP_OP_ATTENTION] > 0 &&
+                guard->n_of_op[LP_OP_KV_WRITE] > 0 && guard->n_of_op[LP_OP_LINEAR] > 0);
+    run_destroy(r);
 }
 
 /* Every node of graphs that were not fused, in whole and in small parts. */
@@ -430,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_bad_weight_is_named),
         cmocka_unit_test(a_bad_token_in_the_middle_stops_the_text),
         cmocka_unit_test(a_healthy_device_passes),
+        cmocka_unit_test(prompts_are_looked_at),
         cmocka_unit_test(all_parts_of_all_nodes_agree),
         cmocka_unit_test(a_wrong_node_is_named),
         cmocka_unit_test(the_rate_is_kept),

@@ -43,7 +43,7 @@ typedef struct lp_diagnosis_row {
     const char *detail;  /* "element 7 of 148: want 0.25, got 0" */
     lp_difference difference;
     lp_trial_outcome outcome; /* without the refused kernels; NOTHING: none is left */
-    const char *instead;      /* the kernels that were tried then */
+    const char *instead;      /* the kernels that were tried last; "" if there were none */
 } lp_diagnosis_row;
 
 /* All rows of one operation and type. */

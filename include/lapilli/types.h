@@ -83,8 +83,9 @@ typedef struct lp_session_options {
                                  device; NULL: none kept */
     int deterministic;   /* a token's numbers do not depend on how many are computed with it */
     const char *workaround; /* JSON that a check wrote (lp_report.workaround); NULL: none */
-    double guard;        /* share of the generated tokens for which one node is recomputed on the CPU
-                            reference, 0 … 1; generation stops with LP_E_DEVICE on disagreement */
+    double guard;        /* share of the generated tokens for which a part of one node is recomputed
+                            on the CPU reference, 0 … 1; also one node of every prompt, or with 1 all
+                            of its nodes; stops with LP_E_DEVICE on disagreement */
     const char *plant;   /* a fault to plant (lp_fault_name()), to see it found; NULL: none */
 } lp_session_options;
 #define LP_SESSION_DEFAULT {.cache_type = LP_F16}

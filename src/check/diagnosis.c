@@ -128,12 +128,15 @@ lp_status lp_diagnosis_conclude(lp_context *ctx, lp_arena *arena, lp_diagnosis *
         lp_text_printf(&text, "all %s computations agree with the reference", n_rows);
     } else {
         if (d->n_wrong > 0) {
-            lp_text_printf(&text, "%s of %s computations are wrong (", n_wrong, n_rows);
+            lp_text_printf(&text, "%s of %s computations %s wrong (", n_wrong, n_rows,
+                           d->n_wrong == 1 ? "is" : "are");
             say_wrong_cells(&text, d);
             lp_text_printf(&text, ")");
         }
-        if (bad != NULL)
-            lp_text_printf(&text, "%s%s: %s", d->n_wrong > 0 ? "; " : "", bad->name, bad->text);
+        if (bad != NULL && d->n_wrong > 0)
+            lp_text_printf(&text, "; so is: %s", bad->name);
+        else if (bad != NULL)
+            lp_text_printf(&text, "%s: %s", bad->name, bad->text);
         if (helped) {
             lp_text_printf(&text, "; right without ");
             say_refused(&text, d);

@@ -13,7 +13,7 @@ enum {
     N_RUNS = 2,     /* of every row: more than once, or nobody knows that it is flaky */
     MAX_LOST = 3,   /* then the device is left alone */
     MAX_ROUNDS = 8, /* of refusing kernels and trying again */
-    QUICK = 4       /* one row in so many */
+    QUICK = 4       /* one row in so many of an op and type */
 };
 
 /* What a row's run on the device came to. */
@@ -288,7 +288,8 @@ static lp_status cure(lp_exam *exam)
             verdict v;
             LP_TRY(examine(exam, r, &v));
             r->again = true;
-            r->instead = v.kernels;
+            if (!v.unsupported) /* otherwise: the last ones that there were */
+                r->instead = v.kernels;
             r->outcome = v.unsupported                     ? LP_TRIAL_NOTHING
                          : v.finding == LP_FINDING_NONE ? LP_TRIAL_RIGHT
                                                         : LP_TRIAL_WRONG;
@@ -349,9 +350,17 @@ lp_plan_options lp_exam_plan_options(const lp_exam *exam)
                              .alter_user = exam->options.alter_user};
 }
 
+/* A cursor before the text, which some rows have, never happens in use. */
+static bool is_wanted(const lp_exam_options *o, const lp_exam_row *r, uint32_t number)
+{
+    return (o->ops == 0 || (o->ops >> r->row->op & 1) != 0) &&
+           (!o->quick || number % QUICK == 0) && position_of(r->row) >= 0;
+}
+
 lp_status lp_exam_run(lp_exam *exam)
 {
     const lp_exam_options *o = &exam->options;
+    uint32_t seen[LP_N_OPS][LP_N_DTYPES] = {{0}};
     for (uint32_t i = 0; i < exam->n_rows && !exam->stopped; i++) {
         lp_exam_row *r = &exam->rows[i];
         verdict v;
@@ -359,8 +368,8 @@ lp_status lp_exam_run(lp_exam *exam)
         r->type = row_type(r->row->graph);
         if (o->progress != NULL && o->progress(o->progress_user, i, exam->n_rows) != 0)
             return lp_fail(exam->ctx, LP_E_CANCELLED, "cancelled");
-        if ((o->quick && i % QUICK != 0) || position_of(r->row) < 0)
-            continue; /* a cursor before the text is not to be seen in use */
+        if (!is_wanted(o, r, seen[r->row->op][r->type]++))
+            continue;
         LP_TRY(examine(exam, r, &v));
         r->done = true;
         r->finding = v.finding;

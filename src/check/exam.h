@@ -12,7 +12,8 @@ typedef struct lp_exam_options {
     /* Opens the device: once, and again each time it was lost. */
     lp_status (*open)(void *user, lp_backend **backend);
     void *open_user;
-    bool quick; /* a quarter of the rows */
+    bool quick;   /* a quarter of the rows */
+    uint32_t ops; /* only these: bits of lp_op; 0: all */
     /* As in lp_plan_options. */
     void (*alter)(void *user, const lp_graph *graph, lp_plan *plan);
     void *alter_user;
@@ -37,7 +38,7 @@ typedef struct lp_exam_row {
     /* The same row without the refused kernels, if it was wrong or used one of them. */
     bool again;
     lp_trial_outcome outcome; /* NOTHING: no kernel is left */
-    lp_exam_kernels instead;
+    lp_exam_kernels instead;  /* that were tried last */
 } lp_exam_row;
 
 typedef struct lp_exam {

@@ -77,28 +77,43 @@ static lp_status disagree(const lp_recompute *what, const lp_recomputed *r)
     return status;
 }
 
-lp_status lp_guard_check(lp_guard *guard, lp_backend *backend, lp_program *program,
-                         const lp_graph *graph, uint32_t node, uint32_t position, uint32_t draws)
+static lp_status check(lp_guard *guard, const lp_recompute *what)
+{
+    const lp_node *node = &what->graph->nodes[what->node];
+    lp_recomputed r;
+    LP_TRY(lp_recompute_node(what, &r));
+    guard->n_of_op[node->op]++;
+    guard->summary.n_nodes++;
+    guard->summary.n_elements += r.difference.n;
+    if (!lp_recomputed_agrees(&r))
+        return disagree(what, &r);
+    if (r.difference.largest > guard->summary.largest) {
+        guard->summary.largest = r.difference.largest;
+        snprintf(guard->worst, sizeof guard->worst, "%s", node->name);
+    }
+    return LP_OK;
+}
+
+lp_status lp_guard_look(lp_guard *guard, lp_backend *backend, lp_program *program,
+                        const lp_graph *graph, uint32_t node, uint32_t position, uint32_t draws)
 {
     lp_recompute what = {.ctx = backend->ctx,
                          .backend = backend,
                          .program = program,
                          .graph = graph,
-                         .node = node,
+                         .node = graph->n_nodes - 1,
                          .position = position,
                          .draws = draws,
                          .budget = BUDGET,
                          .random = guard->seed + guard->visits};
-    lp_recomputed r;
-    LP_TRY(lp_recompute_node(&what, &r));
-    guard->n_of_op[graph->nodes[node].op]++;
-    guard->summary.n_nodes++;
-    guard->summary.n_elements += r.difference.n;
-    if (!lp_recomputed_agrees(&r))
-        return disagree(&what, &r);
-    if (r.difference.largest > guard->summary.largest) {
-        guard->summary.largest = r.difference.largest;
-        snprintf(guard->worst, sizeof guard->worst, "%s", graph->nodes[node].name);
+    lp_recomputed cursor; /* first: if it is wrong, much else is */
+    LP_TRY(lp_recompute_cursor(&what, &cursor));
+    if (!lp_recomputed_agrees(&cursor))
+        return disagree(&what, &cursor);
+    uint32_t n = node == LP_NONE && graph->n_tokens > 1 ? graph->n_nodes : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        what.node = node != LP_NONE ? node : n > 1 ? i : lp_guard_pick(guard, graph);
+        LP_TRY(check(guard, &what));
     }
     return LP_OK;
 }

@@ -30,8 +30,10 @@ uint32_t lp_guard_pick(lp_guard *guard, const lp_graph *graph);
 void lp_guard_keep(lp_graph *graph, uint32_t node);
 
 /* The program has just run, once, from `position` with `draws` tokens drawn before; nothing is in
- * flight. LP_E_DEVICE with node, kernel and element if rounding does not explain a difference. */
-lp_status lp_guard_check(lp_guard *guard, lp_backend *backend, lp_program *program,
-                         const lp_graph *graph, uint32_t node, uint32_t position, uint32_t draws);
+ * flight. Looks at `node`, or, if that is LP_NONE and the program kept everything, at the next node
+ * of the walk (of one token) or at all nodes (of several). LP_E_DEVICE with node, kernel and
+ * element if rounding does not explain a difference. */
+lp_status lp_guard_look(lp_guard *guard, lp_backend *backend, lp_program *program,
+                        const lp_graph *graph, uint32_t node, uint32_t position, uint32_t draws);
 
 #endif

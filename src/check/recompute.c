@@ -409,6 +409,18 @@ static lp_status run(part *p, lp_recomputed *result)
     return run_activation(p, result);
 }
 
+lp_status lp_recompute_cursor(const lp_recompute *what, lp_recomputed *result)
+{
+    part p = {.what = what, .node = what->graph->nodes[what->node]};
+    const bool draws = p.node.op == LP_OP_SAMPLE;
+    *result = (lp_recomputed){0};
+    p.cursor[LP_CURSOR_POSITION] = (int32_t)what->position + p.node.p.cursor.advance;
+    p.cursor[LP_CURSOR_DRAWS] = (int32_t)(what->draws + draws);
+    lp_status status = compare_cursor(&p, p.node.dst[draws ? 1 : 0], result);
+    lp_arena_destroy(&p.arena);
+    return status;
+}
+
 bool lp_recomputed_agrees(const lp_recomputed *result)
 {
     enum { FEW = 64 };

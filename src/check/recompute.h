@@ -31,6 +31,10 @@ typedef struct lp_recomputed {
  * the cursor) is compared, too, and must be equal. */
 lp_status lp_recompute_node(const lp_recompute *what, lp_recomputed *result);
 
+/* The cursor, after the whole program: compared with where `position` and `draws` must have come
+ * to. What moves it is the last node. */
+lp_status lp_recompute_cursor(const lp_recompute *what, lp_recomputed *result);
+
 /* Do rounding errors explain the difference? Gates as for whole tensors (lp_difference_agrees()),
  * but the mean of a few elements says no more than the largest of them. */
 bool lp_recomputed_agrees(const lp_recomputed *result);

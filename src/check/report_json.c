@@ -201,9 +201,10 @@ static yyjson_mut_val *pass_value(writer *w, const lp_check_pass *pass)
 
 static yyjson_mut_val *trial_value(writer *w, const lp_check_trial *trial)
 {
-    static const char *const outcomes[] = {
-        [LP_TRIAL_RIGHT] = "right", [LP_TRIAL_WRONG] = "wrong", [LP_TRIAL_NOTHING] = "nothing",
-        [LP_TRIAL_INFO] = "info"};
+    static const char *const outcomes[] = {[LP_TRIAL_RIGHT] = "right",
+                                           [LP_TRIAL_WRONG] = "wrong",
+                                           [LP_TRIAL_NOTHING] = "nothing",
+                                           [LP_TRIAL_INFO] = "info"};
     yyjson_mut_val *object = yyjson_mut_obj(w->doc);
     add_string(w, object, "change", trial->change);
     add_string(w, object, "outcome", outcomes[trial->outcome]);

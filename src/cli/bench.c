@@ -138,6 +138,7 @@ static int print_json(const bench *b, const result *results, size_t n)
         yyjson_mut_obj_add_uint(doc, row, "model_size", lp_model_bytes(b->model));
         yyjson_mut_obj_add_uint(doc, row, "model_n_params", lp_model_parameters(b->model));
         cli_json_text(doc, row, "cache_type", b->options.cache_type == LP_F32 ? "f32" : "f16");
+        yyjson_mut_obj_add_bool(doc, row, "deterministic", b->options.deterministic != 0);
         yyjson_mut_obj_add_uint(doc, row, "n_prompt", results[i].n_prompt);
         yyjson_mut_obj_add_uint(doc, row, "n_gen", results[i].n_generate);
         yyjson_mut_obj_add_real(doc, row, "avg_ts", results[i].mean);
@@ -250,7 +251,7 @@ static bool parse_u32(const char *name, uint32_t min, uint32_t max, uint32_t *va
 
 static int run(int argc, char **argv)
 {
-    enum { CACHE_TYPE = CLI_LONG_ONLY, WORKAROUND };
+    enum { CACHE_TYPE = CLI_LONG_ONLY, WORKAROUND, DETERMINISTIC };
     static const struct option long_options[] = {
         {"model", required_argument, NULL, 'm'},
         {"prompt", required_argument, NULL, 'p'},
@@ -260,6 +261,7 @@ static int run(int argc, char **argv)
         {"device", required_argument, NULL, 'd'},
         {"cache-type", required_argument, NULL, CACHE_TYPE},
         {"workaround", required_argument, NULL, WORKAROUND},
+        {"deterministic", no_argument, NULL, DETERMINISTIC},
         {"json", no_argument, NULL, 'j'},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
@@ -293,6 +295,9 @@ static int run(int argc, char **argv)
             break;
         case WORKAROUND:
             b.workaround = optarg;
+            break;
+        case DETERMINISTIC:
+            b.options.deterministic = 1;
             break;
         case 'j':
             b.json = true;
@@ -330,6 +335,7 @@ const cli_command cli_bench = {
             "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
             "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
             "      --workaround=FILE what lapilli check wrote for this device and driver\n"
+            "      --deterministic   as lapilli run --deterministic computes\n"
             "  -j, --json            as JSON\n"
             "  -v, --verbose         say more; twice: everything\n"
             "  -h, --help            this text\n",

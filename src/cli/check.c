@@ -403,8 +403,7 @@ static int check_repro(settings *s)
                    ? cli_choose_device(t.ctx, s->device, &t.devices, &t.device, &reason)
                    : CLI_FAILED;
     if (code == CLI_OK) {
-        lp_status status =
-            lp_check_repro(t.devices, t.device, s->repro, s->check.n_runs, &report);
+        lp_status status = lp_check_repro(t.devices, t.device, s->repro, s->check.n_runs, &report);
         code = status == LP_OK ? give_out(s, &t, report) : cli_failed(t.ctx, status);
     }
     lp_report_destroy(report);

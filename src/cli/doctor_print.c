@@ -16,12 +16,12 @@ static const char *const types[] = {
 static void wrap(const char *text, int at, int margin)
 {
     int column = at;
-    while (*text) {
+    for (bool first = true; *text; first = false) {
         int n = (int)strcspn(text, " ");
-        if (column > margin && column + 1 + n > WIDTH) {
+        if (!first && column + 1 + n > WIDTH) {
             printf("\n%*s", margin, "");
             column = margin;
-        } else if (column > at || column > margin) {
+        } else if (!first) {
             putchar(' ');
             column++;
         }
@@ -121,11 +121,12 @@ static void print_worst(const lp_diagnosis *d, const lp_diagnosis_cell *cell)
     line("", text);
     line("", worst->detail);
     if (*worst->kernels) {
-        if (worst->outcome == LP_TRIAL_NOTHING)
-            snprintf(text, sizeof(text), "there is no other kernel for it");
-        else
-            snprintf(text, sizeof(text), "%s with %s",
-                     worst->outcome == LP_TRIAL_RIGHT ? "right" : "wrong also", worst->instead);
+        const char *other = *worst->instead ? worst->instead : "nothing else";
+        snprintf(text, sizeof(text), "%s %s",
+                 worst->outcome == LP_TRIAL_RIGHT ? "right with"
+                 : *worst->instead                ? "wrong also with"
+                                                  : "there is",
+                 other);
         line("", text);
     }
     if (cell->n_wrong > 1) {
@@ -162,8 +163,8 @@ void cli_print_diagnosis(const lp_diagnosis *d)
     if (d->n_rows == 0)
         return;
     char text[40];
-    printf("\n%s:", d->id);
-    wrap(d->device, (int)strlen(d->id) + 1, 2);
+    printf("\n%s: ", d->id);
+    wrap(d->device, (int)strlen(d->id) + 2, 2);
     if (*d->driver)
         line("driver", d->driver);
     for (size_t i = 0; i < d->n_facts; i++)

@@ -36,6 +36,7 @@ enum {
     WORKAROUND,
     NO_ECHO,
     GUARD,
+    DETERMINISTIC,
     PLANT
 };
 
@@ -59,6 +60,7 @@ static const struct option long_options[] = {
     {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
     {"guard", optional_argument, NULL, GUARD},
+    {"deterministic", no_argument, NULL, DETERMINISTIC},
     {"plant", required_argument, NULL, PLANT},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
@@ -165,6 +167,9 @@ static int set_option(settings *s, int id)
         break;
     case GUARD:
         return set_guard(s);
+    case DETERMINISTIC:
+        s->session.deterministic = 1;
+        break;
     case PLANT:
         s->session.plant = optarg;
         break;
@@ -383,6 +388,8 @@ const cli_command cli_run = {
         "      --no-echo         only the continuation, not the prompt\n"
         "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
         "                        tokens (default 0.02), and stops if the device disagrees\n"
+        "      --deterministic   the same text, to the bit, whatever -b is; slower (see\n"
+        "                        docs/CHECKING.md)\n"
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"

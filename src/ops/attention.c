@@ -323,6 +323,17 @@ lp_attention_tiles lp_attention_choose(const lp_caps *caps, uint32_t n_tokens, u
     return choose_decode(caps, rows, n_groups, dk, visible < kv_max ? (uint32_t)visible : kv_max);
 }
 
+/* The same for any number of tokens, wherever they stand and however long the caches are. The decode
+ * kernel gets rows of one token only, so that its tiles begin and end with that token's keys; to the
+ * rows kernel it makes no difference which rows it has beside each other. */
+static lp_attention_tiles choose_deterministic(const lp_caps *caps, uint32_t heads, uint32_t dk,
+                                               uint32_t dv)
+{
+    if (caps->is_cpu)
+        return choose_rows(caps, 1, dk, dv);
+    return choose_decode(caps, heads & (~heads + 1), 1, dk, 1); /* 2^k that divides the heads */
+}
+
 uint32_t lp_attention_shared(const lp_attention_tiles *t, uint32_t dk)
 {
     if (t->kind == LP_ATTENTION_ROWS)
@@ -416,7 +427,9 @@ lp_status lp_op_attention_plan(lp_planner *pl, const lp_node *node)
     uint32_t n_tokens = (uint32_t)q->shape.dim[0], n_heads = (uint32_t)q->shape.dim[1];
     uint32_t n_groups = (uint32_t)k->shape.dim[1];
     uint32_t dk = (uint32_t)k->shape.dim[2], dv = (uint32_t)v->shape.dim[2];
-    lp_attention_tiles tiles = choose(pl->graph, node, pl->caps);
+    lp_attention_tiles tiles = pl->options->deterministic
+                                   ? choose_deterministic(pl->caps, n_heads / n_groups, dk, dv)
+                                   : choose(pl->graph, node, pl->caps);
     bool split = tiles.n_splits > 1;
     static const char *const families[] = {"attention_prefill", "attention_decode",
                                            "attention_rows"};

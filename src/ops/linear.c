@@ -252,12 +252,17 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
  *
  * On CPU implementations an invocation is a SIMD lane, and memory by lane is a gather: there one
  * invocation takes a whole row, so that the weights are the only gathered loads, the input is
- * uniform, and nothing has to be reduced. That serves any number of tokens, in blocks. */
+ * uniform, and nothing has to be reduced. That serves any number of tokens, in blocks.
+ *
+ * Deterministic plans use one tile for any number of tokens, so one compiled kernel: compilers may
+ * fuse and order operations of another tile in another way. Its columns are what prompts lose least
+ * with, without making single tokens pay for too many. */
 static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_params *p,
                          const char *variant)
 {
     const lp_caps *caps = pl->caps;
-    const uint32_t columns = min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
+    const bool one_tile = pl->options->deterministic;
+    const uint32_t columns = one_tile ? 4 : min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "linear_mv", variant, &kernel));
     uint32_t size = 128, lanes = 64, rows = 2;
@@ -267,7 +272,7 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
     if (caps->is_cpu && caps->subgroup_size <= 8) { /* one SIMD unit; rows amortise the loads of x, up to a limit of registers */
         size = 8;
         lanes = 1;
-        rows = p->n_tokens == 1 ? 4 : 2;
+        rows = p->n_tokens == 1 && !one_tile ? 4 : 2;
     }
     const uint32_t per_group = size / lanes * rows;
     uint32_t groups[2];
@@ -311,7 +316,7 @@ lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
     };
     const char *variant = lp_dtype_table[w->dtype].kernel;
     /* the kernel for few tokens does many, too, only slower: for where the other is refused */
-    if (p.n_tokens <= 8 || pl->caps->is_cpu ||
+    if (p.n_tokens <= 8 || pl->caps->is_cpu || pl->options->deterministic ||
         lp_kernel_find(pl->caps, &pl->options->refused, "linear_mm", variant) == NULL)
         return plan_mv(pl, node, &p, variant);
     return plan_mm(pl, node, &p, variant);

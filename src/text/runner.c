@@ -14,14 +14,14 @@
 
 typedef enum run_end { END_NOTHING, END_LOGITS, END_SAMPLE } run_end;
 
-/* Which activations are there after the run: for a look at all nodes, or at one of a large batch. */
+/* Which activations are there after the run: for a look at any node, or at one of a large batch. */
 typedef enum run_keep { KEEP_NOTHING, KEEP_ALL, KEEP_NODE } run_keep;
 
 typedef struct program_entry {
     uint32_t n_tokens, kv_max;
     run_end end;
     run_keep keep;
-    uint32_t node; /* that is looked at, unless keep is KEEP_NOTHING */
+    uint32_t node; /* KEEP_NODE: that is looked at; otherwise LP_NONE */
     lp_graph *graph;
     lp_program *program;
     uint64_t used; /* clock of the latest use */
@@ -109,8 +109,12 @@ static lp_status find_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, ru
         LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
         drop_program(s, oldest);
     }
-    program_entry entry = {
-        .n_tokens = n_tokens, .kv_max = kv_max, .end = end, .keep = keep, .used = ++s->clock};
+    program_entry entry = {.n_tokens = n_tokens,
+                           .kv_max = kv_max,
+                           .end = end,
+                           .keep = keep,
+                           .node = LP_NONE,
+                           .used = ++s->clock};
     lp_plan_options options = s->how.plan;
     options.keep_all = keep == KEEP_ALL;
     LP_TRY(build_graph(s, n_tokens, kv_max, end, &entry.graph));
@@ -283,30 +287,30 @@ lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
  * done when this returns. */
 static lp_status step(lp_runner *s, uint32_t n, run_end end, bool look, program_entry **entry)
 {
-    run_keep kept = !look ? KEEP_NOTHING : n == 1 ? KEEP_ALL : KEEP_NODE;
+    run_keep kept = !look ? KEEP_NOTHING : n == 1 || s->guard.rate == 1 ? KEEP_ALL : KEEP_NODE;
     LP_TRY(find_program(s, n, s->n_cached + n, end, kept, entry));
     LP_TRY(s->backend->table->submit((*entry)->program, 1, &s->last_ticket));
     s->n_cached += n;
     if (!look)
         return LP_OK;
-    if (kept == KEEP_ALL)
-        (*entry)->node = lp_guard_pick(&s->guard, (*entry)->graph);
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
-    lp_status status = lp_guard_check(&s->guard, s->backend, (*entry)->program, (*entry)->graph,
-                                      (*entry)->node, s->n_cached - n, s->n_draws);
+    lp_status status = lp_guard_look(&s->guard, s->backend, (*entry)->program, (*entry)->graph,
+                                     (*entry)->node, s->n_cached - n, s->n_draws);
     if (status == LP_E_DEVICE)
         LP_TRY(settle(s, s->n_cached - n));
     return status;
 }
 
-/* All that was fed and is not in the cache; the last piece ends with `end`. look: at one piece. */
+/* All that was fed and is not in the cache; the last piece ends with `end`. look: at one piece, or at
+ * all if the guard looks at everything. */
 static lp_status evaluate(lp_runner *s, run_end end, bool look, program_entry **last)
 {
     uint32_t n_pieces = (s->n_tokens - s->n_cached + s->n_batch - 1) / s->n_batch;
-    uint32_t looked_at = (uint32_t)(s->guard.visits % n_pieces);
+    uint32_t looked_at = (uint32_t)(s->guard.visits / 7 % n_pieces); /* out of step with the walk */
     for (uint32_t piece = 0;; piece++) {
         uint32_t left = s->n_tokens - s->n_cached, n = min_u32(left, s->n_batch);
-        LP_TRY(step(s, n, n == left ? end : END_NOTHING, look && piece == looked_at, last));
+        bool here = look && (piece == looked_at || s->guard.rate == 1);
+        LP_TRY(step(s, n, n == left ? end : END_NOTHING, here, last));
         if (n == left)
             return LP_OK;
     }

@@ -176,6 +176,8 @@ function firstBad() {
         el('td', {}, t.change), el('td', {class: 'soft'}, t.detail))))),
     report.trials.length > 0 && el('p', {style: 'margin-top: 10px'}, 'Smallest change that makes it right: ',
       el('b', {}, report.smallest_change || 'none of these'), '.'),
+    report.repro && el('h3', {}, 'This node alone, without the model'),
+    report.repro && copyable('lapilli check --repro ' + report.repro),
     report.workaround && el('h3', {}, 'Workaround, for lapilli run --workaround FILE'),
     report.workaround && copyable(typeof report.workaround === 'string' ? report.workaround
       : JSON.stringify(report.workaround, null, 2), true)].filter(Boolean));
@@ -185,8 +187,9 @@ function device() {
   const name = (text, driver) => driver ? text + ' (' + driver + ')' : text;
   at('device').append(facts([
     ['device under test', report.device], report.driver && ['driver', report.driver],
-    ['compared with', name(report.against, report.against_driver)], ['model', report.model],
-    ['file', report.path], ['prompt', count(report.tokens.length) + ' tokens'],
+    ['compared with', name(report.against, report.against_driver)], report.model && ['model', report.model],
+    report.path && ['file', report.path],
+    report.tokens.length > 0 && ['prompt', count(report.tokens.length) + ' tokens'],
     ...report.facts.map(f => [f.name, /memory/.test(f.name) && f.value >= 1024 ? bytes(f.value) : String(f.value)]),
     ['lapilli', report.version], ['time of the check', show(report.seconds) + ' s']]));
 }
@@ -194,20 +197,20 @@ function device() {
 /* --- Passes ------------------------------------------------------------------------------------ */
 
 function passes() {
-  const heads = [['pass'], ['tokens', 1], ['from', 1], ['nodes', 1], ['bad', 1], ['worst node, isolated'],
-    ['kernels'], ['\u03c3', 1], ['logits NMSE', 1], ['KL, nats', 1], ['top-1'], ['top-5', 1]];
+  const heads = [['pass'], ['tokens', 1], ['from', 1], ['nodes', 1], ['bad', 1], ['\u03c3', 1],
+    ['logits NMSE', 1], ['KL, nats', 1], ['top-1'], ['top-5', 1], ['worst node, isolated'], ['kernels']];
   const rows = report.passes.map((p, i) => {
     const worst = p.nodes[p.worst], bad = p.nodes.filter(isBad).length, l = p.logits;
     return el('tr', {class: 'row', onclick: () => select(i, null)},
       el('td', {class: 'name'}, p.name), el('td', {class: 'num'}, count(p.n_tokens)),
       el('td', {class: 'num'}, count(p.position)), el('td', {class: 'num'}, count(p.nodes.length)),
       el('td', {class: bad ? 'num is-bad' : 'num'}, count(bad)),
-      el('td', {class: worst && isBad(worst) ? 'is-bad mono' : 'mono'}, worst ? worst.name : ''),
-      el('td', {class: 'mono soft'}, worst ? worst.kernels : ''),
       el('td', {class: 'num'}, worst && worst.isolated ? show(worst.isolated.largest) : ''),
       el('td', {class: 'num'}, l ? l.n_nan + l.n_inf ? 'not finite' : show(l.nmse) : ''), el('td', {class: 'num'}, l ? show(p.kl) : ''),
       el('td', {class: l && !p.top1_same ? 'is-bad' : ''}, l ? p.top1_same ? 'same' : 'differs' : ''),
-      el('td', {class: 'num'}, l ? p.top5_common + ' of 5' : ''));
+      el('td', {class: 'num'}, l ? p.top5_common + ' of 5' : ''),
+      el('td', {class: worst && isBad(worst) ? 'is-bad mono' : 'mono'}, worst ? worst.name : ''),
+      el('td', {class: 'mono soft'}, worst ? worst.kernels : ''));
   });
   at('passes').append(el('div', {class: 'scroll'}, el('table', {},
     el('thead', {}, el('tr', {}, heads.map(([t, n]) => el('th', {class: n && 'num'}, t)))),
@@ -227,7 +230,7 @@ function ramp(stops, t) {
 function palettes() {
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
   return dark
-    ? {error: ['#1d242b', '#3b2f63', '#8c2f6f', '#d8553f', '#ffd166'],
+    ? {error: ['#222b34', '#4b3a82', '#9a3479', '#d8553f', '#ffd166'],
        value: ['#f0b35a', '#8a5a1c', color('--neutral'), '#1d7f77', '#6fe0d2']}
     : {error: ['#f3f4f6', '#fbdc8b', '#f08a4b', '#b82a55', '#3d0b57'],
        value: ['#8c510a', '#d8b365', color('--neutral'), '#5ab4ac', '#01665e']};
@@ -315,7 +318,8 @@ function depth() {
     el('button', {type: 'button', title: metrics[id], onclick: () => { state.metric = id; update(); }}, text));
   const key = (mark, text) => el('span', {class: 'key'}, svg('svg', {width: 16, height: 10, style: 'width: 16px'}, mark), text);
   const holder = el('div', {});
-  at('depth').append(el('div', {class: 'bar'}, 'Pass', chooser, el('span', {class: 'group'}, buttons),
+  at('depth').append(el('p', {class: 'note'}, 'Isolated errors are held against a bound. Drift holds the rounding of all ' +
+    'nodes before, \u03c3 only the node\u2019s own: hundreds and thousands are usual there.'), el('div', {class: 'bar'}, 'Pass', chooser, el('span', {class: 'group'}, buttons),
     el('span', {class: 'push'}),
     key(svg('circle', {cx: 8, cy: 5, r: 3.5, fill: 'var(--isolated)'}), 'isolated'),
     key(svg('path', {d: 'M0 5H16', stroke: 'var(--drift)', 'stroke-width': 2}), 'drift'),
@@ -569,7 +573,9 @@ function select(pass, node) {
 verdict();
 firstBad();
 device();
-parts = [passes(), overview(), depth(), nodes(), maps()];
+parts = [passes(), nodes(), maps()];
+if (report.passes.some(p => p.nodes.length > 1)) parts.push(overview(), depth());
+else ['overview', 'depth'].forEach(id => { at(id).hidden = true; });
 update();
 at('foot').append('lapilli ' + report.version + '. The data of this page is one JSON document inside it, the same as lapilli check --json prints.');
 let timer = 0;

@@ -1,0 +1,178 @@
+/* Plans that are deterministic: bit for bit the same logits for a text in one piece and in pieces of
+ * any size, wherever the pieces begin and however long the caches are. On every device, and on
+ * CPU implementations of Vulkan also planned as for a GPU. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/model_files.h"
+#include "support/model_run.h"
+#include "text/runner.h"
+
+enum { N_TOKENS = 75, MAX_PIECES = N_TOKENS + 1 };
+
+/* Tokens per piece; the last one is repeated to the end. */
+static const int32_t cuts[][4] = {{1}, {7}, {64}, {3, 64, 5}, {16, 9, 8}};
+enum { N_CUTS = sizeof cuts / sizeof *cuts };
+
+static void cut(const int32_t how[4], int32_t n_tokens, int32_t pieces[MAX_PIECES])
+{
+    int i = 0;
+    for (int32_t left = n_tokens; left > 0; left -= *pieces++) {
+        *pieces = how[i] < left ? how[i] : left;
+        i += i < 3 && how[i + 1] != 0;
+    }
+    *pieces = 0;
+}
+
+typedef struct text {
+    int32_t tokens[N_TOKENS], n; /* n: less where the model has fewer positions */
+    uint32_t n_vocab;
+} text;
+
+static text text_for(const lp_network *network)
+{
+    const lp_hparams *hp = &network->hparams;
+    text t = {.n = hp->n_context < N_TOKENS ? (int32_t)hp->n_context : N_TOKENS,
+              .n_vocab = hp->n_vocab};
+    for (uint32_t i = 0; i < N_TOKENS; i++)
+        t.tokens[i] = (int32_t)((i * 2654435761u >> 7) % t.n_vocab);
+    return t;
+}
+
+static float *logits_of(model_session *session, const text *t, model_run run)
+{
+    float *logits = malloc((size_t)t->n * t->n_vocab * sizeof *logits);
+    assert_non_null(logits);
+    model_session_run(session, &run, t->tokens, logits);
+    return logits;
+}
+
+/* How many tokens have other logits in pieces than in one piece. */
+static int n_different(model_session *session, const text *t, const int32_t how[4], model_run run)
+{
+    int n = 0;
+    int32_t pieces[MAX_PIECES];
+    const int32_t whole[] = {t->n, 0};
+    cut(how, t->n, pieces);
+    run.chunks = whole;
+    float *want = logits_of(session, t, run);
+    run.chunks = pieces;
+    float *got = logits_of(session, t, run);
+    for (int i = 0; i < t->n; i++)
+        n += memcmp(want + (size_t)i * t->n_vocab, got + (size_t)i * t->n_vocab,
+                    t->n_vocab * sizeof *got) != 0;
+    free(want);
+    free(got);
+    return n;
+}
+
+static const char *const models[] = {
+    FIXTURE("gpt2.gguf"),       FIXTURE("gpt2-f16"),        FIXTURE("llama2.gguf"),
+    FIXTURE("llama3.gguf"),     FIXTURE("mistral"),         FIXTURE("llama-q8_0.gguf"),
+    FIXTURE("llama-q4_0.gguf"),
+};
+enum { N_MODELS = sizeof models / sizeof *models };
+
+static void pieces_make_no_difference(void **state)
+{
+    (void)state;
+    const bool vulkan = strncmp(test_device(), "vulkan", 6) == 0;
+    int n_plain = 0;
+    for (int m = 0; m < N_MODELS; m++) {
+        lp_context ctx = {0};
+        lp_network *network = NULL;
+        if (lp_network_open(&ctx, models[m], &network) != LP_OK)
+            fail_msg("%s", ctx.message);
+        const text t = text_for(network);
+        model_session *session =
+            model_session_create(network, test_device(), m % 2 ? LP_F32 : LP_F16, t.n);
+        for (int as_gpu = 0; as_gpu <= vulkan; as_gpu++) {
+            model_run run = {.as_gpu = as_gpu, .plan.deterministic = true};
+            for (int i = 0; i < N_CUTS; i++) {
+                const int n = n_different(session, &t, cuts[i], run);
+                if (n > 0)
+                    fail_msg("%s%s: %d of %d tokens differ in pieces of %d, ...", models[m],
+                             as_gpu ? ", planned as for a GPU" : "", n, (int)t.n, (int)cuts[i][0]);
+            }
+            run.plan.deterministic = false;
+            n_plain += as_gpu ? n_different(session, &t, cuts[0], run) : 0;
+        }
+        model_session_destroy(session);
+        lp_network_destroy(network);
+    }
+    if (vulkan) /* other plans do differ: what is tested here is no matter of course */
+        assert_true(n_plain > 0);
+}
+
+/* ---- Sessions: growing caches, the last token's logits, text -------------------------------- */
+
+enum { N_PROMPT = 281, N_DRAWN = 24 }; /* more than one bucket of keys */
+
+typedef struct outcome {
+    float *logits;
+    int32_t drawn[N_DRAWN];
+} outcome;
+
+static outcome run_session(const lp_network *network, uint32_t n_batch)
+{
+    lp_context ctx = {0};
+    lp_test_device *device;
+    lp_runner *runner = NULL;
+    outcome o;
+    int32_t tokens[N_PROMPT];
+    const lp_session_options options = {.n_ctx = 384, .n_batch = n_batch, .cache_type = LP_F16};
+    const lp_runner_programs programs = {.plan.deterministic = true};
+    lp_backend *backend = lp_test_device_create(&ctx, test_device(), &device);
+    for (uint32_t i = 0; i < N_PROMPT; i++)
+        tokens[i] = (int32_t)((i * 2654435761u >> 7) % network->hparams.n_vocab);
+    o.logits = malloc(network->hparams.n_vocab * sizeof *o.logits);
+    assert_non_null(o.logits);
+    lp_status status = lp_runner_create(&ctx, network, backend, &options, &programs, &runner);
+    if (status == LP_OK)
+        status = lp_runner_feed(runner, tokens, N_PROMPT);
+    if (status == LP_OK)
+        status = lp_runner_eval(runner, o.logits);
+    for (uint32_t i = 0; i < N_DRAWN && status == LP_OK; i++)
+        status = lp_runner_next(runner, N_DRAWN - i, &o.drawn[i]);
+    if (status != LP_OK)
+        fail_msg("%s", ctx.message);
+    lp_runner_destroy(runner);
+    lp_test_device_destroy(device);
+    return o;
+}
+
+static void batches_make_no_difference(void **state)
+{
+    (void)state;
+    static const uint32_t batches[] = {1, 7, 64};
+    lp_context ctx = {0};
+    lp_network *network = NULL;
+    if (lp_network_open(&ctx, LAPILLI_MODELS_DIR "/story/story.gguf", &network) != LP_OK)
+        fail_msg("%s", ctx.message);
+    outcome one = run_session(network, 512);
+    for (int i = 0; i < 3; i++) {
+        outcome other = run_session(network, batches[i]);
+        assert_memory_equal(one.logits, other.logits,
+                            network->hparams.n_vocab * sizeof *one.logits);
+        assert_memory_equal(one.drawn, other.drawn, sizeof one.drawn);
+        free(other.logits);
+    }
+    free(one.logits);
+    lp_network_destroy(network);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_make_no_difference),
+        cmocka_unit_test(batches_make_no_difference),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
