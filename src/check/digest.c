@@ -91,7 +91,7 @@ static lp_status add_path(lp_context *ctx, char *paths[], size_t *n, const char 
 static lp_status digest_folder(lp_context *ctx, const lp_network *network,
                                char text[LP_DIGEST_TEXT])
 {
-    static const char *const others[] = {"config.json", "tokenizer.json"};
+    static const char *const others[] = {"config.json", "tokenizer.json", "tokenizer_config.json"};
     enum { N_OTHERS = sizeof others / sizeof *others };
     lp_status status = LP_OK;
     const size_t n_weights = lp_weights_count(network->weights);

@@ -210,7 +210,10 @@ static yyjson_mut_val *report_value(lp_json_writer *w, const lp_report *r)
     lp_json_add_string(w, root, "against", r->against);
     lp_json_add_string(w, root, "against_driver", r->against_driver);
     lp_json_add_string(w, root, "model", r->model);
+    lp_json_add_string(w, root, "model_type", r->model_type);
+    lp_json_add_string(w, root, "model_digest", r->model_digest);
     lp_json_add_string(w, root, "path", r->path);
+    lp_json_add_string(w, root, "conditions", r->conditions);
     lp_json_add_string(w, root, "command", r->command);
     lp_json_add(w, root, "bounds", bounds_value(w));
     lp_json_add(w, root, "facts", facts);
