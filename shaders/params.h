@@ -23,9 +23,10 @@
 #define LP_PARAMS(name)                                                                            \
     typedef struct name name;                                                                      \
     struct name
+/* GLSL aligns an address to 8 bytes: addresses come first in every struct. C does not, so that no
+ * struct ends with padding, and parameters can be compared byte by byte. */
 struct lp_address {
-    _Alignas(8) uint32_t low;
-    uint32_t high;
+    uint32_t low, high;
 };
 #endif
 

@@ -261,7 +261,8 @@ static lp_status make_programs(lp_session *session, lp_devices *devices, size_t 
     LP_TRY(lp_quirks_gather(ctx, (lp_quirks_device){info->name, info->driver}, options->workaround,
                             options->cache_folder, &quirks));
     *programs = (lp_runner_programs){.plan = lp_quirks_plan_options(&quirks),
-                                     .no_fusion = quirks.no_fusion};
+                                     .no_fusion = quirks.no_fusion,
+                                     .batch = quirks.batch};
     programs->plan.deterministic |= options->deterministic != 0;
     if (options->plant != NULL) {
         LP_TRY(lp_fault_create(ctx, options->plant, &session->fault));

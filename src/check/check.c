@@ -86,7 +86,8 @@ static lp_status pass(lp_checker *c, uint32_t n_tokens, const char *format)
 static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
 {
     const uint32_t n_prompt = (uint32_t)c->options->n_tokens;
-    const uint32_t n_pieces = (n_prompt + PIECE - 1) / PIECE;
+    const uint32_t most = c->quirks.batch != 0 && c->quirks.batch < PIECE ? c->quirks.batch : PIECE;
+    const uint32_t n_pieces = (n_prompt + most - 1) / most;
     const uint32_t n_sweep = c->options->quick ? 1 : N_SWEEP;
     c->report->passes = lp_arena_array(c->arena, n_pieces + n_sweep, sizeof(lp_check_pass));
     if (c->report->passes == NULL)
@@ -94,10 +95,10 @@ static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
     c->total = (uint64_t)(n_pieces + n_sweep) * n_nodes;
     while (c->position < n_prompt) {
         uint32_t left = n_prompt - c->position;
-        LP_TRY(pass(c, left < PIECE ? left : PIECE, "prompt"));
+        LP_TRY(pass(c, left < most ? left : most, "prompt"));
     }
     for (uint32_t i = 0; i < n_sweep; i++) {
-        if (c->position + sweep[i] > c->n_ctx)
+        if (c->position + sweep[i] > c->n_ctx || sweep[i] > most)
             continue;
         LP_TRY(make_text(c, sweep[i]));
         LP_TRY(pass(c, sweep[i], sweep[i] == 1 ? "decode" : "%u tokens"));

@@ -74,7 +74,7 @@ lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *
                          const lp_step_result *result, lp_finding finding);
 /* The same of the first plan that is wrong as a whole. */
 lp_status lp_checker_try_plan(lp_checker *c, const lp_graph *graph,
-                              const int32_t cursor[LP_CURSOR_WORDS]);
+                              const int32_t cursor[LP_CURSOR_WORDS], lp_finding finding);
 /* At the end of the first bad pass. */
 lp_status lp_checker_try_unfused(lp_checker *c, uint32_t n_tokens);
 /* A row in the report. */

@@ -13,8 +13,8 @@
 typedef struct lp_fault lp_fault;
 
 /* `text`: NAME[@NODE][/KERNEL]; without a node it is the first one of the middle layer that can have
- * the fault. With a kernel the fault is only there while that kernel computes the node. LP_E_MISSING for names that do not exist, LP_E_UNSUPPORTED in builds without faults.
- */
+ * the fault. With a kernel the fault is only there while that kernel computes the node. LP_E_MISSING
+ * for names that do not exist, LP_E_UNSUPPORTED in builds without faults. */
 lp_status lp_fault_create(lp_context *ctx, const char *text, lp_fault **fault);
 void lp_fault_destroy(lp_fault *fault);
 

@@ -481,7 +481,7 @@ lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass)
     LP_CHECK(report_drift(&s));
     LP_CHECK(check_drift(&s));
     if (all_right && s.device.finding != LP_FINDING_NONE)
-        LP_CHECK(lp_checker_try_plan(c, s.graph, s.cursor));
+        LP_CHECK(lp_checker_try_plan(c, s.graph, s.cursor, s.device.finding));
     if (s.n_bad > 0)
         LP_CHECK(lp_checker_try_unfused(c, n_tokens));
     c->any_bad = c->any_bad || s.n_bad > 0;

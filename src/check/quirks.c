@@ -25,7 +25,7 @@ static bool refuses(const lp_quirks *q)
 bool lp_quirks_none(const lp_quirks *q)
 {
 #define X(name) || q->name
-    return !(refuses(q) SWITCHES(X));
+    return !(refuses(q) || q->batch != 0 SWITCHES(X));
 #undef X
 }
 
@@ -37,6 +37,8 @@ lp_quirks lp_quirks_both(const lp_quirks *a, const lp_quirks *b)
 #define X(name) all.name = all.name || b->name;
     SWITCHES(X)
 #undef X
+    if (b->batch != 0 && (all.batch == 0 || b->batch < all.batch))
+        all.batch = b->batch;
     all.by = !refuses(b) ? a->by : !refuses(a) ? b->by : by_both;
     return all;
 }
@@ -72,6 +74,8 @@ lp_status lp_quirks_json(lp_context *ctx, const lp_quirks *q, lp_quirks_device d
         good = yyjson_mut_obj_add_true(doc, root, #name) && good;
     SWITCHES(X)
 #undef X
+    if (q->batch != 0)
+        good = yyjson_mut_obj_add_uint(doc, root, "batch", q->batch) && good;
     if (why != NULL)
         good = yyjson_mut_obj_add_str(doc, root, "why", why) && good;
     yyjson_write_flag flags = YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_ALLOW_INVALID_UNICODE;
@@ -104,7 +108,8 @@ static lp_status read_refused(lp_context *ctx, const char *where, yyjson_val *li
 static lp_status check_keys(lp_context *ctx, const char *where, yyjson_val *root)
 {
 #define X(name) #name,
-    static const char *const known[] = {"lapilli", "device", "driver", "refuse", SWITCHES(X) "why"};
+    static const char *const known[] = {"lapilli", "device", "driver", "refuse", SWITCHES(X) "batch",
+                                        "why"};
 #undef X
     enum { N_KNOWN = sizeof known / sizeof *known };
     unsigned seen = 0;
@@ -147,6 +152,7 @@ static lp_status read_root(lp_context *ctx, const char *where, yyjson_val *root,
 #define X(name) LP_TRY(lp_json_get_bool(ctx, where, root, #name, LP_JSON_OPTIONAL, &q->name));
     SWITCHES(X)
 #undef X
+    LP_TRY(lp_json_get_u32(ctx, where, root, "batch", LP_JSON_OPTIONAL, &q->batch));
     return LP_OK;
 }
 

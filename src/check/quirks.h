@@ -4,6 +4,7 @@
  *
  *     {"lapilli": "0.1.0", "device": NAME, "driver": DRIVER, "refuse": ["linear_mv_sg_f16"],
  *      "full_barriers": true, "keep_all": true, "no_fusion": true, "deterministic": true,
+ *      "batch": 8,
  *      "why": SENTENCE}
  *
  * What is false or empty may be missing, as may "why". */
@@ -20,13 +21,14 @@ typedef struct lp_quirks_device {
 typedef struct lp_quirks {
     lp_kernel_set refused;
     bool full_barriers, keep_all, no_fusion, deterministic;
+    uint32_t batch; /* most tokens that may be computed at once; 0: any number */
     const char *by; /* who wants it, for messages: "doctor", "the workaround", …; static; or NULL */
 } lp_quirks;
 
 bool lp_quirks_none(const lp_quirks *quirks);
 /* What either of them wants. */
 lp_quirks lp_quirks_both(const lp_quirks *a, const lp_quirks *b);
-/* Plans made that way; no_fusion is the graph's business. */
+/* Plans made that way; no_fusion is the graph's business, batch that of whoever makes graphs. */
 lp_plan_options lp_quirks_plan_options(const lp_quirks *quirks);
 
 /* JSON, malloc'ed. `why` may be NULL. */

@@ -168,6 +168,8 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     }
     s->guard.rate = options->guard;
     s->n_batch = min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
+    if (s->how.batch != 0)
+        s->n_batch = min_u32(s->n_batch, s->how.batch);
 
     /* Any graph names every weight and state: it fills the store. */
     LP_CHECK(build_graph(s, 1, lp_runner_bucket(1, s->n_ctx), END_SAMPLE, &first));

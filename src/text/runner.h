@@ -22,6 +22,7 @@ typedef struct lp_runner lp_runner;
 typedef struct lp_runner_programs {
     lp_plan_options plan;
     bool no_fusion;
+    uint32_t batch; /* most tokens of a prompt at once, whatever the session asks for; 0: any */
 } lp_runner_programs;
 
 /* Tokens of context that a session has if it asks for n_ctx; 0: the model's own, at most 4096. */

@@ -159,7 +159,7 @@ static lp_status check_dispatch(const vulkan_backend *vb, const lp_program *p, c
         return lp_fail(ctx, LP_E_ARG, "%s: %s has parameters of %u bytes", node, kernel, d->n_push);
     for (uint32_t i = 0; i < d->n_relocations; i++) {
         const lp_relocation *r = &d->relocations[i];
-        if (r->push_offset + 8u > d->n_push || r->buffer > n_slots)
+        if (r->push_offset % 8 != 0 || r->push_offset + 8u > d->n_push || r->buffer > n_slots)
             return lp_fail(ctx, LP_E_ARG, "%s: %s uses buffer %u of %u", node, kernel, r->buffer,
                            n_slots);
     }
