@@ -27,7 +27,7 @@ install(FILES ${PROJECT_BINARY_DIR}/lapilliConfig.cmake
     ${PROJECT_BINARY_DIR}/lapilliConfigVersion.cmake DESTINATION ${package_dir})
 
 # A static library makes its users link what it needs; a shared one has it inside.
-set(pc_requires "yyjson libutf8proc libpcre2-8")
+set(pc_requires "yyjson libutf8proc libpcre2-8 nettle")
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     set(pc_libs "-lgomp -lpthread -lm -ldl")
 else()

@@ -218,6 +218,14 @@ LP_API const char *lp_fault_text(size_t index);
 /* The whole report, malloc'ed: as JSON; as one self-contained HTML page. */
 LP_API lp_status lp_report_json(lp_context *ctx, const lp_report *report, char **json);
 LP_API lp_status lp_report_html(lp_context *ctx, const lp_report *report, char **html);
+/* What a check with lp_check_options.digests computed, as JSON that is the same to the byte wherever
+ * the bits are the same and the device has the same names: digests of model, tokens, kernels and every
+ * result. Malloc'ed. */
+LP_API lp_status lp_certificate(lp_context *ctx, const lp_report *report, char **json);
+/* Compares two certificates, in a table for people (malloc'ed); the names head its columns. *same: every
+ * result has the same bits. LP_E_FORMAT, naming certificate and place, if one cannot be read. */
+LP_API lp_status lp_certificate_diff(lp_context *ctx, const char *name_a, const char *text_a,
+                                     const char *name_b, const char *text_b, int *same, char **text);
 
 /* ---- Doctor (lapilli/doctor.h says what it does) --------------------------------------------- */
 

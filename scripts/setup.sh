@@ -42,10 +42,12 @@ die()
 # From the distribution's own suite, whichever it is.
 base=(gcc libc6-dev cmake ninja-build pkg-config ca-certificates)
 # New enough for all kernels; on Debian 12 from trixie.
-new=(glslang-tools libvulkan-dev libvulkan-volk-dev libyyjson-dev libutf8proc-dev libpcre2-dev)
+new=(glslang-tools libvulkan-dev libvulkan-volk-dev libyyjson-dev libutf8proc-dev libpcre2-dev
+    nettle-dev)
 # Drivers; on Debian 12 from trixie-backports.
 mesa=(mesa-vulkan-drivers)
 if [ $level != demo ]; then
+    base+=(jq)
     new+=(spirv-tools libcmocka-dev)
 fi
 if [ $level = all ]; then

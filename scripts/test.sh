@@ -57,4 +57,17 @@ fi
 step "build gcc" configure_and_build "$root/build" -DCMAKE_C_COMPILER=gcc -DLAPILLI_TESTS=ON \
     -DLAPILLI_WERROR=ON -DLAPILLI_TEST_BUILDS="$builds" "${extra[@]}"
 
-ctest --test-dir "$root/build" -j "$jobs" --output-on-failure --no-tests=error --no-label-summary
+log=$root/build/ctest.log rc=0
+ctest --test-dir "$root/build" -j "$jobs" --output-on-failure --no-tests=error --no-label-summary |
+    tee "$log" || rc=$?
+if [ $all = yes ]; then
+    # What lapilli check made of planted faults, per driver; the cross-driver matrix; the summary
+    # again, so that it is the last thing.
+    awk '$2 == "Testing:" { test = $3 } test ~ /fault_check/ && / (caught|MISSED|cannot be)/ {
+            if (test != shown) print "\n" test; shown = test; print "  " $0 }' \
+        "$root/build/Testing/Temporary/LastTest.log"
+    echo
+    "$root/scripts/matrix.sh" "$root/build" || rc=1
+    sed -n '/tests passed, /,$p' "$log"
+fi
+exit $rc

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "check/checker.h"
+#include "check/digest.h"
 #include "check/faults.h"
 #include "check/repro.h"
 #include "cpu/cpu_backend.h"
@@ -93,6 +95,7 @@ static lp_status start_report(lp_context *ctx, const lp_device_info *device,
     bool failed = false;
     r->version = copy(arena, LAPILLI_VERSION, &failed);
     r->sentence = r->smallest_change = r->repro = "";
+    r->model_type = r->model_digest = r->conditions = "";
     r->device = copy(arena, device->name, &failed);
     r->driver = copy(arena, device->driver, &failed);
     r->against = copy(arena, against->name, &failed);
@@ -125,6 +128,30 @@ static lp_status plan_as_sessions_do(lp_checker *c, const lp_device_info *info, 
     c->plan.alter = lp_fault_alter;
     c->plan.alter_user = *fault;
     return LP_OK;
+}
+
+/* What a certificate says besides results. */
+static lp_status add_conditions(const lp_checker *c)
+{
+    const lp_plan_options *plan = &c->plan;
+    char digest[LP_DIGEST_TEXT] = "";
+    bool failed = false;
+    lp_text text = {0};
+    lp_text_printf(&text, "context %u, cache %s%s%s%s%s", c->n_ctx,
+                   c->options->cache_type == LP_F32 ? "f32" : "f16",
+                   plan->deterministic ? ", deterministic" : "",
+                   c->quirks.no_fusion ? ", no fusion" : "",
+                   plan->full_barriers ? ", full barriers" : "", plan->keep_all ? ", keep all" : "");
+    if (c->options->plant != NULL)
+        lp_text_printf(&text, ", fault %s", c->options->plant);
+    char *conditions = lp_text_take(&text);
+    c->report->conditions = copy(c->arena, conditions, &failed);
+    failed = failed || conditions == NULL;
+    free(conditions);
+    if (c->options->digests)
+        LP_TRY(lp_digest_model(c->ctx, c->network, digest));
+    c->report->model_digest = copy(c->arena, digest, &failed);
+    return failed ? lp_fail_memory(c->ctx, "a report") : LP_OK;
 }
 
 static void destroy(lp_backend *backend)
@@ -192,6 +219,7 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
     LP_CHECK(start_report(ctx, info, other, options, &box->report, &box->arena));
     bool failed = false;
     box->report.model = copy(&box->arena, lp_model_title(model), &failed);
+    box->report.model_type = copy(&box->arena, lp_model_type(model), &failed);
     box->report.path = copy(&box->arena, c.network->path, &failed);
     if (failed) {
         status = lp_fail_memory(ctx, "a report");
@@ -208,6 +236,7 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
     c.against = second != NULL ? second : chain;
     LP_CHECK(plan_as_sessions_do(&c, info, &fault));
     LP_CHECK(lp_checker_run(&c));
+    LP_CHECK(add_conditions(&c));
     if (fault != NULL)
         LP_CHECK(lp_fault_require(ctx, fault));
     box->report.seconds = now() - start;

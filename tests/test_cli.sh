@@ -78,7 +78,14 @@ expect_line 2 '^lapilli run: --cache-type is f16 or f32, not "q4_0"' run --cache
 expect_line 2 '^lapilli run: only one prompt can be given' run -p a -p b
 expect_line 2 '^lapilli run: "hello" is not an option; a prompt is given with -p' run hello
 expect_line 2 '^lapilli run: --stop wants a text that is not empty' run --stop ""
+expect_line 2 '^lapilli run: --guard wants a number from 0 to 1, not "2"' run --guard=2
 expect_line 2 'takes no argument' run --quiet=yes
+expect_line 2 '^lapilli run: --top-p wants a number from 0.001 to 1, not "0"' run --top-p 0
+expect_line 2 '^lapilli run: -m wants a name that is not empty' run -m ""
+expect_line 2 '^lapilli run: -f wants a name that is not empty' run -f ""
+expect_line 2 '^lapilli bench: -m wants a name that is not empty' bench -m ""
+expect_line 2 '^lapilli synth: -o wants a name that is not empty' synth gpt2 -o ""
+expect_line 2 '^lapilli inspect: FILE|DIR wants a name that is not empty' inspect ""
 expect_line 2 '^lapilli check: --runs wants a whole number from 1 to 1,000, not "0"' check --runs 0
 expect_line 2 '^lapilli check: --cache-type is f16 or f32, not "q8"' check --cache-type q8
 expect_line 2 '^lapilli check: only one prompt can be given' check -p a -f b
@@ -199,6 +206,7 @@ stdout_has "^chosen: .*\("
 expect 0 "" devices --json
 stdout_has '"id": "cpu"'
 stdout_has '"chosen": '
+stdout_has '"api_version": "([0-9]+[.][0-9]+[.][0-9]+)?"'
 expect 1 '^lapilli: no device "quantum"; there are: .*cpu' devices --device quantum
 
 # --- run -----------------------------------------------------------------------------------------
@@ -211,6 +219,11 @@ cp "$out/stdout" "$out/first"
 expect 0 "" run -m "$model" --device cpu -p "ba be" -n 8 --temp 0 --no-echo -q
 [ ! -s "$out/stderr" ] || fail "--quiet was not quiet"
 [ "$(cat "$out/first")" = "ba be$(cat "$out/stdout")" ] || fail "--no-echo changed the text"
+expect 0 "^lapilli: guard: [0-9]* nodes recomputed" \
+    run -m "$model" --device cpu -p "ba be" -n 8 --temp 0 --guard=1
+cmp -s "$out/stdout" "$out/first" || fail "--guard changed the text"
+expect 0 "" run -m "$model" --device cpu -p "ba be" -n 8 --temp 0 -q --guard
+[ ! -s "$out/stderr" ] || fail "--guard --quiet was not quiet"
 for seed in 1 2; do
     for again in a b; do
         expect 0 "; seed $seed$" run -m "$model" -d cpu -p "ba" -n 20 --temp 1.5 -s $seed
@@ -225,6 +238,10 @@ cmp -s "$out/first" "$out/stdout" || fail "-f gave another text than -p"
 "$LAPILLI" run -m "$model" -d cpu -n 8 --temp 0 - < "$out/prompt" > "$out/stdout" 2> "$out/stderr"
 cmp -s "$out/first" "$out/stdout" || fail "- gave another text than -p"
 expect 0 "" run -m "$model" -d cpu -p "" -n 4 # begins with BOS
+expect 0 "" run -d cpu -p "" -n 4 --temp 0 # the shipped model's text begins with a word, not a space
+stdout_has "^[^ ]"
+expect 0 "^lapilli: memory: weights [0-9.]+ [KM]?i?B, keys and values " \
+    run -v -m "$model" -d cpu -p ba -n 4
 expect 0 "" run -m "$model" -d cpu -n 4      # no terminal: not asked
 expect_line 1 "^lapilli: the prompt is empty" run -q -m "$out/tiny-gpt2.gguf" -d cpu -p "" -n 4
 expect_line 1 "^lapilli: $out/nowhere: No such file" run -m "$model" -f "$out/nowhere"
@@ -244,10 +261,23 @@ expect 0 "" run -m "$model" -d cpu -p "$(printf 'ba\377\300be')" -n 4
 expect 0 "" bench -m "$model" -d cpu -p 16 -n 4 -r 2
 stdout_has "^\| llama .* \| +pp16 \| +[0-9.]+ ± [0-9.]+ \|$"
 stdout_has "^\| llama .* \| +tg4 \| "
+stdout_has "^lapilli [0-9.]+; keys and values f16$"
 expect 0 "" bench -m "$model" -d cpu -p 16 -n 0 -r 2 --json
 stdout_has '"test": "pp16"'
 stdout_has '"quantisation": "Q8_0"'
 expect_line 1 "do not fit into the model's context of 256" bench -m "$model" -d cpu -p 1000
+
+# --- On a terminal -------------------------------------------------------------------------------
+if command -v script > /dev/null; then # makes a terminal
+    script -qec "timeout -s INT 3 '$LAPILLI' synth llama-110m -t f32 -o '$out/bar.gguf'" /dev/null \
+        < /dev/null > "$out/stdout" 2> "$out/stderr"
+    grep -q 'writing \[#.*\]  *[0-9]*%' "$out/stdout" || fail "no progress bar on a terminal"
+    rm -f "$out/bar.gguf"
+    echo "ba be" | script -qec "'$LAPILLI' run -m '$model' -d cpu -n 8 --temp 0" /dev/null \
+        > "$out/stdout" 2> "$out/stderr"
+    grep -q "Prompt: " "$out/stdout" && grep -qF "$(cat "$out/first")" "$out/stdout" ||
+        fail "not asked for a prompt on a terminal"
+fi
 
 # --- Streams and signals -------------------------------------------------------------------------
 "$LAPILLI" inspect "$model" > /dev/full 2> "$out/stderr"

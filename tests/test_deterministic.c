@@ -18,7 +18,7 @@
 enum { N_TOKENS = 75, MAX_PIECES = N_TOKENS + 1 };
 
 /* Tokens per piece; the last one is repeated to the end. */
-static const int32_t cuts[][4] = {{1}, {7}, {64}, {3, 64, 5}, {16, 9, 8}};
+static const int32_t cuts[][4] = {{1}, {7}, {64}, {3, 64, 5}};
 enum { N_CUTS = sizeof cuts / sizeof *cuts };
 
 static void cut(const int32_t how[4], int32_t n_tokens, int32_t pieces[MAX_PIECES])

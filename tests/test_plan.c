@@ -178,6 +178,50 @@ static void models_are_safe(void **state)
 
 /* Every barrier of a real plan is needed: without it, the prover finds a hazard. Every pair of
  * memory that is moved onto another's is found, too. */
+/* What lapilli check relies on: a node that is planned alone, with guard bytes, gets the dispatches
+ * that it has within the whole. */
+static void nodes_alone_are_planned_as_in_the_whole(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < N_MODELS; m++)
+        for (int32_t n = 1; n <= 33; n += n < 9 ? 1 : 12) {
+            lp_context ctx = {0};
+            lp_store store = {0};
+            lp_network *network = NULL;
+            lp_graph *graph = NULL;
+            lp_plan *whole = NULL;
+            fixture_plan(&ctx, &store, models[m], n, &network, &graph, &whole);
+            uint32_t first = 0;
+            for (uint32_t i = 0; i < graph->n_nodes; i++) {
+                lp_graph one = *graph;
+                lp_plan *plan = NULL;
+                one.nodes = &graph->nodes[i];
+                one.n_nodes = 1;
+                if (lp_plan_create(&ctx, &one, &lp_caps_minimum,
+                                   (lp_plan_options){.guard_bytes = 256}, &plan) != LP_OK)
+                    fail_msg("%s", ctx.message);
+                for (uint32_t k = 0; k < plan->n_dispatches; k++) {
+                    const lp_dispatch *a = &plan->dispatches[k], *b = &whole->dispatches[first + k];
+                    assert_true(first + k < whole->n_dispatches && b->node == i);
+                    assert_ptr_equal(a->kernel, b->kernel);
+                    assert_memory_equal(a->groups, b->groups, sizeof a->groups);
+                    assert_int_equal(a->n_spec, b->n_spec);
+                    assert_memory_equal(a->spec, b->spec, sizeof a->spec);
+                    assert_int_equal(a->n_push, b->n_push);
+                    assert_memory_equal(a->push, b->push, sizeof a->push);
+                    assert_int_equal(a->n_relocations, b->n_relocations);
+                }
+                first += plan->n_dispatches;
+                lp_plan_destroy(plan);
+            }
+            assert_int_equal(first, whole->n_dispatches);
+            lp_plan_destroy(whole);
+            lp_graph_destroy(graph);
+            lp_store_destroy(&store);
+            lp_network_destroy(network);
+        }
+}
+
 static void the_prover_finds_what_is_planted(void **state)
 {
     (void)state;
@@ -255,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs_are_safe),
         cmocka_unit_test(models_are_safe),
+        cmocka_unit_test(nodes_alone_are_planned_as_in_the_whole),
         cmocka_unit_test(the_prover_finds_what_is_planted),
         cmocka_unit_test(plans_are_deterministic),
     };

@@ -115,6 +115,10 @@ typedef struct lp_report {
     int agrees;
     const char *device, *driver, *against, *against_driver;
     const char *model, *path; /* title; as it was opened */
+    const char *model_type;   /* most frequent type of its matrices */
+    const char *model_digest; /* SHA-256 of the GGUF file; of a folder that of what `sha256sum` prints of
+                                 its files, sorted by name; "" if digests were not wanted */
+    const char *conditions;   /* what else results depend on: "context 512, cache f16" */
     const char *command;      /* the arguments that repeat the check */
     size_t n_facts;           /* of the device, for people */
     lp_fact *facts;

@@ -12,7 +12,8 @@
 
 /* After the prompt: decode steps, then every batch for which kernels have special cases. */
 static const uint32_t sweep[] = {1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 64};
-enum { N_SWEEP = sizeof sweep / sizeof *sweep, PIECE = 512 /* of a prompt, as sessions have it */ };
+/* Of a prompt: all activations of a piece are kept, on the device and on the host. */
+enum { N_SWEEP = sizeof sweep / sizeof *sweep, PIECE = 128 };
 
 lp_status lp_checker_progress(lp_checker *c)
 {

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "check/checker.h"
 #include "check/compare.h"
+#include "check/digest.h"
 #include "cpu/cpu_backend.h"
 #include "text/runner.h"
 
@@ -231,6 +233,9 @@ static lp_status judge(pass_state *s, const lp_step *step, const lp_expected *ex
     if (s->pass == NULL)
         return LP_OK;
     row->kernels = join_kernels(s->c->arena, result);
+    if (s->c->options->digests)
+        LP_TRY(lp_digest_floats(s->c->ctx, s->c->arena, result->outputs.values, step->n_outputs,
+                                LP_MAX_DST, &row->digest));
     lp_check_node *was = &s->pass->nodes[s->pass->worst];
     const bool worst = step->node == 0 || row->isolated.largest > was->isolated.largest;
     if (worst) {
@@ -269,6 +274,18 @@ static bool is_devices(lp_status status)
            status == LP_E_LIMIT;
 }
 
+/* The pages of the model's file that the reference has read go back: they are on the device already. */
+static void forget_weights(const pass_state *s, uint32_t index)
+{
+    const lp_node *node = &s->graph->nodes[index];
+    for (int i = 0; i < LP_MAX_SRC; i++) {
+        const lp_tensor *t = node->src[i] != LP_NONE ? &s->graph->tensors[node->src[i]] : NULL;
+        const lp_slot *slot = t != NULL && t->slot != LP_NONE ? &s->c->store.slots[t->slot] : NULL;
+        if (slot != NULL && slot->kind == LP_SLOT_WEIGHT)
+            lp_file_forget(slot->data, (size_t)lp_dtype_file_bytes(slot->dtype, slot->shape));
+    }
+}
+
 static lp_status check_node(pass_state *s, uint32_t index)
 {
     lp_checker *c = s->c;
@@ -298,6 +315,7 @@ static lp_status check_node(pass_state *s, uint32_t index)
     }
     if (!is_chain(c))
         LP_CHECK(lp_step_sync(c->ctx, &step, c->chain, c->against));
+    forget_weights(s, index);
     LP_CHECK(lp_checker_progress(c));
 cleanup:
     lp_step_result_free(&result);
@@ -338,6 +356,9 @@ static lp_status compare_logits(pass_state *s, const lp_tensor_id id)
     LP_CHECK(s->c->chain->table->tensor_read(s->chain, id, chain));
     if (is_chain(s->c))
         expected = chain;
+    if (got != NULL && s->c->options->digests)
+        LP_CHECK(lp_digest_floats(s->c->ctx, s->c->arena, &s->device.logits, &n, 1,
+                                  &s->pass->digest));
     if (got != NULL && expected != NULL) {
         s->pass->logits = lp_compare(expected, got, NULL, n);
         s->pass->kl = lp_kl_divergence(expected, got, n);

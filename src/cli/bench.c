@@ -119,6 +119,14 @@ static void print_head(void)
            "------------------------------");
 }
 
+/* What the rows have in common and no column for. */
+static void print_foot(const bench *b)
+{
+    const lp_device_info *d = lp_devices_info(b->devices, b->device);
+    printf("\nlapilli %s%s%s; keys and values %s\n", lp_version(), *d->driver ? "; driver: " : "",
+           d->driver, b->options.cache_type == LP_F32 ? "f32" : "f16");
+}
+
 static int print_json(const bench *b, const result *results, size_t n)
 {
     const lp_device_info *d = lp_devices_info(b->devices, b->device);
@@ -173,6 +181,8 @@ static int run_tests(bench *b)
     }
     if (code == CLI_OK && b->json)
         code = print_json(b, results, n);
+    else if (code == CLI_OK)
+        print_foot(b);
     free(results[0].samples);
     free(results[1].samples);
     return code;
@@ -273,7 +283,7 @@ static int run(int argc, char **argv)
     for (int id; ok && (id = cli_next(&options)) != CLI_NO_MORE;) {
         switch (id) {
         case 'm':
-            b.path = optarg;
+            ok = cli_parse_name(&cli_bench, "-m", optarg, &b.path);
             break;
         case 'p':
             ok = b.prompt_given = parse_u32("-p", 0, 1u << 26, &b.n_prompt);

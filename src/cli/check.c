@@ -22,6 +22,7 @@ enum {
     WORKAROUND,
     WORKAROUND_OUT,
     DETERMINISTIC,
+    CERTIFICATE,
     SAVE_REPRO,
     REPRO,
     PLANT
@@ -29,7 +30,7 @@ enum {
 
 typedef struct settings {
     const char *model, *device, *against, *prompt_text, *prompt_file, *workaround;
-    const char *html, *workaround_out; /* files to write */
+    const char *html, *workaround_out, *certificate; /* files to write */
     const char *repro;                 /* folder to run instead of a model */
     cli_prompt prompt;
     bool json;
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
     {"workaround", required_argument, NULL, WORKAROUND},
     {"workaround-out", required_argument, NULL, WORKAROUND_OUT},
     {"deterministic", no_argument, NULL, DETERMINISTIC},
+    {"certificate", required_argument, NULL, CERTIFICATE},
     {"save-repro", required_argument, NULL, SAVE_REPRO},
     {"repro", required_argument, NULL, REPRO},
     {"plant", required_argument, NULL, PLANT},
@@ -118,6 +120,10 @@ static int set_option(settings *s, int id)
         break;
     case DETERMINISTIC:
         s->check.deterministic = 1;
+        break;
+    case CERTIFICATE:
+        s->certificate = optarg;
+        s->check.digests = 1;
         break;
     case SAVE_REPRO:
         s->check.repro_folder = optarg;
@@ -245,7 +251,7 @@ typedef struct state {
     size_t device, against;
     char *shipped, *cache, *command, *workaround;
     int32_t *tokens;
-    cli_output html, workaround_out;
+    cli_output html, workaround_out, certificate;
 } state;
 
 static void print_what(const state *t)
@@ -261,7 +267,8 @@ static int prepare(settings *s, state *t)
 {
     const char *reason;
     if (!cli_output_begin(&t->html, s->html) ||
-        !cli_output_begin(&t->workaround_out, s->workaround_out))
+        !cli_output_begin(&t->workaround_out, s->workaround_out) ||
+        !cli_output_begin(&t->certificate, s->certificate))
         return CLI_FAILED;
     if (s->workaround && !(t->workaround = cli_read_text(s->workaround)))
         return CLI_FAILED;
@@ -302,21 +309,32 @@ static int prepare(settings *s, state *t)
     return CLI_OK;
 }
 
+/* A file whose text the library makes of the report. */
+static int write_made(const state *t, const lp_report *report,
+                      lp_status (*make)(lp_context *, const lp_report *, char **),
+                      cli_output *output, const char *what, FILE *to)
+{
+    char *text = NULL;
+    int code = CLI_OK;
+    lp_status status = make(t->ctx, report, &text);
+    if (status != LP_OK)
+        code = cli_failed(t->ctx, status);
+    else if (!cli_output_finish(output, text))
+        code = CLI_FAILED;
+    else
+        fprintf(to, "%s: %s\n", what, output->path);
+    free(text);
+    return code;
+}
+
 /* Writes the files that were asked for; on `to` one line about each. Returns the exit code. */
 static int write_files(const settings *s, state *t, const lp_report *report, FILE *to)
 {
     int code = CLI_OK;
-    char *html = NULL;
-    if (s->html) {
-        lp_status status = lp_report_html(t->ctx, report, &html);
-        if (status != LP_OK)
-            code = cli_failed(t->ctx, status);
-        else if (!cli_output_finish(&t->html, html))
-            code = CLI_FAILED;
-        else
-            fprintf(to, "Report: %s\n", s->html);
-        free(html);
-    }
+    if (s->html)
+        code = write_made(t, report, lp_report_html, &t->html, "Report", to);
+    if (s->certificate && code == CLI_OK)
+        code = write_made(t, report, lp_certificate, &t->certificate, "Certificate", to);
     if (s->workaround_out && !report->workaround)
         cli_error("%s is not written: there is no workaround", s->workaround_out);
     else if (!cli_output_finish(&t->workaround_out, report->workaround))
@@ -380,6 +398,7 @@ static int check_model(settings *s)
     }
     cli_output_abandon(&t.html);
     cli_output_abandon(&t.workaround_out);
+    cli_output_abandon(&t.certificate);
     lp_model_destroy(t.model);
     lp_devices_destroy(t.devices);
     lp_context_destroy(t.ctx);
@@ -420,6 +439,8 @@ static int run(int argc, char **argv)
     int code = parse(&s, argc, argv, &end);
     if (code == CLI_OK && !end && s.check.plant && strcmp(s.check.plant, "list") == 0)
         code = cli_list_faults();
+    else if (code == CLI_OK && !end && s.repro && s.certificate)
+        code = cli_usage_error(&cli_check, "a certificate is of a model, not of --repro");
     else if (code == CLI_OK && !end)
         code = cli_stop_signal() ? CLI_FAILED : s.repro ? check_repro(&s) : check_model(&s);
     free(s.prompt.text);
@@ -451,6 +472,8 @@ const cli_command cli_check = {
         "      --workaround=FILE with what an earlier check found to make it right\n"
         "      --workaround-out=FILE  write what makes a bad node right, for lapilli run\n"
         "      --html=FILE       write the report as a page: charts, heat maps, every node\n"
+        "      --certificate=FILE  write digests of all that was computed; to compare two:\n"
+        "                        lapilli certificate diff A B\n"
         "      --save-repro=DIR  write the first bad node alone, to be run again anywhere\n"
         "      --repro=DIR       run such a node again, without the model; its kernels are\n"
         "                        programs: only from people whom you trust\n"

@@ -25,7 +25,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth, cli_check,
-    cli_doctor;
+    cli_doctor, cli_certificate;
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
@@ -65,6 +65,9 @@ bool cli_parse_u64(const cli_command *command, const char *name, const char *tex
                    uint64_t max, uint64_t *value);
 bool cli_parse_float(const cli_command *command, const char *name, const char *text, float min,
                      float max, float *value);
+/* Name of a file or folder; an empty one (of a shell variable that is not set) is a mistake. */
+bool cli_parse_name(const cli_command *command, const char *option, const char *text,
+                    const char **name);
 /* Of keys and values: f16 or f32; false with a message. */
 bool cli_parse_cache_type(const cli_command *command, const char *text, lp_dtype *type);
 

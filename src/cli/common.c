@@ -123,6 +123,16 @@ bool cli_parse_float(const cli_command *command, const char *name, const char *t
     return true;
 }
 
+bool cli_parse_name(const cli_command *command, const char *option, const char *text,
+                    const char **name)
+{
+    *name = text;
+    if (*text)
+        return true;
+    cli_usage_error(command, "%s wants a name that is not empty", option);
+    return false;
+}
+
 bool cli_parse_cache_type(const cli_command *command, const char *text, lp_dtype *type)
 {
     *type = lp_dtype_by_name(text);

@@ -2,6 +2,16 @@
 #include <string.h>
 #include "cli.h"
 
+/* Vulkan's packed form as people write it ("1.3.280") into `text`, 16 bytes; "" without Vulkan. */
+static const char *version_text(uint32_t packed, char *text)
+{
+    if (packed)
+        snprintf(text, 16, "%u.%u.%u", packed >> 22 & 0x7f, packed >> 12 & 0x3ff, packed & 0xfff);
+    else
+        *text = '\0';
+    return text;
+}
+
 static int print_devices_json(lp_devices *devices, size_t chosen, const char *reason)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -9,6 +19,7 @@ static int print_devices_json(lp_devices *devices, size_t chosen, const char *re
     yyjson_mut_doc_set_root(doc, root);
     for (size_t i = 0; i < lp_devices_count(devices); i++) {
         const lp_device_info *d = lp_devices_info(devices, i);
+        char version[16];
         yyjson_mut_val *row = yyjson_mut_arr_add_obj(doc, list);
         cli_json_text(doc, row, "id", d->id);
         cli_json_text(doc, row, "name", d->name);
@@ -30,7 +41,7 @@ static int print_devices_json(lp_devices *devices, size_t chosen, const char *re
         yyjson_mut_obj_add_uint(doc, row, "subgroup_max", d->subgroup_max);
         yyjson_mut_obj_add_uint(doc, row, "shared_bytes", d->shared_bytes);
         yyjson_mut_obj_add_uint(doc, row, "memory_bytes", d->memory_bytes);
-        yyjson_mut_obj_add_uint(doc, row, "api_version", d->api_version);
+        cli_json_text(doc, row, "api_version", version_text(d->api_version, version));
     }
     yyjson_mut_obj_add_val(doc, root, "devices", list);
     if (reason) {

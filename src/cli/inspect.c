@@ -111,14 +111,17 @@ static int run(int argc, char **argv)
     }
     if (argc - optind != 1)
         return cli_usage_error(&cli_inspect, "one FILE or DIR is expected, not %d", argc - optind);
+    const char *path;
+    if (!cli_parse_name(&cli_inspect, "FILE|DIR", argv[optind], &path))
+        return CLI_USAGE;
 
     lp_context *ctx = cli_context(verbose);
     lp_model *model = NULL;
     if (!ctx)
         return CLI_FAILED;
-    lp_status status = lp_model_open(ctx, argv[optind], &model);
+    lp_status status = lp_model_open(ctx, path, &model);
     int code = status != LP_OK ? cli_failed(ctx, status)
-               : json          ? print_json(model, argv[optind])
+               : json          ? print_json(model, path)
                                : print_text(model, metadata);
     lp_model_destroy(model);
     lp_context_destroy(ctx);

@@ -6,8 +6,8 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {&cli_run,     &cli_check,   &cli_doctor, &cli_devices,
-                                              &cli_inspect, &cli_bench, &cli_synth};
+static const cli_command *const commands[] = {&cli_run,     &cli_check,   &cli_doctor,  &cli_certificate,
+                                              &cli_devices, &cli_inspect, &cli_bench,   &cli_synth};
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
 static void print_help(FILE *to)
@@ -18,7 +18,7 @@ static void print_help(FILE *to)
           "Commands:\n",
           to);
     for (int i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(to, "  %-11s  %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n"
           "  lapilli COMMAND --help   options of a command\n"
           "  lapilli --version        version\n"

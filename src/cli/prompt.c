@@ -68,5 +68,8 @@ bool cli_prompt_ask(cli_prompt *prompt)
         return true;
     fputs("Prompt: ", stderr);
     fflush(stderr);
-    return read_stream(stdin, "standard input", true, prompt);
+    bool ok = read_stream(stdin, "standard input", true, prompt);
+    if (feof(stdin) || cli_stop_signal()) /* Ctrl-D, Ctrl-C: no newline was typed */
+        fputc('\n', stderr);
+    return ok;
 }

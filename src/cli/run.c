@@ -16,7 +16,7 @@ enum { MAX_STOPS = 16 };
 typedef struct settings {
     const char *model, *device, *workaround;
     cli_prompt prompt;
-    bool has_prompt, no_echo, quiet, has_seed;
+    bool has_prompt, no_echo, quiet, has_seed, nothing_written;
     int verbose;
     lp_sampling sampling;
     lp_session_options session;
@@ -88,6 +88,8 @@ static int set_prompt(settings *s, bool literal, const char *text)
     if (s->has_prompt)
         return cli_usage_error(&cli_run, "only one prompt can be given");
     s->has_prompt = true;
+    if (!literal && !cli_parse_name(&cli_run, "-f", text, &text))
+        return CLI_USAGE;
     bool ok = literal ? cli_prompt_literal(&s->prompt, text) : cli_prompt_file(&s->prompt, text);
     return ok ? CLI_OK : CLI_FAILED;
 }
@@ -108,7 +110,7 @@ static int set_option(settings *s, int id)
     bool ok = true;
     switch (id) {
     case 'm':
-        s->model = optarg;
+        ok = cli_parse_name(&cli_run, "-m", optarg, &s->model);
         break;
     case 'p':
         return set_prompt(s, true, optarg);
@@ -134,7 +136,7 @@ static int set_option(settings *s, int id)
         ok = parse_u32("--top-k", UINT32_MAX, &s->sampling.top_k);
         break;
     case TOP_P:
-        ok = parse_number("--top-p", 1, &s->sampling.top_p);
+        ok = cli_parse_float(&cli_run, "--top-p", optarg, 0.001f, 1, &s->sampling.top_p);
         break;
     case MIN_P:
         ok = parse_number("--min-p", 1, &s->sampling.min_p);
@@ -210,10 +212,26 @@ static int parse(settings *s, int argc, char **argv, bool *end)
     return CLI_OK;
 }
 
+/* Tokenizers put a space before a word; one at the very beginning is no part of the text. */
 static int write_text(void *user, const char *text, size_t bytes)
 {
-    (void)user;
+    settings *s = user;
+    if (s->nothing_written && bytes > 0) {
+        s->nothing_written = false;
+        if (*text == ' ') {
+            text++;
+            bytes--;
+        }
+    }
     return !cli_write(text, bytes) || cli_stop_signal();
+}
+
+/* As the user sees it: the caller of the library is this command. */
+static const char *ending_text(lp_ending ending)
+{
+    if (ending != LP_ENDED_CALLER)
+        return lp_ending_text(ending);
+    return cli_stop_signal() ? "interrupted" : "nobody reads on";
 }
 
 static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
@@ -227,7 +245,7 @@ static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
     if (g->n_tokens > 0)
         fprintf(stderr, "; first after %.2f s (prompt: %s token%s)", g->first_token_seconds,
                 cli_count(g->n_prompt, count), g->n_prompt == 1 ? "" : "s");
-    fprintf(stderr, "; ended: %s", lp_ending_text(g->ending));
+    fprintf(stderr, "; ended: %s", ending_text(g->ending));
     if (sampled)
         fprintf(stderr, "; seed %llu", (unsigned long long)seed);
     fputc('\n', stderr);
@@ -265,7 +283,7 @@ static void print_device(const lp_devices *devices, size_t index, const char *re
 }
 
 /* Everything after the session is there. */
-static int generate(lp_context *ctx, lp_session *session, const settings *s)
+static int generate(lp_context *ctx, lp_session *session, settings *s)
 {
     lp_generation g = {0};
     lp_status status = lp_session_feed_text(session, s->prompt.text ? s->prompt.text : "",
@@ -280,6 +298,7 @@ static int generate(lp_context *ctx, lp_session *session, const settings *s)
         return cli_failed(ctx, status);
     if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
         return CLI_FAILED; /* cli_finish() tells why */
+    s->nothing_written = s->prompt.bytes == 0;
     status = lp_session_generate(session, &s->generate, &g);
     cli_write("\n", 1);
     if (status != LP_OK)
@@ -344,6 +363,7 @@ static int run(int argc, char **argv)
                   .session = LP_SESSION_DEFAULT,
                   .generate = {.max_tokens = 256, .on_text = write_text}};
     s.generate.stop = s.stops;
+    s.generate.user = &s;
     bool end = false;
     int code = parse(&s, argc, argv, &end);
     if (code == CLI_OK && !end && s.session.plant && strcmp(s.session.plant, "list") == 0)

@@ -37,7 +37,8 @@ static int run(int argc, char **argv)
     for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
         switch (id) {
         case 'o':
-            path = optarg;
+            if (!cli_parse_name(&cli_synth, "-o", optarg, &path))
+                return CLI_USAGE;
             break;
         case 't':
             type = lp_dtype_by_name(optarg);
