@@ -1,4 +1,5 @@
-/* Doctor for the public API: an exam of a device, the model that ships on it, what is remembered. */
+/* Doctor for the public API: an exam of a device, the model that ships on it, what is remembered.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 enum {
     MAX_FACTS = 16,
-    N_STEPS = 24,      /* tokens of the shipped model, after the prompt */
+    N_STEPS = 24, /* tokens of the shipped model, after the prompt */
     N_STEPS_QUICK = 6
 };
 
@@ -81,8 +82,8 @@ static void add_facts(doctor *w)
     add_fact(w, "workgroups", "of up to %u invocations, with %u KiB of shared memory",
              caps->max_workgroup_invocations, caps->max_shared_bytes / 1024);
     if (caps->subgroup_min < caps->subgroup_max)
-        add_fact(w, "subgroup size", "%u to %u, usually %u", caps->subgroup_min,
-                 caps->subgroup_max, caps->subgroup_size);
+        add_fact(w, "subgroup size", "%u to %u, usually %u", caps->subgroup_min, caps->subgroup_max,
+                 caps->subgroup_size);
     else
         add_fact(w, "subgroup size", "%u", caps->subgroup_size);
     add_fact(w, "features", "%s%s%s%s%s%s", i->fp16 ? "fp16 " : "", i->storage16 ? "16-bit " : "",
@@ -193,7 +194,8 @@ static lp_status go(doctor *w, contest *c)
 {
     const uint64_t n = lp_model_vocabulary(c->model);
     const uint32_t n_steps = w->options->quick ? N_STEPS_QUICK : N_STEPS;
-    while (c->n_steps < n_steps && lp_session_n_tokens(c->session[1]) + 1 < lp_session_n_ctx(c->session[1])) {
+    while (c->n_steps < n_steps &&
+           lp_session_n_tokens(c->session[1]) + 1 < lp_session_n_ctx(c->session[1])) {
         uint64_t best[2];
         for (int i = 0; i < 2; i++) {
             LP_TRY(lp_session_eval(c->session[i], c->logits[i]));
@@ -346,9 +348,16 @@ lp_status lp_doctor_altered(lp_devices *devices, size_t device, const lp_model *
     if (whole == NULL)
         return lp_fail_memory(ctx, "a diagnosis");
     lp_diagnosis *d = &whole->public;
-    doctor w = {.ctx = ctx, .devices = devices, .device = device, .info = info,
-                .options = options != NULL ? options : &defaults, .d = d, .arena = &whole->arena};
-    *d = (lp_diagnosis){.version = lp_version(), .remembered = "", .forgotten = "",
+    doctor w = {.ctx = ctx,
+                .devices = devices,
+                .device = device,
+                .info = info,
+                .options = options != NULL ? options : &defaults,
+                .d = d,
+                .arena = &whole->arena};
+    *d = (lp_diagnosis){.version = lp_version(),
+                        .remembered = "",
+                        .forgotten = "",
                         .id = lp_arena_strdup(w.arena, info->id),
                         .device = lp_arena_strdup(w.arena, info->name),
                         .driver = lp_arena_strdup(w.arena, info->driver),

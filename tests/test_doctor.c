@@ -1,6 +1,6 @@
-/* Doctor on every device: a right one is found good; one whose kernels are made wrong (by a change of
- * its plans) is found out, the kernel is named and refused, what is used instead is tried, and the
- * finding is remembered for sessions until it is forgotten. */
+/* Doctor on every device: a right one is found good; one whose kernels are made wrong (by a change
+ * of its plans) is found out, the kernel is named and refused, what is used instead is tried, and
+ * the finding is remembered for sessions until it is forgotten. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,9 +104,8 @@ static void shift_output(void *user, const lp_graph *graph, lp_plan *plan)
 static lp_diagnosis *examine(void (*alter)(void *, const lp_graph *, lp_plan *), const char *user)
 {
     const lp_doctor_options options = {.quick = 1, .cache_folder = folder};
-    const lp_alteration alteration = {
-        alter, (void *)(uintptr_t)user,
-        alter != NULL ? 1u << LP_OP_LINEAR | 1u << LP_OP_ROPE : 0};
+    const lp_alteration alteration = {alter, (void *)(uintptr_t)user,
+                                      alter != NULL ? 1u << LP_OP_LINEAR | 1u << LP_OP_ROPE : 0};
     lp_diagnosis *d;
     logged[0] = '\0';
     must(lp_doctor_altered(devices, device, model, &options, alteration, &d));
@@ -185,8 +184,7 @@ static void a_wrong_kernel_is_refused_and_remembered(void **state)
     lp_diagnosis_destroy(d);
 
     assert_int_equal(generate(), LP_OK); /* without the fault, but without the kernel, too */
-    assert_string_equal(logged,
-                        "doctor found linear_mv_sg_f16 wrong on this driver: not used\n");
+    assert_string_equal(logged, "doctor found linear_mv_sg_f16 wrong on this driver: not used\n");
 
     d = examine(shift_output, "nothing"); /* a quick look is not enough to take it back … */
     assert_int_equal(d->health, LP_HEALTH_GOOD);

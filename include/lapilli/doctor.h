@@ -1,7 +1,7 @@
 /* What doctor finds out about a device, without a model of the user's: every operation that lapilli
- * knows, in every weight type and in awkward shapes, compared with the CPU reference; subgroups; the
- * time that heavy work takes; the model that ships. Kernels that compute wrongly on a device are
- * refused: they are remembered for this build of its driver, and sessions do without them. */
+ * knows, in every weight type and in awkward shapes, compared with the CPU reference; subgroups;
+ * the time that heavy work takes; the model that ships. Kernels that compute wrongly on a device
+ * are refused: they are remembered for this build of its driver, and sessions do without them. */
 #ifndef LAPILLI_DOCTOR_H
 #define LAPILLI_DOCTOR_H
 
@@ -12,10 +12,11 @@ extern "C" {
 #endif
 
 typedef struct lp_doctor_options {
-    int quick;                /* a quarter of the rows, and less of the model */
-    const char *cache_folder; /* as in lp_session_options; findings are remembered there. NULL: not */
-    const char *plant;        /* as in lp_session_options */
-    lp_progress_fn progress;  /* rows; may be NULL */
+    int quick; /* a quarter of the rows, and less of the model */
+    /* As in lp_session_options; findings are remembered there. NULL: they are not. */
+    const char *cache_folder;
+    const char *plant;       /* as in lp_session_options */
+    lp_progress_fn progress; /* rows; may be NULL */
     void *progress_user;
 } lp_doctor_options;
 
@@ -36,11 +37,11 @@ typedef enum lp_health {
 
 /* A row of the op table that was wrong. */
 typedef struct lp_diagnosis_row {
-    const char *name;    /* operation, type and shape: "linear F16 T4 N37 K101 …" */
+    const char *name; /* operation, type and shape: "linear F16 T4 N37 K101 …" */
     const char *op, *type;
     const char *kernels; /* "linear_mv_sg_f16"; "" on the CPU */
     lp_finding finding;
-    const char *detail;  /* "element 7 of 148: want 0.25, got 0" */
+    const char *detail; /* "element 7 of 148: want 0.25, got 0" */
     lp_difference difference;
     lp_trial_outcome outcome; /* without the refused kernels; NOTHING: none is left */
     const char *instead;      /* the kernels that were tried last; "" if there were none */
@@ -61,23 +62,23 @@ typedef struct lp_diagnosis_probe {
 } lp_diagnosis_probe;
 
 typedef struct lp_diagnosis {
-    const char *version;             /* of lapilli */
+    const char *version; /* of lapilli */
     const char *id, *device, *driver;
     lp_health health;
-    const char *sentence;            /* the verdict */
+    const char *sentence; /* the verdict */
     size_t n_facts;
-    lp_fact *facts;                  /* memory and limits */
+    lp_fact *facts; /* memory and limits */
     uint32_t n_rows, n_wrong;
     uint32_t n_left; /* wrong also without the refused kernels, or impossible without them */
-    size_t n_cells;                  /* in the order of operations and types */
+    size_t n_cells;  /* in the order of operations and types */
     lp_diagnosis_cell *cells;
-    lp_diagnosis_row *wrong;         /* [n_wrong] */
+    lp_diagnosis_row *wrong; /* [n_wrong] */
     size_t n_probes;
     lp_diagnosis_probe *probes;
     size_t n_refused;
-    const char **refused;            /* names of kernels */
-    const char *remembered;          /* the file that was written, or "" */
-    const char *forgotten;           /* the file of an earlier finding that is no longer so, or "" */
+    const char **refused;   /* names of kernels */
+    const char *remembered; /* the file that was written, or "" */
+    const char *forgotten;  /* the file of an earlier finding that is no longer so, or "" */
     double seconds;
 } lp_diagnosis;
 

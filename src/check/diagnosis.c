@@ -66,10 +66,11 @@ lp_status lp_diagnosis_rows(lp_context *ctx, lp_arena *arena, const lp_exam *exa
     for (unsigned i = 0; i < lp_n_kernels; i++)
         if (lp_kernel_set_has(&exam->refused, &lp_kernels[i]))
             d->refused[d->n_refused++] = lp_kernels[i].name;
-    for (uint32_t i = 0; i < exam->n_rows; i++) { /* right before, wrong now: as bad as if never right */
+    /* a row that was right, and is wrong by what is used instead, counts as well */
+    for (uint32_t i = 0; i < exam->n_rows; i++) {
         const lp_exam_row *r = &exam->rows[i];
-        d->n_left += r->done && (r->again ? r->outcome != LP_TRIAL_RIGHT
-                                          : r->finding != LP_FINDING_NONE);
+        d->n_left +=
+            r->done && (r->again ? r->outcome != LP_TRIAL_RIGHT : r->finding != LP_FINDING_NONE);
     }
     return LP_OK;
 }

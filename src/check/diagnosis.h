@@ -10,8 +10,8 @@
  * kept. */
 lp_status lp_diagnosis_rows(lp_context *ctx, lp_arena *arena, const lp_exam *exam, lp_diagnosis *d);
 
-/* One more thing that was looked at; `name` is static. `repaired`: what was wrong is right without the
- * refused kernels. */
+/* One more thing that was looked at; `name` is static. `repaired`: what was wrong is right without
+ * the refused kernels. */
 lp_status lp_diagnosis_add(lp_context *ctx, lp_arena *arena, lp_diagnosis *d,
                            lp_diagnosis_probe probe);
 

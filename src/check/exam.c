@@ -1,5 +1,5 @@
-/* Exams: see exam.h. Which kernel is to blame when a plan has several: the one with the larger share
- * of wrong rows among all that used it. */
+/* Exams: see exam.h. Which kernel is to blame when a plan has several: the one with the larger
+ * share of wrong rows among all that used it. */
 #include "check/exam.h"
 
 #include <stdio.h>
@@ -35,8 +35,8 @@ static lp_status plan_kernels(lp_exam *exam, const lp_graph *graph, lp_exam_kern
     kernels->n = 0;
     if (device->table->caps == NULL)
         return LP_OK;
-    LP_TRY(lp_plan_create(exam->ctx, graph, device->table->caps(device),
-                          lp_exam_plan_options(exam), &plan));
+    LP_TRY(lp_plan_create(exam->ctx, graph, device->table->caps(device), lp_exam_plan_options(exam),
+                          &plan));
     for (uint32_t i = 0; i < plan->n_dispatches; i++) {
         uint32_t k = 0;
         while (k < kernels->n && kernels->list[k] != plan->dispatches[i].kernel)
@@ -114,8 +114,8 @@ static lp_status expect(lp_exam *exam, const lp_case *row, expected *e)
     for (int i = 0; i < row->n_inputs; i++)
         LP_CHECK(reference->table->tensor_write(program, row->inputs[i].id, row->inputs[i].data));
     LP_CHECK(write_states(row, reference));
-    LP_CHECK(lp_step_take(exam->ctx, reference, program, row->graph, 0,
-                          (uint32_t)position_of(row), &e->step));
+    LP_CHECK(lp_step_take(exam->ctx, reference, program, row->graph, 0, (uint32_t)position_of(row),
+                          &e->step));
     if (e->step.n_outputs[0] != 0 && e->step.slots[0].slot == LP_NONE) {
         e->sigma = calloc(e->step.n_outputs[0], sizeof *e->sigma);
         if (e->sigma == NULL)
@@ -266,8 +266,8 @@ static bool still_wrong(const lp_exam_row *r)
     return r->again ? r->outcome == LP_TRIAL_WRONG : r->finding != LP_FINDING_NONE;
 }
 
-/* Refuses the kernels of wrong rows, runs all rows that used them with what is there instead, and so
- * on, until those are right or nothing is left. */
+/* Refuses the kernels of wrong rows, runs all rows that used them with what is there instead, and
+ * so on, until those are right or nothing is left. */
 static lp_status cure(lp_exam *exam)
 {
     for (int round = 0; round < MAX_ROUNDS; round++) {
@@ -290,7 +290,7 @@ static lp_status cure(lp_exam *exam)
             r->again = true;
             if (!v.unsupported) /* otherwise: the last ones that there were */
                 r->instead = v.kernels;
-            r->outcome = v.unsupported                     ? LP_TRIAL_NOTHING
+            r->outcome = v.unsupported                  ? LP_TRIAL_NOTHING
                          : v.finding == LP_FINDING_NONE ? LP_TRIAL_RIGHT
                                                         : LP_TRIAL_WRONG;
         }
@@ -353,8 +353,8 @@ lp_plan_options lp_exam_plan_options(const lp_exam *exam)
 /* A cursor before the text, which some rows have, never happens in use. */
 static bool is_wanted(const lp_exam_options *o, const lp_exam_row *r, uint32_t number)
 {
-    return (o->ops == 0 || (o->ops >> r->row->op & 1) != 0) &&
-           (!o->quick || number % QUICK == 0) && position_of(r->row) >= 0;
+    return (o->ops == 0 || (o->ops >> r->row->op & 1) != 0) && (!o->quick || number % QUICK == 0) &&
+           position_of(r->row) >= 0;
 }
 
 lp_status lp_exam_run(lp_exam *exam)

@@ -1,5 +1,6 @@
 /* A device is examined without a model: the rows of the op table on it and on the reference, each
- * with poisoned memory and twice; what goes wrong again without the kernels that did it. For doctor. */
+ * with poisoned memory and twice; what goes wrong again without the kernels that did it. For
+ * doctor. */
 #ifndef LP_CHECK_EXAM_H
 #define LP_CHECK_EXAM_H
 
@@ -32,7 +33,7 @@ typedef struct lp_exam_row {
     lp_dtype type; /* of its matrix or cache; F32 where it has none */
     bool done;
     lp_finding finding;
-    lp_exam_kernels kernels; /* as the device would plan it; none on the CPU */
+    lp_exam_kernels kernels;  /* as the device would plan it; none on the CPU */
     lp_difference difference; /* of the worst output */
     char detail[200];         /* of the finding, one sentence; "" if it is right */
     /* The same row without the refused kernels, if it was wrong or used one of them. */

@@ -9,10 +9,10 @@
 #include "params.h"
 
 enum {
-    WORDS = 6,        /* per invocation, of shaders/subgroups.comp */
+    WORDS = 6,         /* per invocation, of shaders/subgroups.comp */
     INVOCATIONS = 512, /* in all */
-    LARGE = 128,      /* Vulkan's guaranteed size of a workgroup, used by linear_mv */
-    WIDTH = 1024      /* outputs and inputs of the heavy op */
+    LARGE = 128,       /* Vulkan's guaranteed size of a workgroup, used by linear_mv */
+    WIDTH = 1024       /* outputs and inputs of the heavy op */
 };
 
 /* ---- Graphs -------------------------------------------------------------------------------- */
@@ -24,10 +24,10 @@ static lp_status subgroup_graph(lp_case_table *table, lp_probe *probe)
     probe->words = lp_state_tensor(&b, LP_SLOT_STATE, LP_I32, LP_SHAPE2(INVOCATIONS, WORDS),
                                    "subgroups/words");
     /* a plan's dispatch belongs to a node; which one does not matter */
-    lp_advance(&b, "subgroups",
-               lp_state_tensor(&b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS),
-                               "subgroups/cursor"),
-               1);
+    lp_advance(
+        &b, "subgroups",
+        lp_state_tensor(&b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), "subgroups/cursor"),
+        1);
     return lp_builder_finish(&b, true, &probe->subgroups);
 }
 
@@ -40,8 +40,8 @@ static lp_status add_weight(lp_case_table *table, const char *name, lp_shape sha
     uint16_t *data = (uint16_t *)(uintptr_t)memory.data;
     for (size_t i = 0; i < n; i++)
         data[i] = (uint16_t)(0x2000 | (i & 0x3ff));
-    const lp_weight weight = {.name = name, .dtype = LP_F16, .shape = shape, .data = data,
-                              .bytes = 2 * n};
+    const lp_weight weight = {
+        .name = name, .dtype = LP_F16, .shape = shape, .data = data, .bytes = 2 * n};
     lp_status status = lp_weights_own_file(table->ctx, table->weights, &memory);
     lp_file_close(&memory); /* of no effect if it is owned now */
     return status == LP_OK ? lp_weights_add(table->ctx, table->weights, &weight) : status;
@@ -95,15 +95,14 @@ static lp_status subgroup_program(const lp_probe *probe, lp_backend *device, uin
     lp_plan *plan;
     LP_TRY(lp_plan_create(ctx, probe->subgroups, caps, options, &plan));
     plan->n_dispatches = 0;
-    lp_planner pl = {.ctx = ctx, .graph = probe->subgroups, .caps = caps, .options = &options,
-                     .plan = plan};
+    lp_planner pl = {
+        .ctx = ctx, .graph = probe->subgroups, .caps = caps, .options = &options, .plan = plan};
     lp_status status = lp_plan_kernel(&pl, "subgroups", "u32", &kernel);
     if (status != LP_OK) {
         lp_plan_destroy(plan);
         return status;
     }
-    lp_dispatch *d =
-        lp_plan_dispatch(&pl, kernel, INVOCATIONS / size, 1, 1, &push, sizeof push);
+    lp_dispatch *d = lp_plan_dispatch(&pl, kernel, INVOCATIONS / size, 1, 1, &push, sizeof push);
     lp_dispatch_spec(d, 0, size);
     lp_dispatch_tensor(&pl, d, offsetof(lp_subgroups_params, to), probe->words, LP_WRITE);
     return device->table->program_from_plan(device, probe->subgroups, plan, program);

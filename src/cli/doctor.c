@@ -1,5 +1,5 @@
-/* lapilli doctor: can the devices of this machine be relied on? What is found wrong is remembered for
- * this build of the driver, and `run` does without it. */
+/* lapilli doctor: can the devices of this machine be relied on? What is found wrong is remembered
+ * for this build of the driver, and `run` does without it. */
 #include "doctor.h"
 
 #include <stdlib.h>
@@ -39,8 +39,7 @@ static int forget(ward *w)
     for (size_t i = w->first; i < w->first + w->n; i++) {
         const lp_device_info *d = lp_devices_info(w->devices, i);
         int forgotten = 0;
-        lp_status status =
-            w->cache ? lp_doctor_forget(w->devices, i, w->cache, &forgotten) : LP_OK;
+        lp_status status = w->cache ? lp_doctor_forget(w->devices, i, w->cache, &forgotten) : LP_OK;
         if (status != LP_OK)
             return cli_failed(w->ctx, status);
         printf("%-10s  %s\n", d->id, forgotten ? "forgotten" : "nothing was remembered");
@@ -98,7 +97,7 @@ static int visit(const settings *s)
         code = cli_choose_device(w.ctx, s->selector, &w.devices, &w.first, NULL);
     else
         code = (status = lp_devices_create(w.ctx, &w.devices)) == LP_OK ? CLI_OK
-                                                                       : cli_failed(w.ctx, status);
+                                                                        : cli_failed(w.ctx, status);
     if (code != CLI_OK)
         goto cleanup;
     w.n = s->selector ? 1 : lp_devices_count(w.devices);

@@ -192,8 +192,11 @@ static void add_difference(yyjson_mut_doc *doc, yyjson_mut_val *to, const lp_dif
     const struct {
         const char *name;
         double value;
-    } numbers[] = {{"want", x->expected}, {"got", x->got}, {"sigma", x->sigma},
-                   {"in_sigma", x->largest}, {"nmse", x->nmse}};
+    } numbers[] = {{"want", x->expected},
+                   {"got", x->got},
+                   {"sigma", x->sigma},
+                   {"in_sigma", x->largest},
+                   {"nmse", x->nmse}};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
         char text[40];
         snprintf(text, sizeof(text), "%.17g", numbers[i].value);
