@@ -1,5 +1,5 @@
-/* Plans that are deterministic: bit for bit the same logits for a text in one piece and in pieces of
- * any size, wherever the pieces begin and however long the caches are. On every device, and on
+/* Plans that are deterministic: bit for bit the same logits for a text in one piece and in pieces
+ * of any size, wherever the pieces begin and however long the caches are. On every device, and on
  * CPU implementations of Vulkan also planned as for a GPU. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,8 +71,8 @@ static int n_different(model_session *session, const text *t, const float *want,
 }
 
 static const char *const models[] = {
-    FIXTURE("gpt2.gguf"),       FIXTURE("gpt2-f16"),        FIXTURE("llama2.gguf"),
-    FIXTURE("llama3.gguf"),     FIXTURE("mistral"),         FIXTURE("llama-q8_0.gguf"),
+    FIXTURE("gpt2.gguf"),       FIXTURE("gpt2-f16"), FIXTURE("llama2.gguf"),
+    FIXTURE("llama3.gguf"),     FIXTURE("mistral"),  FIXTURE("llama-q8_0.gguf"),
     FIXTURE("llama-q4_0.gguf"),
 };
 enum { N_MODELS = sizeof models / sizeof *models };
