@@ -1,4 +1,5 @@
-/* Certificates: whatever can be read is the same as itself, and can be compared with another one. */
+/* Certificates: whatever can be read is the same as itself, and can be compared with another one.
+ */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,13 +13,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Model and text of the certificates in the corpus, so that comparing goes on to the nodes. */
 static const char other[] =
-    "{\"certificate\":1,\"lapilli\":\"0\",\"model\":{\"title\":\"m\",\"type\":\"F32\",\"sha256\":\"" HASH
-    "\"},\"tokens\":{\"count\":1,\"sha256\":\"" HASH "\"},\"conditions\":\"c\",\"device\":{\"name\":"
-    "\"d\",\"driver\":\"\",\"vulkan\":\"\"},\"against\":{\"name\":\"r\",\"driver\":\"\"},\"agrees\":true,"
-    "\"verdict\":\"v\",\"kernels\":[{\"name\":\"norm\",\"sha256\":\"" HASH "\"}],\"passes\":[{\"name\":"
-    "\"prompt\",\"position\":0,\"tokens\":1,\"sha256\":\"\",\"nmse\":0,\"kl\":\"inf\",\"nodes\":[{\"name\":"
-    "\"blk.0\",\"op\":\"norm\",\"type\":\"\",\"kernels\":\"norm\",\"shape\":[1,8],\"sha256\":\"" HASH
-    "\",\"nmse\":0,\"largest\":0,\"finding\":\"\"}]}]}";
+    "{\"certificate\":1,\"lapilli\":\"0\",\"model\":{\"title\":\"m\",\"type\":\"F32\",\"sha256\":"
+    "\"" HASH "\"},\"tokens\":{\"count\":1,\"sha256\":\"" HASH
+    "\"},\"conditions\":\"c\",\"device\":{\"name\":"
+    "\"d\",\"driver\":\"\",\"vulkan\":\"\"},\"against\":{\"name\":\"r\",\"driver\":\"\"},"
+    "\"agrees\":true,"
+    "\"verdict\":\"v\",\"kernels\":[{\"name\":\"norm\",\"sha256\":\"" HASH
+    "\"}],\"passes\":[{\"name\":"
+    "\"prompt\",\"position\":0,\"tokens\":1,\"sha256\":\"\",\"nmse\":0,\"kl\":\"inf\",\"nodes\":[{"
+    "\"name\":"
+    "\"blk.0\",\"op\":\"norm\",\"type\":\"\",\"kernels\":\"norm\",\"shape\":[1,8],\"sha256\":"
+    "\"" HASH "\",\"nmse\":0,\"largest\":0,\"finding\":\"\"}]}]}";
 
 static int compare(const char *a, const char *b, int *same)
 {

@@ -12,8 +12,9 @@
 #include "check/digest.h"
 #include "support/model_files.h"
 
-/* FIPS 180-4, the examples of NIST: https://csrc.nist.gov/projects/cryptographic-standards-and-guidelines/example-values */
-#define DIGEST_ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+/* FIPS 180-4, the examples of NIST:
+ * https://csrc.nist.gov/projects/cryptographic-standards-and-guidelines/example-values */
+#define DIGEST_ABC  "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define DIGEST_NONE "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static void known_values(void **state)

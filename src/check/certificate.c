@@ -1,5 +1,5 @@
-/* A certificate out of a report: JSON without times, dates, paths, so that the same bits on the same
- * device give the same bytes. */
+/* A certificate out of a report: JSON without times, dates, paths, so that the same bits on the
+ * same device give the same bytes. */
 #include "check/certificate.h"
 
 #include <stdio.h>

@@ -14,7 +14,7 @@ enum { LP_CERTIFICATE_SCHEMA = 1, LP_CERTIFICATE_TEXT = 4096 /* bytes of a strin
  * hexadecimal digits, or "" where nothing was computed. */
 typedef struct lp_certificate_node {
     const char *name, *op, *type, *kernels, *digest, *finding;
-    char shape[96]; /* "[19, 192]" */
+    char shape[96];       /* "[19, 192]" */
     double nmse, largest; /* may be infinite or NaN */
 } lp_certificate_node;
 
@@ -41,7 +41,8 @@ typedef struct lp_certificate_data {
     lp_certificate_pass *passes;
 } lp_certificate_data;
 
-/* `where` is for messages. LP_E_FORMAT, LP_E_MISSING; lp_certificate_free() also after a failure. */
+/* `where` is for messages. LP_E_FORMAT, LP_E_MISSING; lp_certificate_free() also after a failure.
+ */
 lp_status lp_certificate_read(lp_context *ctx, const char *where, const char *text, size_t bytes,
                               lp_certificate_data *certificate);
 void lp_certificate_free(lp_certificate_data *certificate);

@@ -1,5 +1,6 @@
-/* Two certificates side by side, see certificate.h. What comes first is whether the bits are the same,
- * then what was equal and what not, then the passes with their first difference and figures. */
+/* Two certificates side by side, see certificate.h. What comes first is whether the bits are the
+ * same, then what was equal and what not, then the passes with their first difference and figures.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ typedef struct comparison {
 /* ---- Passes -------------------------------------------------------------------------------- */
 
 typedef struct pass_result {
-    const lp_certificate_pass *a, *b; /* one of them NULL: only the other has it */
+    const lp_certificate_pass *a, *b;        /* one of them NULL: only the other has it */
     size_t n_compared, n_different, n_alone; /* nodes; alone: in one of the two only */
     const lp_certificate_node *first;        /* that differs, of a */
     double largest_a, largest_b;
@@ -32,8 +33,8 @@ static bool is_same_node(const lp_certificate_node *a, const lp_certificate_node
            strcmp(a->shape, b->shape) == 0;
 }
 
-/* Node of b that is node i of a: the next of that name, not many further on (graphs differ by fusion
- * only). */
+/* Node of b that is node i of a: the next of that name, not many further on (graphs differ by
+ * fusion only). */
 static size_t find_node(const lp_certificate_pass *b, size_t from, const lp_certificate_node *node)
 {
     enum { FURTHER = 16 };
@@ -183,10 +184,9 @@ static void list_circumstances(comparison *c)
 
 static void list_passes(comparison *c, const pass_result *results, size_t n)
 {
-    lp_text_printf(&c->text,
-                   "\n%-12s %6s %7s %9s  %-6s %9s %9s %9s %9s %8s %8s  %s\n", "pass", "tokens",
-                   "nodes", "different", "logits", "NMSE A", "NMSE B", "KL A", "KL B", "sigma A",
-                   "sigma B", "first that differs");
+    lp_text_printf(&c->text, "\n%-12s %6s %7s %9s  %-6s %9s %9s %9s %9s %8s %8s  %s\n", "pass",
+                   "tokens", "nodes", "different", "logits", "NMSE A", "NMSE B", "KL A", "KL B",
+                   "sigma A", "sigma B", "first that differs");
     for (size_t i = 0; i < n; i++) {
         const pass_result *r = &results[i];
         const lp_certificate_pass *any = r->a != NULL ? r->a : r->b;
@@ -204,8 +204,9 @@ static void list_passes(comparison *c, const pass_result *results, size_t n)
             lp_text_printf(&c->text, " (%zu nodes are in one of the two only)", r->n_alone);
         lp_text_printf(&c->text, "\n");
     }
-    lp_text_printf(&c->text, "NMSE, KL: of the logits against the reference; sigma: largest error of a "
-                             "node, in units of what rounding does\n");
+    lp_text_printf(&c->text,
+                   "NMSE, KL: of the logits against the reference; sigma: largest error of a "
+                   "node, in units of what rounding does\n");
 }
 
 /* Why results cannot be compared at all; NULL if they can. */
@@ -251,8 +252,9 @@ static void say_result(comparison *c, const pass_result *results, size_t n, int 
         lp_text_printf(&c->text, ".\n");
     }
     if (strcmp(c->a->version, c->b->version) != 0)
-        lp_text_printf(&c->text, "They are of different versions of lapilli, which may plan and compute "
-                                 "differently.\n");
+        lp_text_printf(&c->text,
+                       "They are of different versions of lapilli, which may plan and compute "
+                       "differently.\n");
     if (strcmp(c->a->conditions, c->b->conditions) != 0)
         lp_text_printf(&c->text, "They were made under different conditions.\n");
 }

@@ -15,8 +15,8 @@ void lp_digest_bytes(const void *data, size_t bytes, char text[LP_DIGEST_TEXT]);
 lp_status lp_digest_floats(lp_context *ctx, lp_arena *arena, float *const values[],
                            const uint64_t n[], int count, const char **text);
 
-/* Of a GGUF file: what `sha256sum FILE` prints. Of a folder, that of the lines "DIGEST  NAME\n" of its
- * configuration, tokenizer and weights, sorted by name. */
+/* Of a GGUF file: what `sha256sum FILE` prints. Of a folder, that of the lines "DIGEST  NAME\n" of
+ * its configuration, tokenizer and weights, sorted by name. */
 lp_status lp_digest_model(lp_context *ctx, const lp_network *network, char text[LP_DIGEST_TEXT]);
 
 #endif

@@ -60,7 +60,8 @@ void lp_json_add_count(lp_json_writer *w, yyjson_mut_val *object, const char *ke
     lp_json_add(w, object, key, yyjson_mut_uint(w->doc, value));
 }
 
-void lp_json_add_string(lp_json_writer *w, yyjson_mut_val *object, const char *key, const char *text)
+void lp_json_add_string(lp_json_writer *w, yyjson_mut_val *object, const char *key,
+                        const char *text)
 {
     lp_json_add(w, object, key, lp_json_string(w, text));
 }

@@ -1,8 +1,8 @@
-/* JSON being written with yyjson. NULL values stand for failed allocations; all functions accept them,
- * and `failed` is looked at once, at the end.
+/* JSON being written with yyjson. NULL values stand for failed allocations; all functions accept
+ * them, and `failed` is looked at once, at the end.
  *
- * JSON has no infinity and no NaN; they are the strings "inf", "-inf" and "nan". Names come from files
- * and drivers: bytes that are not UTF-8 become U+FFFD. */
+ * JSON has no infinity and no NaN; they are the strings "inf", "-inf" and "nan". Names come from
+ * files and drivers: bytes that are not UTF-8 become U+FFFD. */
 #ifndef LP_CHECK_JSON_WRITER_H
 #define LP_CHECK_JSON_WRITER_H
 
