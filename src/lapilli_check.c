@@ -111,12 +111,13 @@ static lp_status start_report(lp_context *ctx, const lp_device_info *device,
     return LP_OK;
 }
 
-/* What the device's plans respect: workaround, doctor's memory, the planted fault. */
+/* What the device's plans respect: the workaround and the planted fault, but not what doctor remembers:
+ * the device is checked as it is. */
 static lp_status plan_as_sessions_do(lp_checker *c, const lp_device_info *info, lp_fault **fault)
 {
     const lp_check_options *o = c->options;
     LP_TRY(lp_quirks_gather(c->ctx, (lp_quirks_device){info->name, info->driver}, o->workaround,
-                            o->cache_folder, &c->quirks));
+                            NULL, &c->quirks));
     c->quirks.deterministic |= o->deterministic != 0;
     c->plan = lp_quirks_plan_options(&c->quirks);
     if (o->plant == NULL)

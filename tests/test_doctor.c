@@ -184,7 +184,8 @@ static void a_wrong_kernel_is_refused_and_remembered(void **state)
     lp_diagnosis_destroy(d);
 
     assert_int_equal(generate(), LP_OK); /* without the fault, but without the kernel, too */
-    assert_string_equal(logged, "doctor found linear_mv_sg_f16 wrong on this driver: not used\n");
+    assert_string_equal(logged, "as doctor found this driver: without linear_mv_sg_f16 (lapilli doctor "
+                                "--forget undoes it)\n");
 
     d = examine(shift_output, "nothing"); /* a quick look is not enough to take it back … */
     assert_int_equal(d->health, LP_HEALTH_GOOD);

@@ -126,7 +126,8 @@ static void doctor_is_remembered_for_one_driver(void **state)
     logged[0] = '\0';
     assert_int_equal(lp_quirks_gather(&ctx, device, NULL, folder, &q), LP_OK);
     assert_true(refused(&q, "linear_mv_sg_f16"));
-    assert_string_equal(logged, "doctor found linear_mv_sg_f16 wrong on this driver: not used\n");
+    assert_string_equal(logged, "as doctor found this driver: without linear_mv_sg_f16 (lapilli doctor "
+                                "--forget undoes it)\n");
     assert_string_equal(q.by, "doctor");
 
     logged[0] = '\0';

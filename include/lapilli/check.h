@@ -150,7 +150,7 @@ typedef struct lp_check_options {
     const char *workaround;  /* as in lp_session_options */
     const char *plant;       /* a fault to plant (lp_fault_name()), to see it found; NULL: none */
     const char *command;     /* copied into the report */
-    const char *cache_folder; /* as in lp_session_options */
+    const char *cache_folder; /* for compiled pipelines; what doctor remembers is not applied */
     lp_progress_fn progress; /* nodes; may be NULL */
     void *progress_user;
 } lp_check_options;

@@ -203,6 +203,11 @@ lp_status lp_checker_verdict(lp_checker *c)
     r->agrees = r->bad_pass == r->n_passes;
     lp_text_printf(&text, "%s%s%s%s", r->device, *r->driver ? " (" : "", r->driver,
                    *r->driver ? ")" : "");
+    if (!lp_quirks_none(&c->quirks)) {
+        char *how = lp_quirks_describe(&c->quirks);
+        lp_text_printf(&text, ", %s,", how != NULL ? how : "");
+        free(how);
+    }
     (r->agrees ? say_good : say_bad)(&text, r);
     char *sentence = lp_text_take(&text);
     r->sentence = sentence != NULL ? lp_arena_strdup(c->arena, sentence) : NULL;
@@ -283,6 +288,7 @@ lp_status lp_checker_run(lp_checker *c)
         if (o->tokens[i] < 0 || (uint32_t)o->tokens[i] >= c->network->hparams.n_vocab)
             return lp_fail(c->ctx, LP_E_ARG, "token %zu is %d; the vocabulary has %u", i,
                            (int)o->tokens[i], c->network->hparams.n_vocab);
+    c->n_trial_runs = o->n_runs;
     LP_TRY(load(c, &n_nodes));
     LP_TRY(run_passes(c, n_nodes));
     LP_TRY(lp_checker_verdict(c));

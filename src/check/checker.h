@@ -30,6 +30,7 @@ typedef struct lp_checker {
     uint64_t done, total;              /* for progress */
     bool lost;                         /* the device cannot go on */
     bool any_bad;                      /* in an earlier pass: the device's caches are spoiled */
+    uint32_t n_trial_runs;             /* how often a trial runs: often, after a flaky finding */
     bool tried_node, tried_plan, tried_unfused;
     /* What trials found: the smallest change that makes the first bad node right. */
     bool has_workaround;
@@ -52,8 +53,13 @@ void lp_expected_sums(const lp_step *step, lp_expected *expected);
 lp_difference lp_judge(const lp_step *step, const lp_expected *expected, const lp_outputs *got,
                        const uint64_t n[LP_MAX_DST], int *dst);
 lp_finding lp_judge_finding(const lp_difference *difference, const lp_step_result *result);
-/* A picture of output `dst`, in the report's arena; NULL when out of memory. */
-lp_check_map *lp_judge_map(lp_arena *arena, const lp_step *step, int dst,
+/* Which elements of output `dst` are beyond the bound, for people: how many, in which rows and columns.
+ * In the report's arena; NULL when out of memory. */
+const char *lp_judge_pattern(lp_arena *arena, const lp_step *step, int dst,
+                             const lp_expected *expected, const lp_outputs *got);
+/* A picture of output `dst` with up to `most` columns, in the report's arena; NULL when out of
+ * memory. */
+lp_check_map *lp_judge_map(lp_arena *arena, const lp_step *step, int dst, uint32_t most,
                            const lp_expected *expected, const lp_outputs *got);
 
 /* ---- pass.c -------------------------------------------------------------------------------- */
@@ -65,7 +71,8 @@ lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_
 lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass);
 /* Walks the unfused graph of the same tokens from the same state, isolated only. The chain's state is
  * put back. *n_bad: bad nodes. */
-lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_bad);
+lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_bad,
+                                  uint32_t *n_nodes);
 
 /* ---- trials.c ------------------------------------------------------------------------------ */
 

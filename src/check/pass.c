@@ -113,6 +113,8 @@ static lp_status follow_chain(lp_checker *c, lp_backend *backend)
 
 /* ---- A node -------------------------------------------------------------------------------- */
 
+enum { MAX_MAPS = 8 };
+
 typedef struct pass_state {
     lp_checker *c;
     lp_check_pass *pass; /* NULL: nothing is reported */
@@ -201,9 +203,14 @@ static lp_status note(lp_checker *c, lp_check_node *row, lp_finding finding, con
     return row->detail != NULL ? LP_OK : lp_fail_memory(c->ctx, "a report");
 }
 
-static lp_status describe_finding(const pass_state *s, const lp_step_result *result,
+static lp_status describe_finding(const pass_state *s, const lp_step *step, int dst,
+                                  const lp_expected *expected, const lp_step_result *result,
                                   lp_check_node *row)
 {
+    if (row->finding == LP_FINDING_WRONG || row->finding == LP_FINDING_NOT_FINITE) {
+        row->detail = lp_judge_pattern(s->c->arena, step, dst, expected, &result->outputs);
+        return row->detail != NULL ? LP_OK : lp_fail_memory(s->c->ctx, "a report");
+    }
     char text[256] = "";
     if (row->finding == LP_FINDING_STRAY_WRITE && result->stray_buffer == LP_BUFFER_ARENA)
         snprintf(text, sizeof text, "byte %llu of its activations changed and belongs to nobody",
@@ -243,11 +250,14 @@ static lp_status judge(pass_state *s, const lp_step *step, const lp_expected *ex
             was->map = NULL;
         s->pass->worst = step->node;
     }
-    if (bad || worst)
-        row->map = lp_judge_map(s->c->arena, step, dst, expected, &result->outputs);
+    /* Pictures are large: many of the first bad pass only. */
+    const bool first_bad = bad && !s->c->any_bad && s->n_bad <= MAX_MAPS;
+    if (first_bad || worst)
+        row->map = lp_judge_map(s->c->arena, step, dst, first_bad ? 256 : 96, expected,
+                                &result->outputs);
     if (!bad)
         return LP_OK;
-    LP_TRY(describe_finding(s, result, row));
+    LP_TRY(describe_finding(s, step, dst, expected, result, row));
     return lp_checker_try(s->c, step, expected, result, row->finding);
 }
 
@@ -295,7 +305,7 @@ static lp_status check_node(pass_state *s, uint32_t index)
     lp_step_result result = {0};
     lp_check_node unused = {0}, *row = s->pass != NULL ? &s->pass->nodes[index] : &unused;
     const lp_step_options options = {.plan = c->plan,
-                                     .n_runs = s->pass != NULL ? c->options->n_runs : 1};
+                                     .n_runs = s->pass != NULL ? c->options->n_runs : c->n_trial_runs};
     describe(s, index, row);
     LP_CHECK(lp_step_take(c->ctx, c->chain, s->chain, s->graph, index, c->position, &step));
     LP_CHECK(expect(s, &step, &expected));
@@ -491,7 +501,8 @@ cleanup:
     return status;
 }
 
-lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_bad)
+lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_bad,
+                                  uint32_t *n_nodes)
 {
     lp_status status = LP_OK;
     pass_state s = {.c = c};
@@ -505,6 +516,7 @@ lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_
     LP_CHECK(c->chain->table->slot_write(c->chain, c->cursor, 0, s.cursor, sizeof s.cursor));
 cleanup:
     *n_bad = s.n_bad;
+    *n_nodes = s.graph != NULL ? s.graph->n_nodes : 0;
     end_pass(&s);
     return status;
 }

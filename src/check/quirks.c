@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "lapilli.h"
 
 /* The switches by their names in JSON. */
@@ -50,6 +51,30 @@ lp_plan_options lp_quirks_plan_options(const lp_quirks *q)
                              .deterministic = q->deterministic,
                              .refused = q->refused,
                              .refused_by = q->by};
+}
+
+char *lp_quirks_describe(const lp_quirks *q)
+{
+    lp_text text = {0};
+    const char *comma = "";
+    for (unsigned i = 0; i < lp_n_kernels; i++)
+        if (lp_kernel_set_has(&q->refused, &lp_kernels[i])) {
+            lp_text_printf(&text, "%s%s", *comma ? comma : "without ", lp_kernels[i].name);
+            comma = ", ";
+        }
+#define ADD(on, ...)                                                                               \
+    if (on) {                                                                                      \
+        lp_text_printf(&text, "%s", comma);                                                        \
+        lp_text_printf(&text, __VA_ARGS__);                                                        \
+        comma = ", ";                                                                              \
+    }
+    ADD(q->full_barriers, "with a barrier before every dispatch")
+    ADD(q->keep_all, "with memory of its own for every tensor")
+    ADD(q->no_fusion, "with every operation as a node of its own")
+    ADD(q->deterministic, "with --deterministic")
+    ADD(q->batch != 0, "with at most %u tokens at a time", q->batch)
+#undef ADD
+    return lp_text_take(&text);
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
@@ -214,10 +239,12 @@ lp_status lp_quirks_gather(lp_context *ctx, lp_quirks_device device, const char 
         free(path);
     }
     remembered.by = by_doctor;
-    for (unsigned i = 0; i < lp_n_kernels; i++)
-        if (lp_kernel_set_has(&remembered.refused, &lp_kernels[i]))
-            lp_log(ctx, LP_LOG_WARN, "doctor found %s wrong on this driver: not used",
-                   lp_kernels[i].name);
+    if (!lp_quirks_none(&remembered)) {
+        char *what = lp_quirks_describe(&remembered);
+        lp_log(ctx, LP_LOG_WARN, "as doctor found this driver: %s (lapilli doctor --forget undoes it)",
+               what != NULL ? what : "");
+        free(what);
+    }
     *quirks = lp_quirks_both(&asked, &remembered);
     return LP_OK;
 }

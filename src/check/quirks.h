@@ -31,6 +31,10 @@ lp_quirks lp_quirks_both(const lp_quirks *a, const lp_quirks *b);
 /* Plans made that way; no_fusion is the graph's business, batch that of whoever makes graphs. */
 lp_plan_options lp_quirks_plan_options(const lp_quirks *quirks);
 
+/* For people, malloc'ed: "without linear_mv_sg_f16, with at most 8 tokens at a time"; "" for none; NULL
+ * when out of memory. */
+char *lp_quirks_describe(const lp_quirks *quirks);
+
 /* JSON, malloc'ed. `why` may be NULL. */
 lp_status lp_quirks_json(lp_context *ctx, const lp_quirks *quirks, lp_quirks_device device,
                          const char *why, char **json);

@@ -395,15 +395,19 @@ lp_status lp_repro_run(lp_context *ctx, const char *folder, lp_backend *backend,
     }
     uint64_t schema = 0;
     uint32_t n_tokens = 0;
+    uint64_t n_inputs = 0;
     LP_CHECK(get_u64(r, root, "schema", 1, &schema));
     LP_CHECK(get_u32(r, root, "tokens", LP_MAX_CONTEXT, &n_tokens));
+    LP_CHECK(get_u64(r, root, "inputs", INT32_MAX, &n_inputs));
     LP_CHECK(read_buffers(r, root));
     LP_CHECK(read_plan(r, root));
     LP_CHECK(read_output(r, root, row));
     LP_CHECK(make_program(r));
     row->name = text_of(r, root, "node");
     row->op = text_of(r, root, "op");
-    row->type = row->detail = row->digest = row->kernels = "";
+    row->type = text_of(r, root, "type");
+    row->n_inputs = (int64_t)n_inputs;
+    row->detail = row->digest = row->kernels = "";
     for (uint32_t i = 0; i < r->plan->n_dispatches && row->kernels != NULL; i++)
         row->kernels = lp_arena_printf(arena, "%s%s%s", row->kernels, i ? " + " : "",
                                        r->kernels[i].name);

@@ -34,6 +34,8 @@ typedef struct writing {
     const lp_step *step;
     const lp_expected *expected;
     int dst;
+    const char *type;  /* of the weight, as in lp_check_node */
+    uint64_t n_inputs;
     yyjson_mut_doc *doc;
     uint32_t *number; /* per plan buffer: its number in the repro, UINT32_MAX: not used */
     uint32_t n_buffers;
@@ -179,6 +181,8 @@ static lp_status write_all(void *user, const lp_plan *plan, const uint8_t *arena
     add_text(w, root, "model", c->report->model);
     add_text(w, root, "node", node->name);
     add_text(w, root, "op", lp_op_name(node->op));
+    add_text(w, root, "type", w->type);
+    add_number(w, root, "inputs", w->n_inputs);
     add_number(w, root, "tokens", (uint64_t)w->step->graph->n_tokens);
     add_number(w, root, "subgroup", c->device->table->caps(c->device)->subgroup_size);
     yyjson_mut_val *buffers = yyjson_mut_obj_add_arr(w->doc, root, "buffers");
@@ -209,6 +213,10 @@ lp_status lp_repro_write(lp_checker *c, const char *folder, const lp_step *step,
                          const lp_expected *expected, int dst)
 {
     writing w = {.c = c, .folder = folder, .step = step, .expected = expected, .dst = dst};
+    const lp_node *node = &step->graph->nodes[step->node];
+    const lp_tensor *weight = node->op == LP_OP_LINEAR ? &step->graph->tensors[node->src[1]] : NULL;
+    w.type = weight != NULL ? lp_dtype_table[weight->dtype].name : "";
+    w.n_inputs = weight != NULL ? (uint64_t)weight->shape.dim[1] : 0;
     const lp_step_options options = {.plan = c->plan};
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
         return lp_fail(c->ctx, LP_E_IO, "%s: %s", folder, strerror(errno));

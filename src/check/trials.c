@@ -40,7 +40,6 @@ typedef struct trial {
     lp_checker *c;
     const lp_step *step;
     const lp_expected *expected;
-    uint32_t n_runs;
 } trial;
 
 /* Runs the node in another way. *outcome: NOTHING with the reason in the context if that is not
@@ -50,7 +49,7 @@ static lp_status attempt(const trial *t, lp_plan_options plan, const lp_caps *ca
 {
     lp_step_result result;
     const lp_step_options options = {
-        .plan = plan, .caps = caps, .n_runs = t->n_runs, .n_tokens = n_tokens};
+        .plan = plan, .caps = caps, .n_runs = t->c->n_trial_runs, .n_tokens = n_tokens};
     uint64_t n[LP_MAX_DST];
     int dst;
     lp_status status = lp_step_run(t->c->ctx, t->c->device, t->step, &options, &result);
@@ -168,7 +167,7 @@ static lp_status try_tokens(const trial *t)
         LP_CHECK(lp_checker_trial(t->c, LP_TRIAL_RIGHT, detail, "with at most %d tokens at a time",
                                   (int)largest_good));
     else
-        LP_CHECK(lp_checker_trial(t->c, LP_TRIAL_INFO, detail, "by the number of tokens"));
+        LP_CHECK(lp_checker_trial(t->c, LP_TRIAL_INFO, detail, "unchanged, by the number of tokens"));
     adopt(t->c, &(lp_quirks){.batch = (uint32_t)largest_good});
 cleanup:
     free(lp_text_take(&good));
@@ -179,12 +178,12 @@ cleanup:
 lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *expected,
                          const lp_step_result *result, lp_finding finding)
 {
-    trial t = {.c = c, .step = step, .expected = expected, .n_runs = c->options->n_runs};
+    const trial t = {.c = c, .step = step, .expected = expected};
     if (c->tried_node || c->device->table->program_from_plan == NULL)
         return LP_OK;
     c->tried_node = true;
     if (finding == LP_FINDING_FLAKY)
-        t.n_runs = STABLE_RUNS;
+        c->n_trial_runs = STABLE_RUNS;
     if (c->options->repro_folder != NULL) {
         int dst;
         (void)lp_judge(step, expected, &result->outputs, step->n_outputs, &dst);
@@ -194,8 +193,8 @@ lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *
             return lp_fail_memory(c->ctx, "a report");
     }
     LP_TRY(try_kernels(&t, result));
-    LP_TRY(try_plans(&t, result));
-    return try_tokens(&t);
+    LP_TRY(try_tokens(&t));
+    return try_plans(&t, result);
 }
 
 /* A plan in another way, from the same state: what is still wrong with it. What was not the same twice
@@ -240,13 +239,13 @@ lp_status lp_checker_try_plan(lp_checker *c, const lp_graph *graph,
 
 lp_status lp_checker_try_unfused(lp_checker *c, uint32_t n_tokens)
 {
-    uint32_t n_bad = 0;
+    uint32_t n_bad = 0, n_nodes = 0;
     if (c->tried_unfused || c->lost || c->quirks.no_fusion)
         return LP_OK;
     c->tried_unfused = true;
-    LP_TRY(lp_checker_walk_unfused(c, n_tokens, &n_bad));
+    LP_TRY(lp_checker_walk_unfused(c, n_tokens, &n_bad, &n_nodes));
     char detail[64];
-    snprintf(detail, sizeof detail, "%u bad node%s", n_bad, n_bad == 1 ? "" : "s");
+    snprintf(detail, sizeof detail, "%u of its %u nodes are bad", n_bad, n_nodes);
     LP_TRY(lp_checker_trial(c, n_bad == 0 ? LP_TRIAL_RIGHT : LP_TRIAL_WRONG, detail,
                             "with every operation as a node of its own"));
     adopt(c, &(lp_quirks){.no_fusion = true});

@@ -31,7 +31,7 @@ enum {
 typedef struct settings {
     const char *model, *device, *against, *prompt_text, *prompt_file, *workaround;
     const char *html, *workaround_out, *certificate; /* files to write */
-    const char *repro;                 /* folder to run instead of a model */
+    const char *repro;                               /* folder to run instead of a model */
     cli_prompt prompt;
     bool json;
     int verbose;
@@ -358,6 +358,12 @@ static int give_out(const settings *s, state *t, const lp_report *report)
     cli_print_report(to, report, s->verbose > 0);
     putc('\n', to);
     int code = write_files(s, t, report, to);
+    if (!report->agrees && !s->repro &&
+        strncmp(lp_devices_info(t->devices, t->device)->id, "vulkan", 6) == 0)
+        fprintf(
+            to,
+            "Other types and shapes may be wrong, too: lapilli doctor -d %s looks at all of them\n",
+            lp_devices_info(t->devices, t->device)->id);
     if (*report->repro)
         fprintf(to, "Repro: lapilli check --repro %s\n", report->repro);
     if (*report->command)

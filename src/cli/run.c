@@ -340,6 +340,8 @@ static int run_model(settings *s)
         goto cleanup;
     if (!s->quiet)
         print_device(devices, index, reason, model);
+    if (s->workaround && !s->quiet)
+        fprintf(stderr, "lapilli: with the workaround %s\n", s->workaround);
     s->session.cache_folder = cache = cli_cache_folder();
     s->session.progress = cli_show_progress;
     s->session.progress_user = &progress;
