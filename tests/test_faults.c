@@ -304,12 +304,11 @@ static void the_proof_finds_faults_of_plans_and_no_others(void **state)
 
 /* ---- Where ----------------------------------------------------------------------------------- */
 
-/* The last word of parameters is left out: in some structs it is padding, and may hold anything. */
 static bool same_dispatch(const lp_dispatch *a, const lp_dispatch *b)
 {
     bool same = a->kernel == b->kernel && memcmp(a->groups, b->groups, sizeof a->groups) == 0 &&
                 memcmp(a->spec, b->spec, sizeof a->spec) == 0 && a->n_push == b->n_push &&
-                memcmp(a->push, b->push, a->n_push - 4) == 0 && a->barrier == b->barrier &&
+                memcmp(a->push, b->push, a->n_push) == 0 && a->barrier == b->barrier &&
                 a->n_relocations == b->n_relocations;
     for (uint32_t i = 0; same && i < a->n_relocations; i++)
         same = a->relocations[i].push_offset == b->relocations[i].push_offset &&
