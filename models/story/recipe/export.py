@@ -1,7 +1,7 @@
 """Writes a checkpoint as a GGUF file that llama.cpp and lapilli read: export.py RUN SPM OUT.gguf
 
-Matrices are stored as F16, norms as F32. The network was trained with RoPE on neighbouring pairs,
-which is what the "llama" architecture means in GGUF files, so Q and K are written as they are.
+Matrices are stored as F16, norms as F32. The rows of Q and K are put in the order that the "llama"
+architecture means in GGUF files: RoPE turns neighbouring pairs.
 """
 import sys
 
@@ -9,6 +9,8 @@ import gguf
 import numpy as np
 import sentencepiece as spm
 import torch
+
+from model import neighbours
 
 
 def main():
@@ -58,7 +60,8 @@ def main():
         g.add_tensor(b + "ffn_norm.weight", full(a + "ffn_norm.weight"))
         for x, y in (("q", "attn_q"), ("k", "attn_k"), ("v", "attn_v"), ("o", "attn_output"),
                      ("gate", "ffn_gate"), ("up", "ffn_up"), ("down", "ffn_down")):
-            g.add_tensor(b + y + ".weight", half(a + x + ".weight"))
+            m, heads = half(a + x + ".weight"), dict(q=cfg["heads"], k=cfg["kv_heads"]).get(x)
+            g.add_tensor(b + y + ".weight", neighbours(m, heads) if heads else m)
     g.add_tensor("output_norm.weight", full("norm.weight"))
     g.write_header_to_file()
     g.write_kv_data_to_file()

@@ -12,7 +12,7 @@ import gguf
 import sentencepiece as spm
 import torch
 
-from model import Config, Story
+from model import Config, Story, neighbours
 
 NAMES = {"attn_norm": "attn_norm", "ffn_norm": "ffn_norm", "attn_q": "q", "attn_k": "k",
          "attn_v": "v", "attn_output": "o", "ffn_gate": "gate", "ffn_up": "up", "ffn_down": "down"}
@@ -25,6 +25,9 @@ def load(path):
     for t in r.tensors:
         w = torch.from_numpy(t.data.astype("float32").reshape([int(n) for n in t.shape[::-1]]))
         p = t.name.split(".")
+        if p[-2] in ("attn_q", "attn_k"):
+            heads = field("attention.head_count" + ("_kv" if p[-2] == "attn_k" else ""))
+            w = neighbours(w, heads, back=True)
         state["embed.weight" if p[0] == "token_embd" else "norm.weight" if p[0] == "output_norm"
               else "layers.%s.%s.weight" % (p[1], NAMES[p[2]])] = w
     m = Story(Config(vocab=state["embed.weight"].shape[0], dim=field("embedding_length"),

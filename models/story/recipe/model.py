@@ -33,10 +33,17 @@ def rope_table(c):
     return torch.cos(angle), torch.sin(angle)
 
 
-def rope(x, cos, sin):  # x [B, T, H, D]; pairs (2k, 2k+1)
-    a, b = x[..., 0::2], x[..., 1::2]
+def rope(x, cos, sin):  # x [B, T, H, D]; pairs (k, k + D/2), which vectorises; export.py reorders
+    a, b = x.chunk(2, -1)
     cos, sin = cos[:, None, :].to(x.dtype), sin[:, None, :].to(x.dtype)
-    return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(-2)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
+
+
+def neighbours(w, heads, back=False):
+    """Rows of Q or K: from pairs (k, k + D/2) to the pairs (2k, 2k + 1) of GGUF files, or back."""
+    rows, cols = w.shape
+    shape = (heads, rows // heads // 2, 2, cols) if back else (heads, 2, rows // heads // 2, cols)
+    return w.reshape(shape).swapaxes(1, 2).reshape(rows, cols)
 
 
 class Layer(nn.Module):

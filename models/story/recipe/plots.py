@@ -2,6 +2,5 @@
 import plots_one as a
 import plots_two as b
 
-PLOTS = [a.lost, a.sharing, a.fear, a.building, a.surprise, a.mistake, a.journey, b.new_friend,
-         b.learning, b.helping, b.weather_plan, b.promise, b.noise, b.growing, b.race, b.asleep,
-         b.wish]
+PLOTS = [a.lost, a.sharing, a.broken, a.surprise, a.deliver, a.new_friend, b.learning, b.helping,
+         b.rain, b.promise, b.noise, b.growing, b.race, b.fear]

@@ -19,8 +19,8 @@ from model import Config, Story
 
 torch.set_num_threads(1)
 data, run, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-opt = dict(batch=8, length=256, muon=0.012, fade=0.6, adam=0.01, human=0.06, decay=0.45, dim=192,
-           heads=6, kv_heads=2, hidden=512, layers=4, vocab=3072, compile=1, seed=1, device="cpu")
+opt = dict(batch=12, length=288, muon=0.012, fade=0.6, adam=0.01, human=0.05, decay=0.45, dim=256,
+           heads=4, kv_heads=2, hidden=640, layers=4, vocab=3072, compile=1, seed=1, device="cpu")
 for a in sys.argv[4:]:
     k, v = a.split("=")
     opt[k] = v if k == "device" else type(opt[k])(float(v))
@@ -77,6 +77,8 @@ def stream(name):
 
 
 made, human = stream("train-made"), stream("train-human")
+starts = np.flatnonzero(made[:-T - 1] == 1)
+order = []
 held = {k: stream("held-" + k) for k in ("made", "human")}
 rng = np.random.default_rng(opt["seed"])
 state = dict(step=0, spent=0.0, tokens=0, made=0, human=0)
@@ -96,21 +98,35 @@ if os.path.exists(ckpt):
         state["made"] = state["human"] = 0
 
 
-def take(ids, key, n):
-    """n windows of T+1 tokens, in order: every document is read before any is read again."""
+def rows(n):
+    """n rows of T+1 tokens. Each begins with a story that has not been read in this round; where it
+    ends before the row does, the beginning of the next one fills the row."""
     out = []
     for _ in range(n):
-        i = state[key]
-        if i + T + 1 > len(ids):
+        turn, i = divmod(state["made"], len(starts))
+        if i == 0 or not len(order):
+            order[:] = np.random.default_rng([opt["seed"], turn]).permutation(len(starts))
+        k = int(order[i])
+        out.append(made[starts[k]:starts[k] + T + 1])
+        state["made"] += 1
+    return out
+
+
+def passages(n):
+    """n rows of T+1 tokens of the human-written text, in order."""
+    out = []
+    for _ in range(n):
+        i = state["human"]
+        if i + T + 1 > len(human):
             i = int(rng.integers(0, T))
-        out.append(ids[i:i + T + 1])
-        state[key] = i + T
+        out.append(human[i:i + T + 1])
+        state["human"] = i + T
     return out
 
 
 def batch():
     n = int(rng.binomial(B, opt["human"]))
-    x = torch.from_numpy(np.stack(take(made, "made", B - n) + take(human, "human", n)))
+    x = torch.from_numpy(np.stack(rows(B - n) + passages(n)))
     return x[:, :-1].contiguous(), x[:, 1:].contiguous()
 
 
