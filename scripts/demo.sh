@@ -8,4 +8,4 @@ set -euo pipefail
 "$root/scripts/setup.sh" >&2
 step "build" configure_and_build "$root/build" -DLAPILLI_TESTS=OFF -DLAPILLI_WERROR=OFF
 "$root/build/lapilli" run -m "$root/models/story/story.gguf" -p "Once upon a time" \
-    -n 200 --temp 0.8 "$@"
+    -n 0 --temp 0.8 "$@"
