@@ -241,6 +241,7 @@ static void describe_features(VkPhysicalDevice physical, gpu_record *gpu,
     gpu->max_buffer_bytes = p11.maxMemoryAllocationSize < buffers.maxBufferSize
                                 ? p11.maxMemoryAllocationSize
                                 : buffers.maxBufferSize;
+    gpu->max_buffer_bytes -= BUFFER_SLACK;
     gpu->size_request = (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     gpu->size_control = size_control.subgroupSizeControl && size_control.computeFullSubgroups &&
                         (gpu->size_request || sizes.minSubgroupSize == sizes.maxSubgroupSize);

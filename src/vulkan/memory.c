@@ -50,7 +50,7 @@ static lp_status create(vulkan_backend *vb, buffer_kind kind, const char *what, 
     lp_context *ctx = vb->base.ctx;
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .size = b->bytes,
+        .size = b->bytes + BUFFER_SLACK,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE};

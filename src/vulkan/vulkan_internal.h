@@ -74,6 +74,12 @@ typedef struct gpu_buffer {
     uint64_t bytes;
 } gpu_buffer;
 
+/* Bytes behind every buffer that belong to nobody. llvmpipe goes through the body of a loop once more
+ * when no invocation is active any longer; what that loads from addresses that are the same for all
+ * invocations is not masked, and lies behind the end of a row or of a tile of keys. Nothing is done
+ * with it, but the page must be there. */
+#define BUFFER_SLACK (64u << 10)
+
 typedef enum buffer_kind {
     BUFFER_DEVICE, /* device-local; mapped where such memory is host-visible */
     BUFFER_HOST    /* host-visible, coherent, cached where possible */
