@@ -82,7 +82,10 @@ typedef struct lp_device_info {
 /* Lists all devices: those of Vulkan, then `cpu`, then `reference`. No Vulkan loader or driver is no
  * error (lp_devices_vulkan_problem() tells). */
 LP_API lp_status lp_devices_create(lp_context *ctx, lp_devices **devices);
-/* The same with the Khronos validation layer, for tests; LP_E_MISSING without it. */
+/* Only `cpu` and `reference`: no Vulkan loader and no driver is opened, so that a broken one can do no
+ * harm. */
+LP_API lp_status lp_devices_create_host(lp_context *ctx, lp_devices **devices);
+/* The same as lp_devices_create() with the Khronos validation layer, for tests; LP_E_MISSING without it. */
 LP_API lp_status lp_devices_create_validated(lp_context *ctx, lp_devices **devices);
 LP_API void lp_devices_destroy(lp_devices *devices);
 LP_API size_t lp_devices_count(const lp_devices *devices);

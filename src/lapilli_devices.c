@@ -75,14 +75,15 @@ static void describe_host(device *d, const char *id, const char *name)
                                .matrix_cores = ""};
 }
 
-static lp_status create(lp_context *ctx, bool validation, lp_devices **result)
+/* `vulkan`: its devices, too; otherwise nothing of it is touched. */
+static lp_status create(lp_context *ctx, bool vulkan, bool validation, lp_devices **result)
 {
     *result = NULL;
     lp_devices *devices = calloc(1, sizeof *devices);
     if (devices == NULL)
         return lp_fail_memory(ctx, "the list of devices");
     devices->ctx = ctx;
-    lp_status status = lp_vulkan_create(ctx, validation, &devices->vulkan);
+    lp_status status = vulkan ? lp_vulkan_create(ctx, validation, &devices->vulkan) : LP_OK;
     if (status != LP_OK && (status == LP_E_MEMORY || validation)) {
         lp_devices_destroy(devices);
         return status;
@@ -108,12 +109,17 @@ static lp_status create(lp_context *ctx, bool validation, lp_devices **result)
 
 lp_status lp_devices_create(lp_context *ctx, lp_devices **devices)
 {
-    return create(ctx, false, devices);
+    return create(ctx, true, false, devices);
 }
 
 lp_status lp_devices_create_validated(lp_context *ctx, lp_devices **devices)
 {
-    return create(ctx, true, devices);
+    return create(ctx, true, true, devices);
+}
+
+lp_status lp_devices_create_host(lp_context *ctx, lp_devices **devices)
+{
+    return create(ctx, false, false, devices);
 }
 
 void lp_devices_destroy(lp_devices *devices)

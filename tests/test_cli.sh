@@ -181,6 +181,12 @@ for how in "run -q -p x" bench; do
 done
 
 # --- doctor --------------------------------------------------------------------------------------
+# the CPU needs no Vulkan, and a driver that cannot be loaded does not come up
+echo '{"file_format_version": "1.0.0", "ICD": {"library_path": "/nonexistent.so", "api_version": "1.2.0"}}' \
+    > "$out/icd.json"
+VK_DRIVER_FILES=$out/icd.json VK_LOADER_DEBUG=all "$LAPILLI" run -q -d cpu -m "$model" -p a -n 1 \
+    > /dev/null 2> "$out/stderr" || fail "run -d cpu beside a broken driver"
+! grep -q "icd.json" "$out/stderr" || fail "run -d cpu opened the Vulkan loader"
 expect 0 "" doctor --quick -d cpu -m "$model"
 stdout_has "^cpu +good +CPU$"
 stdout_has "^ +all [0-9]+ computations agree with the reference$"

@@ -214,7 +214,7 @@ static int run_bench(bench *b)
         code = cli_failed(b->ctx, status);
         goto cleanup;
     }
-    code = cli_choose_device(b->ctx, b->selector, &b->devices, &b->device, NULL);
+    code = cli_choose_device(b->ctx, b->selector, true, &b->devices, &b->device, NULL);
     if (code != CLI_OK)
         goto cleanup;
     b->logits = malloc(lp_model_vocabulary(b->model) * sizeof(*b->logits));

@@ -284,7 +284,7 @@ static int prepare(settings *s, state *t)
         cli_error("the prompt is empty, and this model has no token that begins a text");
         return CLI_FAILED;
     }
-    int code = cli_choose_device(t->ctx, s->device, &t->devices, &t->device, &reason);
+    int code = cli_choose_device(t->ctx, s->device, !s->against, &t->devices, &t->device, &reason);
     if (code != CLI_OK)
         return code;
     status =
@@ -425,7 +425,7 @@ static int check_repro(settings *s)
     if (!t.ctx)
         return CLI_FAILED;
     int code = cli_output_begin(&t.html, s->html)
-                   ? cli_choose_device(t.ctx, s->device, &t.devices, &t.device, &reason)
+                   ? cli_choose_device(t.ctx, s->device, false, &t.devices, &t.device, &reason)
                    : CLI_FAILED;
     if (code == CLI_OK) {
         lp_status status = lp_check_repro(t.devices, t.device, s->repro, s->check.n_runs, &report);

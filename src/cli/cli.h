@@ -125,9 +125,10 @@ char *cli_default_model(void);
 char *cli_find_model(void);
 /* Where compiled pipelines are kept (made if it is missing), malloc'ed; NULL: nowhere. */
 char *cli_cache_folder(void);
-/* Lists the devices and chooses; `selector` may be NULL. Prints failures; returns the exit code. */
-int cli_choose_device(lp_context *ctx, const char *selector, lp_devices **devices, size_t *index,
-                      const char **reason);
+/* Lists the devices and chooses; `selector` may be NULL. `alone`: no other device of the list will be
+ * asked for, so for one that needs no Vulkan none is opened. Prints failures; returns the exit code. */
+int cli_choose_device(lp_context *ctx, const char *selector, bool alone, lp_devices **devices,
+                      size_t *index, const char **reason);
 /* Prints what --plant can name; returns the exit code. */
 int cli_list_faults(void);
 

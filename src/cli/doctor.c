@@ -94,7 +94,7 @@ static int visit(const settings *s)
     if (!w.ctx)
         goto cleanup;
     if (s->selector)
-        code = cli_choose_device(w.ctx, s->selector, &w.devices, &w.first, NULL);
+        code = cli_choose_device(w.ctx, s->selector, false, &w.devices, &w.first, NULL);
     else
         code = (status = lp_devices_create(w.ctx, &w.devices)) == LP_OK ? CLI_OK
                                                                         : cli_failed(w.ctx, status);

@@ -335,7 +335,7 @@ static int run_model(settings *s)
         code = cli_failed(ctx, status);
         goto cleanup;
     }
-    code = cli_choose_device(ctx, s->device, &devices, &index, &reason);
+    code = cli_choose_device(ctx, s->device, true, &devices, &index, &reason);
     if (code != CLI_OK)
         goto cleanup;
     if (!s->quiet)

@@ -90,10 +90,13 @@ int cli_list_faults(void)
     return CLI_OK;
 }
 
-int cli_choose_device(lp_context *ctx, const char *selector, lp_devices **devices, size_t *index,
-                      const char **reason)
+int cli_choose_device(lp_context *ctx, const char *selector, bool alone, lp_devices **devices,
+                      size_t *index, const char **reason)
 {
-    lp_status status = lp_devices_create(ctx, devices);
+    const bool host =
+        alone && selector && (strcmp(selector, "cpu") == 0 || strcmp(selector, "reference") == 0);
+    lp_status status =
+        host ? lp_devices_create_host(ctx, devices) : lp_devices_create(ctx, devices);
     if (status == LP_OK)
         status = lp_devices_choose(*devices, selector, index, reason);
     return status == LP_OK ? CLI_OK : cli_failed(ctx, status);
