@@ -96,6 +96,9 @@ static void print_passes(FILE *to, const lp_report *r)
     }
     fprintf(to, "sigma: largest error of a node that gets the reference's inputs, in units of what "
                 "rounding does\n");
+    if (!r->agrees && r->bad_pass + 1 < r->n_passes)
+        fprintf(to, "Passes after a bad one start from its keys and values: their logits may differ "
+                    "though their nodes are right.\n");
 }
 
 static void print_nodes(FILE *to, const lp_check_pass *p)

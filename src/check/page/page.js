@@ -453,7 +453,8 @@ function nodes() {
     const compare = (a, b) => typeof a === 'string' ? a.localeCompare(b, 'en', {numeric: true})
       : a < b ? -1 : a > b ? 1 : 0;
     rows.sort((a, b) => (state.down ? -1 : 1) * compare(a.v, b.v) ||
-      compare(order(iso('largest', b.node)), order(iso('largest', a.node))) || a.i - b.i);
+      (state.sort === 'bad' && isBad(a.node) && isBad(b.node) ? 0 // the first one first
+        : compare(order(iso('largest', b.node)), order(iso('largest', a.node)))) || a.i - b.i);
     title.textContent = 'Pass \u201c' + pass.name + '\u201d';
     number.textContent = count(rows.length) + ' of ' + count(pass.nodes.length);
     heads.forEach((h, k) => h.setAttribute('aria-sort', columns[k][0] !== state.sort ? 'none' : state.down ? 'descending' : 'ascending'));
