@@ -6,22 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "files.h"
+#include "job.h"
 
 enum { MAX_REPEATS = 1000 };
 
 typedef struct bench {
-    const char *path, *selector, *workaround;
+    cli_job job;
     uint32_t n_prompt, n_generate, repeats;
     bool prompt_given, generate_given, json;
-    int verbose;
-    lp_session_options options;
-    lp_context *ctx;
-    lp_devices *devices;
-    size_t device;
-    lp_model *model;
-    lp_session *session;
     float *logits; /* of a prompt's last token: what evaluating it is for */
 } bench;
 
@@ -38,12 +30,12 @@ static lp_status feed(bench *b, uint32_t n)
     int32_t *tokens = malloc(((size_t)n + 1) * sizeof(*tokens));
     if (!tokens)
         return LP_E_MEMORY;
-    uint32_t vocabulary = lp_model_vocabulary(b->model), x = 1;
+    uint32_t vocabulary = lp_model_vocabulary(b->job.model), x = 1;
     for (uint32_t i = 0; i < n; i++) {
         x = x * 1664525u + 1013904223u; /* Knuth's "quick and dirty" generator */
         tokens[i] = (int32_t)((x >> 8) % vocabulary);
     }
-    lp_status status = lp_session_feed(b->session, tokens, n);
+    lp_status status = lp_session_feed(b->job.session, tokens, n);
     free(tokens);
     return status;
 }
@@ -51,15 +43,15 @@ static lp_status feed(bench *b, uint32_t n)
 /* One repetition; *seconds of n tokens. */
 static lp_status measure(bench *b, const result *r, double *seconds)
 {
-    lp_status status = lp_session_rewind(b->session, 0);
+    lp_status status = lp_session_rewind(b->job.session, 0);
     if (status == LP_OK)
         status = feed(b, r->n_prompt ? r->n_prompt : 1);
     double begin = cli_seconds();
     if (status == LP_OK && r->n_prompt)
-        status = lp_session_eval(b->session, b->logits);
+        status = lp_session_eval(b->job.session, b->logits);
     for (uint32_t i = 0; i < r->n_generate && status == LP_OK && !cli_stop_signal(); i++) {
         int32_t token;
-        status = lp_session_next(b->session, r->n_generate - i, &token);
+        status = lp_session_next(b->job.session, r->n_generate - i, &token);
     }
     *seconds = cli_seconds() - begin;
     return status;
@@ -99,13 +91,14 @@ static const char *backend_name(const lp_device_info *d)
 
 static void print_row(const bench *b, const result *r)
 {
-    const lp_device_info *d = lp_devices_info(b->devices, b->device);
+    const lp_device_info *d = lp_devices_info(b->job.devices, b->job.device);
     char size[16], speed[48], parameters[24];
-    snprintf(parameters, sizeof(parameters), "%.2f M", (double)lp_model_parameters(b->model) / 1e6);
+    snprintf(parameters, sizeof(parameters), "%.2f M",
+             (double)lp_model_parameters(b->job.model) / 1e6);
     snprintf(speed, sizeof(speed), "%.2f ± %.2f", r->mean, r->deviation);
-    printf("| %-30s | %10s | %10s | %-7s | %-30s | %7s | %20s |\n", lp_model_title(b->model),
-           cli_bytes(lp_model_bytes(b->model), size), parameters, backend_name(d), d->name, r->name,
-           speed);
+    printf("| %-30s | %10s | %10s | %-7s | %-30s | %7s | %20s |\n", lp_model_title(b->job.model),
+           cli_bytes(lp_model_bytes(b->job.model), size), parameters, backend_name(d), d->name,
+           r->name, speed);
 }
 
 static void print_head(void)
@@ -122,14 +115,14 @@ static void print_head(void)
 /* What the rows have in common and no column for. */
 static void print_foot(const bench *b)
 {
-    const lp_device_info *d = lp_devices_info(b->devices, b->device);
+    const lp_device_info *d = lp_devices_info(b->job.devices, b->job.device);
     printf("\nlapilli %s%s%s; keys and values %s\n", lp_version(), *d->driver ? "; driver: " : "",
-           d->driver, b->options.cache_type == LP_F32 ? "f32" : "f16");
+           d->driver, b->job.options.cache_type == LP_F32 ? "f32" : "f16");
 }
 
 static int print_json(const bench *b, const result *results, size_t n)
 {
-    const lp_device_info *d = lp_devices_info(b->devices, b->device);
+    const lp_device_info *d = lp_devices_info(b->job.devices, b->job.device);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_arr(doc);
     yyjson_mut_doc_set_root(doc, root);
@@ -140,13 +133,13 @@ static int print_json(const bench *b, const result *results, size_t n)
         cli_json_text(doc, row, "backend", backend_name(d));
         cli_json_text(doc, row, "device", d->name);
         cli_json_text(doc, row, "driver", d->driver);
-        cli_json_text(doc, row, "model_filename", file_name(b->path));
-        cli_json_text(doc, row, "model", lp_model_title(b->model));
-        cli_json_text(doc, row, "quantisation", lp_model_type(b->model));
-        yyjson_mut_obj_add_uint(doc, row, "model_size", lp_model_bytes(b->model));
-        yyjson_mut_obj_add_uint(doc, row, "model_n_params", lp_model_parameters(b->model));
-        cli_json_text(doc, row, "cache_type", b->options.cache_type == LP_F32 ? "f32" : "f16");
-        yyjson_mut_obj_add_bool(doc, row, "deterministic", b->options.deterministic != 0);
+        cli_json_text(doc, row, "model_filename", file_name(b->job.path));
+        cli_json_text(doc, row, "model", lp_model_title(b->job.model));
+        cli_json_text(doc, row, "quantisation", lp_model_type(b->job.model));
+        yyjson_mut_obj_add_uint(doc, row, "model_size", lp_model_bytes(b->job.model));
+        yyjson_mut_obj_add_uint(doc, row, "model_n_params", lp_model_parameters(b->job.model));
+        cli_json_text(doc, row, "cache_type", b->job.options.cache_type == LP_F32 ? "f32" : "f16");
+        yyjson_mut_obj_add_bool(doc, row, "deterministic", b->job.options.deterministic != 0);
         yyjson_mut_obj_add_uint(doc, row, "n_prompt", results[i].n_prompt);
         yyjson_mut_obj_add_uint(doc, row, "n_gen", results[i].n_generate);
         yyjson_mut_obj_add_real(doc, row, "avg_ts", results[i].mean);
@@ -172,7 +165,7 @@ static int run_tests(bench *b)
     for (size_t i = 0; i < n && code == CLI_OK; i++) {
         lp_status status = run_test(b, &results[i]);
         if (status != LP_OK)
-            code = cli_failed(b->ctx, status);
+            code = cli_failed(b->job.ctx, status);
         else if (cli_stop_signal())
             code = CLI_INTERRUPTED;
         else if (!b->json)
@@ -197,56 +190,35 @@ static void clamp_defaults(bench *b, uint32_t context)
         b->n_generate = context - 1;
 }
 
-static int run_bench(bench *b)
+static int make_room(bench *b)
 {
-    char *shipped = NULL, *cache = NULL, *workaround = NULL;
-    int code = CLI_FAILED;
-    cli_progress progress = CLI_PROGRESS("loading");
-    b->ctx = cli_context(b->verbose);
-    if (!b->ctx)
-        return CLI_FAILED;
-    if (b->workaround && !(b->options.workaround = workaround = cli_read_text(b->workaround)))
-        goto cleanup;
-    if (!b->path && !(b->path = shipped = cli_default_model()))
-        goto cleanup;
-    lp_status status = lp_model_open(b->ctx, b->path, &b->model);
-    if (status != LP_OK) {
-        code = cli_failed(b->ctx, status);
-        goto cleanup;
-    }
-    code = cli_choose_device(b->ctx, b->selector, true, &b->devices, &b->device, NULL);
-    if (code != CLI_OK)
-        goto cleanup;
-    b->logits = malloc(lp_model_vocabulary(b->model) * sizeof(*b->logits));
+    const uint32_t vocabulary = lp_model_vocabulary(b->job.model);
+    const uint32_t context = lp_model_context(b->job.model);
+    b->logits = malloc(vocabulary * sizeof(*b->logits));
     if (!b->logits) {
         cli_error("out of memory");
-        code = CLI_FAILED;
-        goto cleanup;
+        return CLI_FAILED;
     }
-    clamp_defaults(b, lp_model_context(b->model));
-    uint32_t n_ctx = b->n_prompt > b->n_generate + 1 ? b->n_prompt : b->n_generate + 1;
-    if (n_ctx > lp_model_context(b->model)) {
-        cli_error("%s: %u tokens do not fit into the model's context of %u", b->path, n_ctx,
-                  lp_model_context(b->model));
-        code = CLI_FAILED;
-        goto cleanup;
-    }
-    b->options.n_ctx = n_ctx;
-    b->options.cache_folder = cache = cli_cache_folder();
-    b->options.progress = cli_show_progress;
-    b->options.progress_user = &progress;
-    status = lp_session_create(b->devices, b->device, b->model, &b->options, &b->session);
-    cli_clear_progress(&progress);
-    code = status == LP_OK ? run_tests(b) : cli_failed(b->ctx, status);
-cleanup:
+    clamp_defaults(b, context);
+    b->job.options.n_ctx = b->n_prompt > b->n_generate + 1 ? b->n_prompt : b->n_generate + 1;
+    if (b->job.options.n_ctx <= context)
+        return CLI_OK;
+    cli_error("%s: %u tokens do not fit into the model's context of %u", b->job.path,
+              b->job.options.n_ctx, context);
+    return CLI_FAILED;
+}
+
+static int run_bench(bench *b)
+{
+    int code = cli_job_open(&b->job);
+    if (code == CLI_OK)
+        code = make_room(b);
+    if (code == CLI_OK)
+        code = cli_job_session(&b->job);
+    if (code == CLI_OK)
+        code = run_tests(b);
     free(b->logits);
-    lp_session_destroy(b->session);
-    lp_model_destroy(b->model);
-    lp_devices_destroy(b->devices);
-    lp_context_destroy(b->ctx);
-    free(shipped);
-    free(cache);
-    free(workaround);
+    cli_job_close(&b->job);
     return code;
 }
 
@@ -278,12 +250,12 @@ static int run(int argc, char **argv)
         {0},
     };
     cli_options options = {&cli_bench, "m:p:n:r:b:d:jv", long_options, argc, argv, 0};
-    bench b = {.n_prompt = 512, .n_generate = 128, .repeats = 5, .options = LP_SESSION_DEFAULT};
+    bench b = {.n_prompt = 512, .n_generate = 128, .repeats = 5, .job.options = LP_SESSION_DEFAULT};
     bool ok = true;
     for (int id; ok && (id = cli_next(&options)) != CLI_NO_MORE;) {
         switch (id) {
         case 'm':
-            ok = cli_parse_name(&cli_bench, "-m", optarg, &b.path);
+            ok = cli_parse_name(&cli_bench, "-m", optarg, &b.job.path);
             break;
         case 'p':
             ok = b.prompt_given = parse_u32("-p", 0, 1u << 26, &b.n_prompt);
@@ -295,25 +267,25 @@ static int run(int argc, char **argv)
             ok = parse_u32("-r", 1, MAX_REPEATS, &b.repeats);
             break;
         case 'b':
-            ok = parse_u32("-b", 0, UINT32_MAX, &b.options.n_batch);
+            ok = parse_u32("-b", 0, UINT32_MAX, &b.job.options.n_batch);
             break;
         case 'd':
-            b.selector = optarg;
+            b.job.selector = optarg;
             break;
         case CACHE_TYPE:
-            ok = cli_parse_cache_type(&cli_bench, optarg, &b.options.cache_type);
+            ok = cli_parse_cache_type(&cli_bench, optarg, &b.job.options.cache_type);
             break;
         case WORKAROUND:
-            b.workaround = optarg;
+            b.job.workaround = optarg;
             break;
         case DETERMINISTIC:
-            b.options.deterministic = 1;
+            b.job.options.deterministic = 1;
             break;
         case 'j':
             b.json = true;
             break;
         case 'v':
-            b.verbose++;
+            b.job.verbose++;
             break;
         default:
             return options.exit_code;

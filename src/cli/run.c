@@ -7,19 +7,17 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "files.h"
+#include "job.h"
 #include "prompt.h"
 
 enum { MAX_STOPS = 16 };
 #define DEFAULT_GUARD 0.02f
 
 typedef struct settings {
-    const char *model, *device, *workaround;
+    cli_job job;
     cli_prompt prompt;
     bool has_prompt, no_echo, quiet, has_seed, nothing_written;
-    int verbose;
     lp_sampling sampling;
-    lp_session_options session;
     const char *stops[MAX_STOPS];
     lp_generate_options generate;
 } settings;
@@ -100,7 +98,7 @@ static int set_guard(settings *s)
     float rate = DEFAULT_GUARD;
     if (optarg && !cli_parse_float(&cli_run, "--guard", optarg, 0, 1, &rate))
         return CLI_USAGE;
-    s->session.guard = (double)rate;
+    s->job.options.guard = (double)rate;
     return CLI_OK;
 }
 
@@ -110,7 +108,7 @@ static int set_option(settings *s, int id)
     bool ok = true;
     switch (id) {
     case 'm':
-        ok = cli_parse_name(&cli_run, "-m", optarg, &s->model);
+        ok = cli_parse_name(&cli_run, "-m", optarg, &s->job.path);
         break;
     case 'p':
         return set_prompt(s, true, optarg);
@@ -120,10 +118,10 @@ static int set_option(settings *s, int id)
         ok = parse_u32("-n", UINT32_MAX, &s->generate.max_tokens);
         break;
     case 'c':
-        ok = parse_u32("-c", UINT32_MAX, &s->session.n_ctx);
+        ok = parse_u32("-c", UINT32_MAX, &s->job.options.n_ctx);
         break;
     case 'b':
-        ok = parse_u32("-b", UINT32_MAX, &s->session.n_batch);
+        ok = parse_u32("-b", UINT32_MAX, &s->job.options.n_batch);
         break;
     case 's':
         s->has_seed = true;
@@ -149,10 +147,10 @@ static int set_option(settings *s, int id)
         ok = parse_u32("--repeat-window", UINT32_MAX, &s->sampling.repeat_window);
         break;
     case 'd':
-        s->device = optarg;
+        s->job.selector = optarg;
         break;
     case CACHE_TYPE:
-        ok = cli_parse_cache_type(&cli_run, optarg, &s->session.cache_type);
+        ok = cli_parse_cache_type(&cli_run, optarg, &s->job.options.cache_type);
         break;
     case STOP:
         if (s->generate.n_stop == MAX_STOPS)
@@ -162,7 +160,7 @@ static int set_option(settings *s, int id)
         s->stops[s->generate.n_stop++] = optarg;
         break;
     case WORKAROUND:
-        s->workaround = optarg;
+        s->job.workaround = optarg;
         break;
     case NO_ECHO:
         s->no_echo = true;
@@ -170,16 +168,16 @@ static int set_option(settings *s, int id)
     case GUARD:
         return set_guard(s);
     case DETERMINISTIC:
-        s->session.deterministic = 1;
+        s->job.options.deterministic = 1;
         break;
     case PLANT:
-        s->session.plant = optarg;
+        s->job.options.plant = optarg;
         break;
     case 'q':
         s->quiet = true;
         break;
     default: /* 'v': getopt returns nothing else */
-        s->verbose++;
+        s->job.verbose++;
     }
     return ok ? CLI_OK : CLI_USAGE;
 }
@@ -272,19 +270,11 @@ static void print_memory(const lp_session *session)
             cli_bytes(m.activations, activations), cli_bytes(m.staging, staging));
 }
 
-static void print_device(const lp_devices *devices, size_t index, const char *reason,
-                         const lp_model *model)
-{
-    const lp_device_info *d = lp_devices_info(devices, index);
-    fprintf(stderr, "lapilli: %s on %s (%s): %s", lp_model_title(model), d->name, d->id, reason);
-    if (strcmp(d->type, "host") == 0 && *lp_devices_vulkan_problem(devices))
-        fprintf(stderr, " (%s)", lp_devices_vulkan_problem(devices));
-    fputc('\n', stderr);
-}
-
 /* Everything after the session is there. */
-static int generate(lp_context *ctx, lp_session *session, settings *s)
+static int generate(settings *s)
 {
+    lp_context *ctx = s->job.ctx;
+    lp_session *session = s->job.session;
     lp_generation g = {0};
     lp_status status = lp_session_feed_text(session, s->prompt.text ? s->prompt.text : "",
                                             s->prompt.bytes, LP_FEED_PROMPT);
@@ -305,70 +295,39 @@ static int generate(lp_context *ctx, lp_session *session, settings *s)
         return cli_failed(ctx, status);
     if (!s->quiet)
         print_summary(&g, s->sampling.seed, s->sampling.temperature > 0);
-    if (!s->quiet && s->session.guard > 0)
+    if (!s->quiet && s->job.options.guard > 0)
         print_guard(lp_session_guard(session));
-    if (s->verbose)
+    if (s->job.verbose)
         print_memory(session);
     return CLI_OK;
 }
 
 static int run_model(settings *s)
 {
-    char *shipped = NULL, *cache = NULL, *workaround = NULL;
-    lp_devices *devices = NULL;
-    lp_model *model = NULL;
-    lp_session *session = NULL;
-    size_t index = 0;
-    const char *reason = "";
-    int code = CLI_FAILED;
-    cli_progress progress = CLI_PROGRESS("loading");
-
-    lp_context *ctx = cli_context(s->verbose);
-    if (!ctx)
-        return CLI_FAILED;
-    if (s->workaround && !(s->session.workaround = workaround = cli_read_text(s->workaround)))
-        goto cleanup;
-    if (!s->model && !(s->model = shipped = cli_default_model()))
-        goto cleanup;
-    lp_status status = lp_model_open(ctx, s->model, &model);
-    if (status != LP_OK) {
-        code = cli_failed(ctx, status);
-        goto cleanup;
+    int code = cli_job_open(&s->job);
+    if (code == CLI_OK && !s->quiet) {
+        cli_job_print(&s->job);
+        if (s->job.workaround)
+            fprintf(stderr, "lapilli: with the workaround %s\n", s->job.workaround);
     }
-    code = cli_choose_device(ctx, s->device, true, &devices, &index, &reason);
-    if (code != CLI_OK)
-        goto cleanup;
-    if (!s->quiet)
-        print_device(devices, index, reason, model);
-    if (s->workaround && !s->quiet)
-        fprintf(stderr, "lapilli: with the workaround %s\n", s->workaround);
-    s->session.cache_folder = cache = cli_cache_folder();
-    s->session.progress = cli_show_progress;
-    s->session.progress_user = &progress;
-    status = lp_session_create(devices, index, model, &s->session, &session);
-    cli_clear_progress(&progress);
-    code = status == LP_OK ? generate(ctx, session, s) : cli_failed(ctx, status);
-cleanup:
-    lp_session_destroy(session);
-    lp_model_destroy(model);
-    lp_devices_destroy(devices);
-    lp_context_destroy(ctx);
-    free(shipped);
-    free(cache);
-    free(workaround);
+    if (code == CLI_OK)
+        code = cli_job_session(&s->job);
+    if (code == CLI_OK)
+        code = generate(s);
+    cli_job_close(&s->job);
     return code;
 }
 
 static int run(int argc, char **argv)
 {
     settings s = {.sampling = LP_SAMPLING_DEFAULT,
-                  .session = LP_SESSION_DEFAULT,
+                  .job.options = LP_SESSION_DEFAULT,
                   .generate = {.max_tokens = 256, .on_text = write_text}};
     s.generate.stop = s.stops;
     s.generate.user = &s;
     bool end = false;
     int code = parse(&s, argc, argv, &end);
-    if (code == CLI_OK && !end && s.session.plant && strcmp(s.session.plant, "list") == 0)
+    if (code == CLI_OK && !end && s.job.options.plant && strcmp(s.job.options.plant, "list") == 0)
         code = cli_list_faults();
     else if (code == CLI_OK && !end)
         code = cli_stop_signal() ? CLI_FAILED : run_model(&s);
