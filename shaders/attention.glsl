@@ -1,7 +1,9 @@
-// What the attention kernels share: their parameters, query rows, the mask, loads from the cache.
+// What the attention kernels share: their parameters, query rows, masks and biases, loads of keys
+// and values.
 //
 // The query rows of K/V head g are a list of T * R, R = H / G heads of the group: row r is token
-// r / R, head g R + r % R. Token t sees the keys of [seen_first(t), seen_end(t)).
+// r / R, head g R + r % R. Token t sees keys of [seen_first(t), seen_end(t)) only, and neither bound
+// falls from token to token.
 #ifndef LP_ATTENTION_GLSL
 #define LP_ATTENTION_GLSL
 
@@ -11,6 +13,20 @@ layout(constant_id = 2) const uint KEYS = 32u; // per tile
 layout(constant_id = 3) const uint DK = 32u;
 layout(constant_id = 4) const uint DV = 32u;
 layout(constant_id = 5) const bool WIDE = false; // head sizes are multiples of 8: whole 16-byte loads
+
+// constant 6 is the kernel's own
+layout(constant_id = 7) const uint FLAGS = 0u; // LP_ATTENTION_... of params.h
+layout(constant_id = 8) const uint STRIDE = 1u;
+layout(constant_id = 9) const uint SUMMARY = 1u;
+
+const uint MASK = FLAGS & LP_ATTENTION_MASK;
+const uint LP_MASK_CAUSAL = 0u, LP_MASK_FULL = 1u, LP_MASK_CHUNKED = 2u, LP_MASK_STRIDED = 3u,
+           LP_MASK_FIXED = 4u;
+const bool SOFTCAP = (FLAGS & LP_ATTENTION_SOFTCAP) != 0u;
+const bool SLOPES = (FLAGS & LP_ATTENTION_SLOPES) != 0u;
+const bool TABLE = (FLAGS & LP_ATTENTION_TABLE) != 0u;
+const bool SINKS = (FLAGS & LP_ATTENTION_SINKS) != 0u;
+const bool SOURCE = (FLAGS & LP_ATTENTION_SOURCE) != 0u;
 
 layout(push_constant) uniform push_block
 {
@@ -39,20 +55,115 @@ int position()
 
 int seen_first(uint t)
 {
-    return p.window == 0u ? 0 : max(position() + int(t) - int(p.window) + 1, 0);
+    int i = position() + int(t);
+    if (MASK == LP_MASK_CHUNKED) {
+        return i / int(STRIDE) * int(STRIDE);
+    }
+    int behind = MASK == LP_MASK_FULL ? int(p.window / 2u) : int(p.window) - 1;
+    return p.window == 0u ? 0 : max(i - behind, 0);
 }
 
 int seen_end(uint t)
 {
-    return clamp(position() + int(t) + p.mask_shift + 1, 0, int(p.kv_max));
+    int i = position() + int(t);
+    if (MASK != LP_MASK_FULL) {
+        return clamp(i + p.mask_shift + 1, 0, int(p.kv_max));
+    }
+    int n = int(p.kv_max);
+    if (SOURCE) {
+        n = clamp(lp_ints(p.cursor).v[LP_CURSOR_SOURCE], 0, n);
+    }
+    return p.window == 0u ? n : min(i + int(p.window / 2u) + 1, n);
 }
 
-// Start of head g of row j of a cache [C, G, D]. Addresses are the same in all invocations, what
-// differs is a 32-bit index: cheaper, and llvmpipe at 512 bits crashes otherwise.
-uvec2 cache_row(uvec2 cache, int j, uint g, uint size)
+// Do the patterns of Child et al. hide keys [key0, key1) from all tokens t0 ... t1? All of these keys
+// lie before seen_end(t1).
+bool hidden(int key0, int key1, uint t0, uint t1)
 {
-    return lp_offset(lp_row(cache, uint(j), p.n_groups * size * ELEMENT_BYTES),
-                     g * size * ELEMENT_BYTES);
+    int stride = int(STRIDE), i = position() + int(t0);
+    if (MASK == LP_MASK_STRIDED) {
+        int near = i - (key1 - 1), far = position() + int(t1) - key0;
+        return near >= stride && far / stride * stride < near;
+    }
+    if (MASK == LP_MASK_FIXED) {
+        int left = stride - int(SUMMARY) - key0 % stride; // keys before the next one that all see
+        return key1 <= i / stride * stride && key0 + max(left, 0) >= key1;
+    }
+    return false;
+}
+
+// ---- Query rows --------------------------------------------------------------------------------
+
+struct query_row {
+    int place, from, to; // of its token in the text; the keys [from, to) that it may see
+    uint head;
+    float slope;
+};
+
+query_row query_of(uint r, uint g)
+{
+    uint heads = group_heads(), t = r / heads;
+    query_row q;
+    q.place = position() + int(t);
+    q.from = seen_first(t);
+    q.to = seen_end(t);
+    q.head = g * heads + r % heads;
+    q.slope = 0.0;
+    if (SLOPES) {
+        q.slope = lp_floats(p.bias).v[q.head];
+    }
+    return q;
+}
+
+// Largest score and total of a row before its first key; the total belongs to one of the
+// invocations that share the row.
+float first_largest(query_row q)
+{
+    float largest = NONE;
+    if (SINKS) {
+        largest = lp_floats(p.sinks).v[q.head];
+    }
+    return largest;
+}
+
+float first_total(bool mine)
+{
+    return SINKS && mine ? 1.0 : 0.0;
+}
+
+// What softmax takes, of s = scale q k for key j: NONE if the mask hides the key.
+float seen_score(query_row q, int j, float s)
+{
+    if (SOFTCAP) {
+        s = p.softcap * lp_tanh(s / p.softcap);
+    }
+    if (SLOPES) {
+        s -= q.slope * float(abs(q.place - j));
+    }
+    if (TABLE) {
+        int reach = int(p.bias_reach);
+        s += lp_floats(p.bias)
+                 .v[int(q.head) * (2 * reach + 1) + clamp(j - q.place, -reach, reach) + reach];
+    }
+    bool seen = j >= q.from && j < q.to;
+    int stride = int(STRIDE);
+    if (MASK == LP_MASK_STRIDED) {
+        int behind = q.place - j;
+        seen = seen && (behind < stride || behind % stride == 0);
+    }
+    if (MASK == LP_MASK_FIXED) {
+        seen = seen && (j / stride == q.place / stride || j % stride >= stride - int(SUMMARY));
+    }
+    return !seen ? NONE : s < LEAST ? LEAST : s;
+}
+
+// ---- Memory ------------------------------------------------------------------------------------
+
+// Start of head g of row j of keys or values. Addresses are the same in all invocations, what
+// differs is a 32-bit index: cheaper, and llvmpipe at 512 bits crashes otherwise.
+uvec2 cache_row(uvec2 cache, int j, uint stride, uint g, uint size)
+{
+    return lp_offset(lp_row(cache, uint(j), stride * ELEMENT_BYTES), g * size * ELEMENT_BYTES);
 }
 
 // Elements 4 i ... 4 i + 3 of a head of n elements that starts `at` elements after `base`; zeros

@@ -31,8 +31,8 @@ void main()
 {
     uint id = gl_LocalInvocationID.x, g = gl_WorkGroupID.y, heads = group_heads();
     uint n_rows = p.n_tokens * heads, row0 = (p.first_block + gl_WorkGroupID.x) * ROWS;
-    int first = seen_first(row0 / heads);
-    int end = seen_end((min(row0 + ROWS, n_rows) - 1u) / heads);
+    uint token0 = row0 / heads, token1 = (min(row0 + ROWS, n_rows) - 1u) / heads;
+    int first = seen_first(token0), end = seen_end(token1);
     uint n_tiles = (uint(max(end - first, 0)) + KEYS - 1u) / KEYS;
     int share = int((n_tiles + p.n_splits - 1u) / p.n_splits * KEYS);
     first += int(gl_WorkGroupID.z) * share;
@@ -44,6 +44,14 @@ void main()
     uint lane = id % LANES, row = id / LANES; // in the softmax
     uint column = id % COLUMNS, deal = id / COLUMNS;
     float largest = NONE, total = 0.0;
+    if (gl_WorkGroupID.z == 0u) { // sinks are counted once
+        largest = first_largest(query_of(row0 + row, g));
+        total = first_total(lane == 0u);
+    }
+    query_row rows[ROWS];
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        rows[r] = query_of(row0 + r, g);
+    }
     vec4 sum[ROWS * PASSES];
     [[unroll]] for (uint i = 0u; i < ROWS * PASSES; i++) {
         sum[i] = vec4(0.0);
@@ -51,8 +59,12 @@ void main()
     barrier();
 
     for (int key0 = first; key0 < end; key0 += int(KEYS)) {
+        if (hidden(key0, min(key0 + int(KEYS), end), token0, token1)) {
+            continue;
+        }
         // scores
-        uvec2 keys = cache_row(p.keys, key0, g, DK), values = cache_row(p.values, key0, g, DV);
+        uvec2 keys = cache_row(p.keys, key0, p.key_stride, g, DK);
+        uvec2 values = cache_row(p.values, key0, p.value_stride, g, DV);
         for (uint k = id; k < KEYS; k += SIZE) {
             float s[ROWS];
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
@@ -62,7 +74,7 @@ void main()
             if (j < end) {
                 for (uint i = 0u; i < DK8; i++) {
                     vec4 a, b;
-                    load8(keys, k * p.n_groups * DK, i, DK, a, b);
+                    load8(keys, k * p.key_stride, i, DK, a, b);
                     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                         s[r] += dot(queries[(r * DK8 + i) * 2u], a) +
                                 dot(queries[(r * DK8 + i) * 2u + 1u], b);
@@ -70,9 +82,7 @@ void main()
                 }
             }
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-                uint t = (row0 + r) / heads;
-                bool seen = j < end && j >= seen_first(t) && j < seen_end(t);
-                weights[r * KEYS + k] = !seen ? NONE : s[r] < LEAST ? LEAST : s[r];
+                weights[r * KEYS + k] = j < end ? seen_score(rows[r], j, s[r]) : NONE;
             }
         }
         barrier();
@@ -116,7 +126,7 @@ void main()
             uint n = min(KEYS, uint(end - key0));
             for (uint k = deal; k < n; k += DEALS) {
                 [[unroll]] for (uint pass = 0u; pass < PASSES; pass++) {
-                    vec4 v = load4(values, k * p.n_groups * DV, column + pass * SIZE, DV);
+                    vec4 v = load4(values, k * p.value_stride, column + pass * SIZE, DV);
                     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                         sum[r * PASSES + pass] += weights[r * KEYS + k] * v;
                     }

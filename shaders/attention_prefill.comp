@@ -33,14 +33,14 @@ void load_queries(uint row0, uint g, uint first, uint n)
     }
 }
 
-void load_tile(uvec2 cache, uint g, uint size, uint chunk, int key0, int end)
+void load_tile(uvec2 cache, uint stride, uint g, uint size, uint chunk, int key0, int end)
 {
-    uvec2 base = cache_row(cache, key0, g, size);
+    uvec2 base = cache_row(cache, key0, stride, g, size);
     for (uint i = gl_LocalInvocationID.x; i < KEYS * 8u; i += gl_WorkGroupSize.x) {
         uint k = i / 8u;
         vec4 x = vec4(0.0);
         if (key0 + int(k) < end) {
-            x = load4(base, k * p.n_groups * size, 8u * chunk + i % 8u, size);
+            x = load4(base, k * stride, 8u * chunk + i % 8u, size);
         }
         tile[k * 9u + i % 8u] = x;
     }
@@ -51,18 +51,16 @@ void main()
     uint c = gl_LocalInvocationID.x % 8u, group = gl_LocalInvocationID.x / 8u;
     uint g = gl_WorkGroupID.y, heads = group_heads(), n_rows = p.n_tokens * heads;
     uint row0 = (p.first_block + gl_WorkGroupID.x) * TILE_ROWS;
-    int first = seen_first(row0 / heads);
-    int end = seen_end((min(row0 + TILE_ROWS, n_rows) - 1u) / heads);
+    uint token0 = row0 / heads, token1 = (min(row0 + TILE_ROWS, n_rows) - 1u) / heads;
+    int first = seen_first(token0), end = seen_end(token1);
 
     vec4 sum[ROWS * DV_CHUNKS];
     float largest[ROWS], total[ROWS];
-    int from[ROWS], to[ROWS];
+    query_row rows[ROWS];
     [[unroll]] for (uint i = 0u; i < ROWS; i++) {
-        uint t = (row0 + i * ROW_GROUPS + group) / heads;
-        from[i] = seen_first(t);
-        to[i] = seen_end(t);
-        largest[i] = NONE;
-        total[i] = 0.0;
+        rows[i] = query_of(row0 + i * ROW_GROUPS + group, g);
+        largest[i] = first_largest(rows[i]);
+        total[i] = first_total(c == 0u);
         [[unroll]] for (uint d = 0u; d < DV_CHUNKS; d++) {
             sum[i * DV_CHUNKS + d] = vec4(0.0);
         }
@@ -72,6 +70,9 @@ void main()
     }
 
     for (int key0 = first; key0 < end; key0 += int(KEYS)) {
+        if (hidden(key0, min(key0 + int(KEYS), end), token0, token1)) {
+            continue;
+        }
         // scores
         vec4 s[ROWS * KEY_GROUPS];
         [[unroll]] for (uint i = 0u; i < ROWS * KEY_GROUPS; i++) {
@@ -81,7 +82,7 @@ void main()
             if (!RESIDENT) {
                 load_queries(row0, g, 8u * chunk, 8u);
             }
-            load_tile(p.keys, g, DK, chunk, key0, end);
+            load_tile(p.keys, p.key_stride, g, DK, chunk, key0, end);
             barrier();
             for (uint d = 0u; d < 8u; d++) {
                 vec4 q[ROWS];
@@ -105,12 +106,10 @@ void main()
         [[unroll]] for (uint i = 0u; i < ROWS; i++) {
             float most = NONE;
             [[unroll]] for (uint k = 0u; k < KEY_GROUPS; k++) {
-                ivec4 j = ivec4(key0 + int(32u * k + 4u * c)) + ivec4(0, 1, 2, 3);
+                int j = key0 + int(32u * k + 4u * c);
                 vec4 x = s[i * KEY_GROUPS + k];
-                x = mix(x, vec4(LEAST), lessThan(x, vec4(LEAST)));
-                bvec4 seen = bvec4(uvec4(greaterThanEqual(j, ivec4(from[i]))) &
-                                   uvec4(lessThan(j, ivec4(to[i]))));
-                x = mix(vec4(NONE), x, seen);
+                x = vec4(seen_score(rows[i], j, x.x), seen_score(rows[i], j + 1, x.y),
+                         seen_score(rows[i], j + 2, x.z), seen_score(rows[i], j + 3, x.w));
                 s[i * KEY_GROUPS + k] = x;
                 most = max(most, max(max(x.x, x.y), max(x.z, x.w)));
             }
@@ -141,7 +140,7 @@ void main()
 
         // values
         [[unroll]] for (uint d = 0u; d < DV_CHUNKS; d++) {
-            load_tile(p.values, g, DV, d, key0, end);
+            load_tile(p.values, p.value_stride, g, DV, d, key0, end);
             barrier();
             for (uint k = 0u; k < KEYS / 4u; k++) {
                 uint at = 4u * k * 9u + c;

@@ -19,18 +19,17 @@ void main()
     const uint TILE_ROWS = gl_WorkGroupSize.x * ROWS;
     uint g = gl_WorkGroupID.y, heads = group_heads(), n_rows = p.n_tokens * heads;
     uint row0 = (p.first_block + gl_WorkGroupID.x) * TILE_ROWS;
-    int first = seen_first(row0 / heads) / int(KEYS) * int(KEYS);
-    int end = seen_end((min(row0 + TILE_ROWS, n_rows) - 1u) / heads);
+    uint token0 = row0 / heads, token1 = (min(row0 + TILE_ROWS, n_rows) - 1u) / heads;
+    int first = seen_first(token0) / int(KEYS) * int(KEYS), end = seen_end(token1);
 
     vec4 q[ROWS * DK4], sum[ROWS * DV4];
     float largest[ROWS], total[ROWS];
-    int from[ROWS], to[ROWS];
+    query_row rows[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         uint row = row0 + r * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
-        from[r] = seen_first(row / heads);
-        to[r] = seen_end(row / heads);
-        largest[r] = NONE;
-        total[r] = 0.0;
+        rows[r] = query_of(row, g);
+        largest[r] = first_largest(rows[r]);
+        total[r] = first_total(true);
         [[unroll]] for (uint i = 0u; i < DK4; i++) {
             q[r * DK4 + i] = load_query(row, g, i); // zero past the last row
         }
@@ -39,7 +38,11 @@ void main()
         }
     }
     for (int key0 = first; key0 < end; key0 += int(KEYS)) {
-        uvec2 keys = cache_row(p.keys, key0, g, DK), values = cache_row(p.values, key0, g, DV);
+        if (hidden(key0, min(key0 + int(KEYS), end), token0, token1)) {
+            continue;
+        }
+        uvec2 keys = cache_row(p.keys, key0, p.key_stride, g, DK);
+        uvec2 values = cache_row(p.values, key0, p.value_stride, g, DV);
         uint last = min(KEYS, uint(end - key0)) - 1u; // read again for the keys past it
         float s[ROWS * KEYS];
         [[unroll]] for (uint k = 0u; k < ROWS * KEYS; k++) {
@@ -47,7 +50,7 @@ void main()
         }
         [[unroll]] for (uint i = 0u; i < DK4; i++) {
             [[unroll]] for (uint k = 0u; k < KEYS; k++) {
-                vec4 x = load4(keys, min(k, last) * p.n_groups * DK, i, DK);
+                vec4 x = load4(keys, min(k, last) * p.key_stride, i, DK);
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                     vec4 y = q[r * DK4 + i];
                     s[r * KEYS + k] =
@@ -59,10 +62,8 @@ void main()
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             float most = largest[r];
             [[unroll]] for (uint k = 0u; k < KEYS; k++) {
-                int j = key0 + int(k);
-                bool seen = k <= last && j >= from[r] && j < to[r];
                 float x = s[r * KEYS + k];
-                x = !seen ? NONE : x < LEAST ? LEAST : x;
+                x = k <= last ? seen_score(rows[r], key0 + int(k), x) : NONE;
                 s[r * KEYS + k] = x;
                 most = max(most, x);
             }
@@ -81,7 +82,7 @@ void main()
                 sum[r * DV4 + i] *= shrink[r];
             }
             [[unroll]] for (uint k = 0u; k < KEYS; k++) {
-                vec4 x = load4(values, min(k, last) * p.n_groups * DV, i, DV);
+                vec4 x = load4(values, min(k, last) * p.value_stride, i, DV);
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                     sum[r * DV4 + i] = fma(vec4(s[r * KEYS + k]), x, sum[r * DV4 + i]);
                 }

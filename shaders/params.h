@@ -116,15 +116,27 @@ LP_PARAMS(lp_advance_params)
 LP_PARAMS(lp_attention_params)
 {
     LP_ADDRESS q, keys, values, cursor;
+    LP_ADDRESS bias;  /* [H] or [H, 2 bias_reach + 1] f32, or 0 */
+    LP_ADDRESS sinks; /* [H] f32, or 0 */
     LP_ADDRESS y;     /* or with several splits partial [G, rows, splits, Dv] */
     LP_ADDRESS stats; /* [G, rows, splits, 2]: largest score and sum of exponentials, per split */
-    LP_UINT q_stride, y_stride; /* of a token */
+    LP_UINT q_stride, key_stride, value_stride, y_stride; /* of a token */
     LP_UINT n_tokens, n_heads, n_groups, n_splits;
     LP_UINT first_block; /* of query rows, in this dispatch */
     LP_UINT kv_max, window;
     LP_INT mask_shift;
-    LP_FLOAT scale;
+    LP_FLOAT scale, softcap;
+    LP_UINT bias_reach;
 };
+
+/* Specialization constant 7 of the attention kernels: lp_mask_kind in the lowest bits, and which of
+ * the extras there are. */
+#define LP_ATTENTION_MASK    7u
+#define LP_ATTENTION_SOFTCAP 8u
+#define LP_ATTENTION_SLOPES  16u /* bias [H] */
+#define LP_ATTENTION_TABLE   32u /* bias [H, 2 bias_reach + 1] */
+#define LP_ATTENTION_SINKS   64u
+#define LP_ATTENTION_SOURCE  128u
 
 LP_PARAMS(lp_attention_merge_params)
 {

@@ -84,7 +84,7 @@ static bool silu_to_relu(lp_node *n)
 
 static bool shift_mask(lp_node *n, int shift)
 {
-    if (n->op != LP_OP_ATTENTION)
+    if (n->op != LP_OP_ATTENTION || n->p.attention.mask == LP_MASK_FULL)
         return false;
     n->p.attention.mask_shift = shift;
     return true;
@@ -190,8 +190,9 @@ static bool can_drop(const lp_node *node, int src)
     static const struct {
         lp_op op;
         int src;
-    } optional[] = {{LP_OP_NORM, 1},   {LP_OP_NORM, 2},   {LP_OP_LINEAR, 2},
-                    {LP_OP_LINEAR, 3}, {LP_OP_LINEAR, 4}, {LP_OP_LINEAR, 5}};
+    } optional[] = {{LP_OP_NORM, 1},      {LP_OP_NORM, 2},     {LP_OP_LINEAR, 2},
+                    {LP_OP_LINEAR, 3},    {LP_OP_LINEAR, 4},   {LP_OP_LINEAR, 5},
+                    {LP_OP_ATTENTION, 4}, {LP_OP_ATTENTION, 5}};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
         if (optional[i].op == node->op && optional[i].src == src && node->src[src] != LP_NONE)
             return true;

@@ -87,8 +87,9 @@ static lp_graph *random_graph(lp_context *ctx, lp_store *store, lp_weights *weig
             break;
         case 4:
             lp_kv_write(&b, name, lp_view_heads(&b, x, 2), cursor, cache);
-            z = lp_view_flat(&b, lp_attention(&b, name, lp_view_heads(&b, y, 2), cache, cache,
-                                              cursor, (lp_attention_options){1, 64, 0}));
+            z = lp_view_flat(&b,
+                             lp_attention(&b, name, lp_view_heads(&b, y, 2), cache, cache, cursor,
+                                          (lp_attention_options){.scale = 1, .kv_max = 64}));
             break;
         default:
             z = lp_linear(&b, name, x, w, LP_NONE);

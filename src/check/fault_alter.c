@@ -260,14 +260,14 @@ bool lp_plant_mask_ahead(const lp_fault_site *s)
 {
     set_attention(s, offsetof(lp_attention_params, mask_shift),
                   (uint32_t)(node_of(s)->p.attention.mask_shift + 1));
-    return true;
+    return node_of(s)->p.attention.mask != LP_MASK_FULL;
 }
 
 bool lp_plant_mask_behind(const lp_fault_site *s)
 {
     set_attention(s, offsetof(lp_attention_params, mask_shift),
                   (uint32_t)(node_of(s)->p.attention.mask_shift - 1));
-    return true;
+    return node_of(s)->p.attention.mask != LP_MASK_FULL;
 }
 
 bool lp_plant_window_lost(const lp_fault_site *s)

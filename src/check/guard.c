@@ -104,6 +104,7 @@ lp_status lp_guard_look(lp_guard *guard, lp_backend *backend, lp_program *progra
                          .node = graph->n_nodes - 1,
                          .position = position,
                          .draws = draws,
+                         .n_source = guard->n_source,
                          .budget = BUDGET,
                          .random = guard->seed + guard->visits};
     lp_recomputed cursor; /* first: if it is wrong, much else is */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
+
 lp_case *lp_case_add(lp_case_table *table, lp_op op,
                      void (*build)(lp_case_build *c, const int64_t *arg), const char *format, ...)
 {
@@ -148,6 +150,37 @@ lp_tensor_id lp_case_state(lp_case_build *c, lp_dtype dtype, lp_shape shape, con
     return id;
 }
 
+lp_tensor_id lp_case_cache(lp_case_build *c, lp_dtype dtype, lp_shape shape, int64_t valid,
+                           bool compare)
+{
+    const int64_t n = lp_shape_elements(shape);
+    lp_tensor_id id = LP_NONE;
+    float *values = malloc((size_t)n * sizeof *values);
+    uint16_t *halves = malloc((size_t)n * sizeof *halves);
+    if (values == NULL || halves == NULL) {
+        fail(c, lp_fail_memory(c->b->ctx, "the op table"));
+        goto cleanup;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        values[i] = i < valid ? lp_case_uniform(c) : NAN;
+        halves[i] = lp_f32_to_f16(values[i]);
+    }
+    id = lp_case_state(c, dtype, shape, dtype == LP_F16 ? (void *)halves : (void *)values, compare);
+
+cleanup:
+    free(values);
+    free(halves);
+    return id;
+}
+
+lp_tensor_id lp_case_heads(lp_case_build *c, int64_t t, int64_t h, int64_t d, bool view,
+                           lp_case_fill rule)
+{
+    lp_tensor_id x = view ? lp_case_input_view(c, t, h * d, 3, h * d + 8, rule)
+                          : lp_case_input(c, LP_SHAPE2(t, h * d), rule);
+    return lp_view_heads(c->b, x, h);
+}
+
 lp_tensor_id lp_case_cursor(lp_case_build *c, int32_t position, int32_t draws, bool compare)
 {
     int32_t words[LP_CURSOR_WORDS] = {0};
@@ -203,6 +236,7 @@ lp_status lp_case_table_create(lp_context *ctx, lp_case_table **result)
     table->weights = lp_weights_create();
     lp_cases_dense(table);
     lp_cases_sequence(table);
+    lp_cases_attention(table);
     if (table->weights == NULL || table->failed)
         LP_CHECK(lp_fail_memory(ctx, "the op table"));
     for (int i = 0; i < table->n; i++)

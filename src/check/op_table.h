@@ -8,7 +8,7 @@
 #include "graph/builder.h"
 
 #define LP_CASE_MAX_TENSORS 12
-#define LP_CASE_MAX_ARGS    16
+#define LP_CASE_MAX_ARGS    20
 
 /* Values of a tensor: offset + scale * u, u uniform in [-1, 1); from the case's own generator. */
 typedef struct lp_case_fill {
@@ -28,7 +28,7 @@ typedef struct lp_case_build {
     lp_case *row;
     struct lp_case_table *table;
     uint64_t random;
-    char name[128]; /* of the tensor being made */
+    char name[160]; /* of the tensor being made */
 } lp_case_build;
 
 /* What a run needs: filled before it, or read and compared after it. */
@@ -48,7 +48,7 @@ typedef struct lp_case_gate {
 #define LP_CASE_EXACT ((lp_case_gate){0, 0})
 
 struct lp_case {
-    char name[96];
+    char name[128];
     lp_op op;
     lp_case_gate gate;
     int32_t n_tokens; /* lp_graph.n_tokens */
@@ -93,6 +93,12 @@ lp_tensor_id lp_case_weight(lp_case_build *c, lp_dtype dtype, lp_shape shape, lp
  * `compare` it is also read and compared after it (for ops that write in place). */
 lp_tensor_id lp_case_state(lp_case_build *c, lp_dtype dtype, lp_shape shape, const void *data,
                        bool compare);
+/* A state of n values as a K/V cache holds them, the first `valid` random, the rest NaN. */
+lp_tensor_id lp_case_cache(lp_case_build *c, lp_dtype dtype, lp_shape shape, int64_t valid,
+                           bool compare);
+/* An input x [T, H, D], perhaps as a view into a wider matrix. */
+lp_tensor_id lp_case_heads(lp_case_build *c, int64_t t, int64_t h, int64_t d, bool view,
+                           lp_case_fill fill);
 /* The cursor at `position`. */
 lp_tensor_id lp_case_cursor(lp_case_build *c, int32_t position, int32_t draws, bool compare);
 /* A node named like the row, with all sources and outputs LP_NONE. */
@@ -113,6 +119,7 @@ bool lp_case_compare(const float *expected, const float *got, uint64_t n, lp_cas
 
 /* The families. */
 void lp_cases_dense(lp_case_table *table);    /* linear, norm, embed, elementwise */
-void lp_cases_sequence(lp_case_table *table); /* rope, kv_write, attention, sample, advance */
+void lp_cases_sequence(lp_case_table *table); /* rope, kv_write, sample, advance */
+void lp_cases_attention(lp_case_table *table);
 
 #endif

@@ -9,6 +9,7 @@
 #include "check/compare.h"
 #include "check/digest.h"
 #include "cpu/cpu_backend.h"
+#include "ops/attention.h"
 #include "text/runner.h"
 
 lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph)
@@ -143,6 +144,7 @@ static void describe(const pass_state *s, uint32_t index, lp_check_node *row)
     const lp_node *node = &s->graph->nodes[index];
     const lp_tensor *tensors = s->graph->tensors;
     lp_tensor_id shape = node->dst[0], type = LP_NONE;
+    int64_t first, end;
     switch (node->op) {
     case LP_OP_LINEAR:
         type = node->src[1];
@@ -153,7 +155,9 @@ static void describe(const pass_state *s, uint32_t index, lp_check_node *row)
         break;
     case LP_OP_ATTENTION:
         type = node->src[1];
-        row->n_inputs = (int64_t)s->c->position + s->graph->n_tokens;
+        lp_attention_range(node, s->cursor, (int64_t)s->c->position + s->graph->n_tokens - 1,
+                           &first, &end);
+        row->n_inputs = end > first ? end - first : 0;
         break;
     case LP_OP_KV_WRITE:
         type = node->dst[0];

@@ -12,6 +12,7 @@
 
 #include "base/half.h"
 #include "check/compare.h"
+#include "ops/attention.h"
 
 typedef struct part {
     const lp_recompute *what;
@@ -182,24 +183,47 @@ static lp_status prepare_linear(part *p)
     return narrow_linear(p);
 }
 
+/* A source that does not go by tokens: rows [row, row + n) of it. */
+static lp_status read_rows(part *p, lp_tensor_id id, int64_t row, int64_t n, lp_view *view)
+{
+    const lp_tensor *t = tensor(p, id);
+    if (t->slot == LP_NONE) {
+        float *x;
+        LP_TRY(read_activation(p, id, &x));
+        *view = (lp_view){x, LP_F32, t->shape, (uint64_t)lp_shape_row(t->shape)};
+    } else if (p->what->graph->store->slots[t->slot].data != NULL) {
+        *view = file_view(p, id);
+    } else {
+        return read_state(p, id, row, n, view);
+    }
+    view->data = (char *)view->data + (uint64_t)row * view->stride * lp_dtype_table[t->dtype].bytes;
+    view->shape.dim[0] = n;
+    return LP_OK;
+}
+
+/* All rows that a part of the tokens may see, and no others: what stands behind the last one may be
+ * anything. The cursor is shifted by the rows before the first one: a multiple of the chunk's
+ * length, and 0 where a mask counts from the beginning of the text. */
 static lp_status prepare_attention(part *p)
 {
-    enum { CONVERSION = 4 }; /* an element of an f16 cache costs several multiply-adds */
+    enum { BIAS = 4, SINKS, CONVERSION = 4 }; /* an f16 element costs several multiply-adds */
     const lp_shape q = tensor(p, p->node.src[0])->shape;
     const lp_shape k = tensor(p, p->node.src[1])->shape, v = tensor(p, p->node.src[2])->shape;
-    int64_t position = p->what->position, window = p->node.p.attention.window;
-    int64_t groups = k.dim[1], heads = q.dim[1] / groups;
-    int64_t keys = least(position + q.dim[0], window > 0 ? window : INT64_MAX);
-    int64_t each = CONVERSION * heads * keys * (2 * k.dim[2] + v.dim[2]);
+    const int64_t position = p->what->position;
+    int64_t groups = k.dim[1], heads = q.dim[1] / groups, first, end, last;
+    lp_attention_range(&p->node, p->cursor, position + q.dim[0] - 1, &first, &end);
+    int64_t each = CONVERSION * heads * most(end - first, 1) * (2 * k.dim[2] + v.dim[2]);
     choose_tokens(p, q.dim[0], least(4, (int64_t)p->what->budget / each));
     int64_t n_g = least(groups, most((int64_t)p->what->budget / (each * p->n_t), 1));
     int64_t g0 = pick(p, 2, groups - n_g + 1);
 
-    position += p->t0;
-    int64_t first = window > 0 ? most(position - window + 1, 0) : 0;
-    int64_t rows = least(position + p->n_t + p->node.p.attention.mask_shift, k.dim[0]) - first;
-    p->node.p.attention.kv_max = (int32_t)rows;
-    set_cursor(p, 3, position - first);
+    lp_attention_range(&p->node, p->cursor, position + p->t0, &first, &last);
+    lp_attention_range(&p->node, p->cursor, position + p->t0 + p->n_t - 1, &last, &end);
+    const int64_t n_seen = most(end - first, 0), rows = most(n_seen, 1);
+    first = least(first, k.dim[0] - rows); /* if no key is seen, any row will do */
+    p->node.p.attention.kv_max = (int32_t)n_seen;
+    p->node.p.attention.from_source = false;
+    set_cursor(p, 3, position + p->t0 - first);
     float *x;
     LP_TRY(read_activation(p, p->node.src[0], &x));
     p->call.src[0] = tokens_of(p, x, q);
@@ -207,11 +231,14 @@ static lp_status prepare_attention(part *p)
     p->call.src[0].shape.dim[1] = n_g * heads;
     for (int i = 1; i <= 2; i++) {
         lp_view *cache = &p->call.src[i];
-        LP_TRY(read_state(p, p->node.src[i], first, rows, cache));
+        LP_TRY(read_rows(p, p->node.src[i], first, rows, cache));
         cache->data = (char *)cache->data +
                       (uint64_t)(g0 * cache->shape.dim[2]) * lp_dtype_table[cache->dtype].bytes;
         cache->shape.dim[1] = n_g;
     }
+    for (int i = BIAS; i <= SINKS; i++) /* of the heads */
+        if (p->node.src[i] != LP_NONE)
+            LP_TRY(read_rows(p, p->node.src[i], g0 * heads, n_g * heads, &p->call.src[i]));
     p->first = g0 * heads * v.dim[2];
     p->n = n_g * heads * v.dim[2];
     return LP_OK;
@@ -416,6 +443,7 @@ lp_status lp_recompute_cursor(const lp_recompute *what, lp_recomputed *result)
     *result = (lp_recomputed){0};
     p.cursor[LP_CURSOR_POSITION] = (int32_t)what->position + p.node.p.cursor.advance;
     p.cursor[LP_CURSOR_DRAWS] = (int32_t)(what->draws + draws);
+    p.cursor[LP_CURSOR_SOURCE] = (int32_t)what->n_source;
     lp_status status = compare_cursor(&p, p.node.dst[draws ? 1 : 0], result);
     lp_arena_destroy(&p.arena);
     return status;
@@ -436,6 +464,7 @@ lp_status lp_recompute_node(const lp_recompute *what, lp_recomputed *result)
     p.call = (lp_cpu_call){.ctx = what->ctx, .graph = what->graph, .node = &p.node};
     p.cursor[LP_CURSOR_POSITION] = (int32_t)what->position;
     p.cursor[LP_CURSOR_DRAWS] = (int32_t)what->draws;
+    p.cursor[LP_CURSOR_SOURCE] = (int32_t)what->n_source;
     lp_status status = run(&p, result);
     lp_arena_destroy(&p.arena);
     return status;

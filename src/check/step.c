@@ -205,6 +205,15 @@ typedef struct run {
     uint8_t *before, *after; /* the plan's arena around a run */
 } run;
 
+/* Attention's keys and values belong to all tokens, however many look at them. */
+static bool is_of_all_tokens(const lp_graph *graph, const lp_node *node, uint32_t tensor)
+{
+    for (int s = 1; s <= 2 && node->op == LP_OP_ATTENTION; s++)
+        if (tensor == node->src[s] || tensor == graph->tensors[node->src[s]].base)
+            return true;
+    return false;
+}
+
 static lp_status make_graph(run *r, int64_t n_tokens)
 {
     const lp_graph *whole = r->step->graph;
@@ -219,7 +228,8 @@ static lp_status make_graph(run *r, int64_t n_tokens)
         return lp_fail_memory(r->ctx, "a node's graph");
     memcpy(r->tensors, whole->tensors, whole->n_tensors * sizeof *r->tensors);
     for (uint32_t i = 0; i < whole->n_tensors; i++)
-        if (r->tensors[i].slot == LP_NONE && r->tensors[i].shape.dim[0] == whole->n_tokens)
+        if (r->tensors[i].slot == LP_NONE && r->tensors[i].shape.dim[0] == whole->n_tokens &&
+            !is_of_all_tokens(whole, r->graph.nodes, i))
             r->tensors[i].shape.dim[0] = n_tokens;
     r->graph.tensors = r->tensors;
     r->graph.n_tokens = (int32_t)n_tokens;

@@ -200,6 +200,22 @@ lp_rope_angles lp_rope_table(lp_builder *b, const char *name, const double *freq
         .table = slot_tensor(b, &slot), .n_rotated = n, .frequencies = copy};
 }
 
+lp_tensor_id lp_table_tensor(lp_builder *b, const char *name, lp_shape shape, const float *values)
+{
+    if (b->status != LP_OK)
+        return LP_NONE;
+    lp_slot slot = {.name = name, .kind = LP_SLOT_TABLE, .dtype = LP_F32, .shape = shape};
+    if (lp_store_find(b->store, name) == UINT32_MAX) {
+        size_t n = (size_t)lp_shape_elements(shape);
+        float *copy = lp_arena_array(&b->store->arena, n, sizeof *copy);
+        if (copy == NULL)
+            return fail(b, lp_fail_memory(b->ctx, name));
+        memcpy(copy, values, n * sizeof *copy);
+        slot.data = copy;
+    }
+    return slot_tensor(b, &slot);
+}
+
 lp_tensor_id lp_input(lp_builder *b, const char *name, lp_shape shape)
 {
     return b->status == LP_OK ? add_activation(b, name, shape) : LP_NONE;
@@ -301,8 +317,9 @@ void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id c
     emit(b, name, node);
 }
 
-lp_tensor_id lp_attention(lp_builder *b, const char *name, lp_tensor_id q, lp_tensor_id keys,
-                          lp_tensor_id values, lp_tensor_id cursor, lp_attention_options options)
+lp_tensor_id lp_attention_biased(lp_builder *b, const char *name, lp_tensor_id q, lp_tensor_id keys,
+                                 lp_tensor_id values, lp_tensor_id cursor, lp_tensor_id bias,
+                                 lp_tensor_id sinks, lp_attention_options options)
 {
     lp_node node = empty_node;
     node.op = LP_OP_ATTENTION;
@@ -310,11 +327,23 @@ lp_tensor_id lp_attention(lp_builder *b, const char *name, lp_tensor_id q, lp_te
     node.src[1] = keys;
     node.src[2] = values;
     node.src[3] = cursor;
+    node.src[4] = bias;
+    node.src[5] = sinks;
     node.p.attention.scale = options.scale;
     node.p.attention.kv_max = options.kv_max;
+    node.p.attention.mask = options.mask;
     node.p.attention.window = options.window;
-    node.p.attention.mask_shift = 0;
+    node.p.attention.stride = options.stride;
+    node.p.attention.summary = options.summary;
+    node.p.attention.from_source = options.from_source;
+    node.p.attention.softcap = options.softcap;
     return emit(b, name, node);
+}
+
+lp_tensor_id lp_attention(lp_builder *b, const char *name, lp_tensor_id q, lp_tensor_id keys,
+                          lp_tensor_id values, lp_tensor_id cursor, lp_attention_options options)
+{
+    return lp_attention_biased(b, name, q, keys, values, cursor, LP_NONE, LP_NONE, options);
 }
 
 static lp_tensor_id elementwise(lp_builder *b, lp_op op, const char *name, lp_tensor_id x,

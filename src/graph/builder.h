@@ -31,6 +31,9 @@ lp_tensor_id lp_weight_optional(lp_builder *b, lp_shape shape, const char *forma
 /* State that persists between runs. */
 lp_tensor_id lp_state_tensor(lp_builder *b, lp_slot_kind kind, lp_dtype dtype, lp_shape shape,
                              const char *format, ...) LP_PRINTF(5, 6);
+/* Numbers that the program makes, `shape` f32, copied; a table of this name that is there already
+ * is taken as it is. */
+lp_tensor_id lp_table_tensor(lp_builder *b, const char *name, lp_shape shape, const float *values);
 /* Angles of a rotary embedding. */
 typedef struct lp_rope_angles {
     lp_tensor_id table;
@@ -57,12 +60,21 @@ lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, l
 void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,
                  lp_tensor_id cache);
 
+/* Fields of the same names in lp_node; zeros: causal attention without extras. */
 typedef struct lp_attention_options {
     float scale;
     int32_t kv_max, window;
+    lp_mask_kind mask;
+    int32_t stride, summary;
+    bool from_source;
+    float softcap;
 } lp_attention_options;
 lp_tensor_id lp_attention(lp_builder *b, const char *name, lp_tensor_id q, lp_tensor_id keys,
                           lp_tensor_id values, lp_tensor_id cursor, lp_attention_options options);
+/* The same with a bias by distance, [H] or [H, 2 M + 1], and sinks [H]; either may be LP_NONE. */
+lp_tensor_id lp_attention_biased(lp_builder *b, const char *name, lp_tensor_id q, lp_tensor_id keys,
+                                 lp_tensor_id values, lp_tensor_id cursor, lp_tensor_id bias,
+                                 lp_tensor_id sinks, lp_attention_options options);
 lp_tensor_id lp_add(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
 lp_tensor_id lp_mul(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
 lp_tensor_id lp_act(lp_builder *b, const char *name, lp_act_kind kind, lp_tensor_id x);

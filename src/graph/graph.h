@@ -49,10 +49,22 @@ typedef enum lp_rope_pairing {
     LP_ROPE_HALVES    /* (k, k + n/2): GPT-NeoX, Hugging Face llama */
 } lp_rope_pairing;
 
+/* Which keys j the query of a token at place i = position + t sees, of those below kv_max. */
+typedef enum lp_mask_kind {
+    LP_MASK_CAUSAL,  /* j <= i; with a window w also j > i - w */
+    LP_MASK_FULL,    /* all; with a window w: |i - j| <= w / 2 (Beltagy et al. 2020) */
+    LP_MASK_CHUNKED, /* j <= i and i / stride == j / stride: local layers of Llama 4 */
+    LP_MASK_STRIDED, /* j <= i and (i - j < stride or (i - j) % stride == 0): Child et al. 2019 */
+    LP_MASK_FIXED,   /* j <= i and (i / stride == j / stride or j % stride >= stride - summary):
+                        the same paper */
+    LP_N_MASKS
+} lp_mask_kind;
+
 /* Cursor state, I32[8], slot "cursor": where the session stands. */
 enum {
     LP_CURSOR_POSITION, /* position of the batch's first token = tokens in the cache */
     LP_CURSOR_DRAWS,    /* tokens drawn so far: the random counter */
+    LP_CURSOR_SOURCE,   /* tokens of the source text: keys that cross-attention sees */
     LP_CURSOR_WORDS = 8
 };
 
@@ -80,10 +92,13 @@ enum {
  *           y = act(x w^T + bias), times (x gate^T + gate bias), plus residual
  * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2]   dst: 0 [T, H, D]
  * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] f16 or f32 (slot, in place)
- * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor
- *           dst: 0 [T, H, Dv]
- *           key j is seen by token t iff j <= position + t + mask_shift, and, with a window,
- *           j > position + t - window
+ * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor,
+ *                4 bias [H] or [H, 2 M + 1]?, 5 sinks [H]?      dst: 0 [T, H, Dv]
+ *           keys and values: caches, f16 or f32, or f32 activations
+ *           score s = scale q k; with a softcap c: s = c tanh(s / c); bias [H] (ALiBi):
+ *           s -= bias[h] |i - j|; [H, 2 M + 1]: s += bias[h][M + clamp(j - i, -M, M)]; softmax over
+ *           the keys that the mask shows, and over sinks[h], which has no value. A token that
+ *           sees no key gets 0
  * ADD, MUL  src: 0 a, 1 b of one shape   dst: 0
  * ACT       src: 0 x   dst: 0
  * SAMPLE    src: 0 logits [1, V], 1 sampler   dst: 0 history, 1 cursor (in place), 2 scratch [2, V]
@@ -110,9 +125,14 @@ typedef struct lp_node {
         } rope;
         struct {
             float scale;        /* of q k^T */
-            int32_t kv_max;     /* position + T never exceeds it in this graph; <= C */
-            int32_t window;     /* sliding window, 0: none */
-            int32_t mask_shift; /* 0; tests of the tests set it to +-1 */
+            int32_t kv_max;     /* keys from here on are seen by nobody in this graph; <= C */
+            lp_mask_kind mask;
+            int32_t window;     /* CAUSAL, FULL: 0: none */
+            int32_t stride;     /* CHUNKED, STRIDED, FIXED */
+            int32_t summary;    /* FIXED: the last keys of a block, which all later blocks see */
+            bool from_source;   /* FULL: keys below cursor[LP_CURSOR_SOURCE] only */
+            float softcap;      /* 0: none */
+            int32_t mask_shift; /* 0; tests of the tests set it to +-1: causal masks end later */
         } attention;
         struct {
             lp_act_kind act;

@@ -1,5 +1,6 @@
-/* How attention is cut into tiles: a pure function of shapes and device facts, so that tests can
- * try every limit without a device. */
+/* What the files of attention share: query rows as the two CPU versions see them, and how devices
+ * cut the work into tiles, a pure function of shapes and device facts, so that tests can try every
+ * limit without a device. */
 #ifndef LP_OPS_ATTENTION_H
 #define LP_OPS_ATTENTION_H
 
@@ -8,6 +9,54 @@
 #define LP_MAX_HEAD      576 /* elements of a key or value */
 #define LP_DECODE_TOKENS 8   /* up to here a GPU uses the decode kernel */
 #define LP_MAX_SPLITS    64
+
+/* ---- Query rows (attention.c) -------------------------------------------------------------- */
+
+/* Head h of token t. */
+typedef struct lp_attention_row {
+    const float *q;     /* [Dk] */
+    float *y;           /* [Dv] */
+    int64_t group;      /* K/V head */
+    int64_t place;      /* of the token in the text */
+    int64_t first, end; /* it sees keys of [first, end) only */
+    const float *table; /* its head's bias by distance, [2 reach + 1], or NULL */
+    int64_t reach;
+    float slope, sink; /* 0 without slopes, -infinity without sinks */
+} lp_attention_row;
+
+/* The keys [*first, *end) outside of which a token at `place` sees none. */
+void lp_attention_range(const lp_node *node, const int32_t *cursor, int64_t place, int64_t *first,
+                        int64_t *end);
+lp_attention_row lp_attention_row_of(const lp_cpu_call *call, int64_t t, int64_t h);
+
+/* Of the keys of [first, end): does the mask's pattern show key j? */
+static inline bool lp_attention_sees(const lp_node *node, const lp_attention_row *row, int64_t j)
+{
+    const int64_t stride = node->p.attention.stride, behind = row->place - j;
+    if (node->p.attention.mask == LP_MASK_STRIDED)
+        return behind < stride || behind % stride == 0;
+    if (node->p.attention.mask == LP_MASK_FIXED)
+        return j / stride == row->place / stride ||
+               j % stride >= stride - node->p.attention.summary;
+    return true;
+}
+
+/* What is added to the score of key j. */
+static inline double lp_attention_bias(const lp_attention_row *row, int64_t j)
+{
+    const int64_t ahead = j - row->place, reach = row->reach;
+    if (row->table != NULL)
+        return (double)row->table[(ahead < -reach  ? -reach
+                                   : ahead > reach ? reach
+                                                   : ahead) +
+                                  reach];
+    return -(double)row->slope * (double)(ahead < 0 ? -ahead : ahead);
+}
+
+/* The `cpu` device's version (attention_fast.c). */
+void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h);
+
+/* ---- Tiles (attention_plan.c) -------------------------------------------------------------- */
 
 typedef enum lp_attention_kind {
     LP_ATTENTION_PREFILL, /* shaders/attention_prefill.comp */
@@ -24,9 +73,10 @@ typedef struct lp_attention_tiles {
     uint32_t n_splits;  /* of the keys over workgroups; 1: no merge */
 } lp_attention_tiles;
 
+/* reach: more keys than that and the number of tokens are seen by none of them; 0: no limit. */
 lp_attention_tiles lp_attention_choose(const lp_caps *caps, uint32_t n_tokens, uint32_t n_heads,
                                        uint32_t n_groups, uint32_t dk, uint32_t dv, uint32_t kv_max,
-                                       uint32_t window);
+                                       uint32_t reach);
 /* Bytes of shared memory that the kernel takes. */
 uint32_t lp_attention_shared(const lp_attention_tiles *tiles, uint32_t dk);
 

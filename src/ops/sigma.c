@@ -31,6 +31,16 @@ static double sigmoid_variance(double x, double y, double a, double n_roundings)
            lp_square(x * (double)FLT_MIN); /* t below the least normal number */
 }
 
+double lp_tanh_variance(double x)
+{
+    const double a = fabs(x), y = tanh(a), t = exp(-2 * a);
+    if (a < 0.624) /* a polynomial */
+        return lp_ulp_variance(1, y);
+    return lp_square(2 * t / lp_square(1 + t)) * lp_ulp_variance(LP_ULP_EXP(2 * a), 1) +
+           lp_rounding_variance(1 - t) + lp_rounding_variance(y) +
+           lp_ulp_variance(LP_ULP_DIVISION, y);
+}
+
 /* x times the normal distribution function by Abramowitz & Stegun 7.1.26: the polynomial's own
  * error is 1.5e-7 of erf, and at most 0.4 of what is left to 1 where that is smaller. */
 static double gelu_erf_variance(double x, double y)

@@ -67,6 +67,9 @@ static inline void lp_dot_add(lp_dot_sums *sums, double product)
 /* Products may be rounded, sums are taken in order or in an order as good as random. */
 double lp_dot_variance(double n, const lp_dot_sums *sums);
 
+/* Variance of tanh(x) as shaders/common.glsl computes it, of an exact x. */
+double lp_tanh_variance(double x);
+
 /* Variance of act(x) in float, where x itself has `variance`. */
 double lp_act_variance(lp_act_kind kind, double x, double variance);
 

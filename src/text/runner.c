@@ -248,6 +248,7 @@ static lp_status settle(lp_runner *s, uint32_t n_cached)
     int32_t words[LP_CURSOR_WORDS] = {0};
     words[LP_CURSOR_POSITION] = (int32_t)n_cached;
     words[LP_CURSOR_DRAWS] = (int32_t)s->n_draws;
+    words[LP_CURSOR_SOURCE] = (int32_t)s->guard.n_source;
     LP_TRY(s->backend->table->slot_write(s->backend, s->cursor, 0, words, sizeof words));
     const int32_t none = 0; /* no token from logits that are not finite */
     LP_TRY(s->backend->table->slot_write(s->backend, s->history, 4ull * (s->n_ctx + 1), &none, 4));

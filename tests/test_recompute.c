@@ -1,0 +1,151 @@
+// A part of a node, recomputed from what the device had (src/check/recompute.h), for attention of
+// every mask and with every extra: it agrees with the whole, whichever part is taken, and does not
+// if the node was another one.
+#include "check/op_table.h"
+#include "check/recompute.h"
+#include "ops/attention.h"
+#include "support/model_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N_PARTS = 6, ON_VULKAN = 3 /* one row in so many: compiling takes most of the time */ };
+
+static void write_row(lp_backend *backend, lp_program *program, const lp_case *row)
+{
+    for (int i = 0; i < row->n_inputs; i++)
+        assert_int_equal(
+            backend->table->tensor_write(program, row->inputs[i].id, row->inputs[i].data), LP_OK);
+    for (int i = 0; i < row->n_states; i++)
+        assert_int_equal(backend->table->slot_write(backend,
+                                                    row->graph->tensors[row->states[i].id].slot, 0,
+                                                    row->states[i].data, row->states[i].bytes),
+                         LP_OK);
+}
+
+static const int32_t *cursor_of(const lp_case *row)
+{
+    for (int i = 0; i < row->n_states; i++)
+        if (row->states[i].id == row->graph->nodes[0].src[3])
+            return row->states[i].data;
+    fail_msg("%s has no cursor", row->name);
+    return NULL;
+}
+
+// Does the last token see more than a few keys? With one only, no score matters.
+static bool sees_many(const lp_case *row)
+{
+    const lp_node *node = &row->graph->nodes[0];
+    const int32_t *cursor = cursor_of(row);
+    int64_t first, end;
+    lp_attention_range(node, cursor, cursor[LP_CURSOR_POSITION] + row->n_tokens - 1, &first, &end);
+    return end - first > 3;
+}
+
+static bool is_zero(const lp_case_tensor *input)
+{
+    const float *x = input->data;
+    uint64_t n = input->bytes / sizeof *x;
+    while (n > 0 && (x[n - 1] == 0 || isnan(x[n - 1])))
+        n--;
+    return n == 0;
+}
+
+// Makes another node of it: false if there is nothing to change.
+static bool change(lp_node *node, int which)
+{
+    switch (which) {
+    case 0:
+        node->p.attention.scale *= 1.5f;
+        return true;
+    case 1:
+        node->p.attention.softcap *= 0.5f;
+        return node->p.attention.softcap > 0;
+    default:
+        if (node->src[2 + which] == LP_NONE)
+            return false;
+        node->src[2 + which] = LP_NONE;
+        return which == 2 ||
+               node->p.attention.softcap < 10; /* beside large scores a sink is none */
+    }
+}
+
+static void check_row(lp_backend *device, lp_case *row, unsigned *n_changed)
+{
+    lp_program *program = NULL;
+    uint64_t ticket = 0;
+    const int32_t *cursor = cursor_of(row);
+    lp_recompute what = {.ctx = device->ctx,
+                         .backend = device,
+                         .graph = row->graph,
+                         .position = (uint32_t)cursor[LP_CURSOR_POSITION],
+                         .n_source = (uint32_t)cursor[LP_CURSOR_SOURCE]};
+    lp_recomputed result;
+    if (device->table->program_create(device, row->graph, (lp_plan_options){.keep_all = true},
+                                      &program) != LP_OK)
+        fail_msg("%s", device->ctx->message);
+    write_row(device, program, row);
+    assert_int_equal(device->table->submit(program, 1, &ticket), LP_OK);
+    assert_int_equal(device->table->wait(device, ticket), LP_OK);
+    what.program = program;
+    for (int part = 0; part < N_PARTS; part++) {
+        what.random = (uint64_t)part * 977;
+        what.budget = part % 2 ? 1 : 200000; // one token and one K/V head; several
+        assert_int_equal(lp_recompute_node(&what, &result), LP_OK);
+        if (!lp_recomputed_agrees(&result))
+            fail_msg("%s, part %d: want %.9g, got %.9g", row->name, part,
+                     result.difference.expected, result.difference.got);
+        assert_true(result.difference.n > 0);
+    }
+    const lp_node as_it_is = row->graph->nodes[0];
+    for (int i = 0; i < 4 && sees_many(row) && !is_zero(&row->inputs[0]); i++) {
+        if (change(&row->graph->nodes[0], i)) {
+            what.budget = 1 << 30;
+            assert_int_equal(lp_recompute_node(&what, &result), LP_OK);
+            if (lp_recomputed_agrees(&result))
+                fail_msg("%s: change %d is not noticed", row->name, i);
+            n_changed[i]++;
+        }
+        row->graph->nodes[0] = as_it_is;
+    }
+    device->table->program_destroy(program);
+}
+
+static void parts_agree(void **state)
+{
+    (void)state;
+    lp_context ctx = {0}, table_ctx = {0};
+    lp_case_table *table;
+    lp_test_device *opened;
+    unsigned n = 0, n_rows = 0, n_changed[4] = {0};
+    const bool vulkan = strncmp(test_device(), "vulkan", 6) == 0;
+    assert_int_equal(lp_case_table_create(&table_ctx, &table), LP_OK);
+    lp_backend *device = lp_test_device_create(&ctx, test_device(), &opened);
+    assert_int_equal(device->table->load(device, &table->store, NULL, NULL), LP_OK);
+    for (int i = 0; i < table->n; i++) {
+        lp_case *row = &table->cases[i];
+        if (row->op != LP_OP_ATTENTION || (vulkan && n++ % ON_VULKAN != 0))
+            continue;
+        check_row(device, row, n_changed);
+        n_rows++;
+    }
+    print_message("%u rows; changed and noticed: scale %u, softcap %u, bias %u, sinks %u\n", n_rows,
+                  n_changed[0], n_changed[1], n_changed[2], n_changed[3]);
+    for (int i = 0; i < 4; i++)
+        assert_true(n_changed[i] > 0);
+    device->table->destroy(device);
+    lp_test_device_destroy(opened);
+    lp_case_table_destroy(table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parts_agree)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
