@@ -51,6 +51,7 @@ void main()
     query_row rows[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         rows[r] = query_of(row0 + r, g);
+        rows[r].to = min(rows[r].to, end); // of this split
     }
     vec4 sum[ROWS * PASSES];
     [[unroll]] for (uint i = 0u; i < ROWS * PASSES; i++) {
@@ -82,7 +83,7 @@ void main()
                 }
             }
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-                weights[r * KEYS + k] = j < end ? seen_score(rows[r], j, s[r]) : NONE;
+                weights[r * KEYS + k] = seen_score(rows[r], j, s[r]);
             }
         }
         barrier();

@@ -28,6 +28,7 @@ void main()
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         uint row = row0 + r * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
         rows[r] = query_of(row, g);
+        rows[r].to = min(rows[r].to, end); // past the last row
         largest[r] = first_largest(rows[r]);
         total[r] = first_total(true);
         [[unroll]] for (uint i = 0u; i < DK4; i++) {
@@ -62,8 +63,7 @@ void main()
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             float most = largest[r];
             [[unroll]] for (uint k = 0u; k < KEYS; k++) {
-                float x = s[r * KEYS + k];
-                x = k <= last ? seen_score(rows[r], key0 + int(k), x) : NONE;
+                float x = seen_score(rows[r], key0 + int(k), s[r * KEYS + k]);
                 s[r * KEYS + k] = x;
                 most = max(most, x);
             }
