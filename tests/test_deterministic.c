@@ -11,8 +11,11 @@
 
 #include <cmocka.h>
 
+#include "check/step.h"
+#include "cpu/cpu_backend.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
+#include "support/op_rows.h"
 #include "text/runner.h"
 
 enum { N_TOKENS = 75, MAX_PIECES = N_TOKENS + 1 };
@@ -169,11 +172,90 @@ static void batches_make_no_difference(void **state)
     lp_network_destroy(network);
 }
 
+/* ---- Attention of every kind ----------------------------------------------------------------- */
+
+/* On Vulkan one row in so many: compiling takes most of the time. */
+enum { ON_VULKAN = 5 };
+
+/* The first n tokens by themselves: the same bits as among all. */
+static void check_first(lp_backend *device, const lp_step *step, const char *name,
+                        const lp_step_options *how, const lp_step_result *all, int64_t n)
+{
+    lp_step_options options = *how;
+    lp_step_result first;
+    const uint64_t row = step->n_outputs[0] / (uint64_t)step->graph->n_tokens;
+    options.n_tokens = n;
+    if (lp_step_run(device->ctx, device, step, &options, &first) != LP_OK)
+        fail_msg("%s: %s", name, device->ctx->message);
+    if (memcmp(first.outputs.values[0], all->outputs.values[0], (size_t)n * row * sizeof(float)) !=
+        0)
+        fail_msg("%s%s: the first %d tokens differ", name, how->caps != NULL ? ", as a GPU" : "",
+                 (int)n);
+    lp_step_result_free(&first);
+}
+
+static void check_row(lp_backend *reference, lp_backend *device, const lp_case *row)
+{
+    lp_program *chain = NULL;
+    lp_step step;
+    lp_caps gpu = lp_caps_minimum;
+    gpu.n_cores = 64;
+    assert_int_equal(reference->table->program_create(reference, row->graph,
+                                                      (lp_plan_options){.keep_all = true}, &chain),
+                     LP_OK);
+    op_row_write(reference, chain, row);
+    assert_int_equal(lp_step_take(reference->ctx, reference, chain, row->graph, 0,
+                                  (uint32_t)op_row_cursor(row)[LP_CURSOR_POSITION], &step),
+                     LP_OK);
+    for (int i = 0; i < row->n_states; i++)
+        assert_int_equal(device->table->slot_write(device,
+                                                   row->graph->tensors[row->states[i].id].slot, 0,
+                                                   row->states[i].data, row->states[i].bytes),
+                         LP_OK);
+    for (int as_gpu = 0; as_gpu <= (device->table->caps != NULL); as_gpu++) {
+        const lp_step_options options = {
+            .plan.deterministic = true, .caps = as_gpu ? &gpu : NULL, .n_runs = 1};
+        lp_step_result all;
+        if (lp_step_run(device->ctx, device, &step, &options, &all) != LP_OK)
+            fail_msg("%s: %s", row->name, device->ctx->message);
+        for (int64_t n = 1; n < row->n_tokens; n = 3 * n + 1)
+            check_first(device, &step, row->name, &options, &all, n);
+        lp_step_result_free(&all);
+    }
+    lp_step_free(&step);
+    reference->table->program_destroy(chain);
+}
+
+/* Its kernels deal with many query rows at once, and may skip keys that none of them sees. */
+static void rows_of_attention_make_no_difference(void **state)
+{
+    (void)state;
+    lp_context ctx = {0}, table_ctx = {0};
+    lp_case_table *table;
+    lp_test_device *opened;
+    lp_backend *reference;
+    int n = 0;
+    assert_int_equal(lp_case_table_create(&table_ctx, &table), LP_OK);
+    assert_int_equal(lp_cpu_backend_create(&table_ctx, false, &reference), LP_OK);
+    assert_int_equal(reference->table->load(reference, &table->store, NULL, NULL), LP_OK);
+    lp_backend *device = lp_test_device_create(&ctx, test_device(), &opened);
+    assert_int_equal(device->table->load(device, &table->store, NULL, NULL), LP_OK);
+    for (int i = 0; i < table->n; i++)
+        if (table->cases[i].op == LP_OP_ATTENTION && table->cases[i].n_tokens > 1 &&
+            (device->table->caps == NULL || n++ % ON_VULKAN == 0))
+            check_row(reference, device, &table->cases[i]);
+    device->table->destroy(device);
+    lp_test_device_destroy(opened);
+    reference->table->destroy(reference);
+    lp_case_table_destroy(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_make_no_difference),
         cmocka_unit_test(batches_make_no_difference),
+        cmocka_unit_test(rows_of_attention_make_no_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

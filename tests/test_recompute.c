@@ -1,10 +1,10 @@
 // A part of a node, recomputed from what the device had (src/check/recompute.h), for attention of
 // every mask and with every extra: it agrees with the whole, whichever part is taken, and does not
 // if the node was another one.
-#include "check/op_table.h"
 #include "check/recompute.h"
 #include "ops/attention.h"
 #include "support/model_run.h"
+#include "support/op_rows.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,32 +17,11 @@
 
 enum { N_PARTS = 6, ON_VULKAN = 3 /* one row in so many: compiling takes most of the time */ };
 
-static void write_row(lp_backend *backend, lp_program *program, const lp_case *row)
-{
-    for (int i = 0; i < row->n_inputs; i++)
-        assert_int_equal(
-            backend->table->tensor_write(program, row->inputs[i].id, row->inputs[i].data), LP_OK);
-    for (int i = 0; i < row->n_states; i++)
-        assert_int_equal(backend->table->slot_write(backend,
-                                                    row->graph->tensors[row->states[i].id].slot, 0,
-                                                    row->states[i].data, row->states[i].bytes),
-                         LP_OK);
-}
-
-static const int32_t *cursor_of(const lp_case *row)
-{
-    for (int i = 0; i < row->n_states; i++)
-        if (row->states[i].id == row->graph->nodes[0].src[3])
-            return row->states[i].data;
-    fail_msg("%s has no cursor", row->name);
-    return NULL;
-}
-
 // Does the last token see more than a few keys? With one only, no score matters.
 static bool sees_many(const lp_case *row)
 {
     const lp_node *node = &row->graph->nodes[0];
-    const int32_t *cursor = cursor_of(row);
+    const int32_t *cursor = op_row_cursor(row);
     int64_t first, end;
     lp_attention_range(node, cursor, cursor[LP_CURSOR_POSITION] + row->n_tokens - 1, &first, &end);
     return end - first > 3;
@@ -79,8 +58,7 @@ static bool change(lp_node *node, int which)
 static void check_row(lp_backend *device, lp_case *row, unsigned *n_changed)
 {
     lp_program *program = NULL;
-    uint64_t ticket = 0;
-    const int32_t *cursor = cursor_of(row);
+    const int32_t *cursor = op_row_cursor(row);
     lp_recompute what = {.ctx = device->ctx,
                          .backend = device,
                          .graph = row->graph,
@@ -90,9 +68,8 @@ static void check_row(lp_backend *device, lp_case *row, unsigned *n_changed)
     if (device->table->program_create(device, row->graph, (lp_plan_options){.keep_all = true},
                                       &program) != LP_OK)
         fail_msg("%s", device->ctx->message);
-    write_row(device, program, row);
-    assert_int_equal(device->table->submit(program, 1, &ticket), LP_OK);
-    assert_int_equal(device->table->wait(device, ticket), LP_OK);
+    op_row_write(device, program, row);
+    op_row_run(device, program);
     what.program = program;
     for (int part = 0; part < N_PARTS; part++) {
         what.random = (uint64_t)part * 977;

@@ -402,6 +402,46 @@ static void attentions(void **state)
     }
 }
 
+static void extras_of_attention(void **state)
+{
+    (void)state;
+    enum { T_EXTRAS = 5, REACH = 20, DISTANCES = 2 * REACH + 1 };
+    for (int table = 0; table < 2; table++) {
+        float sinks[HEADS], bias[HEADS * DISTANCES];
+        attention_rig rig;
+        attention_start(&rig, T_EXTRAS, 500, 1);
+        for (int h = 0; h < HEADS; h++)
+            sinks[h] = (float)h;
+        for (int i = 0; i < HEADS * DISTANCES; i++)
+            bias[i] = table ? (float)(i * 29 % 64) / 32 : 0.01f * (float)(i + 1);
+        rig.node.p.attention.softcap = 2;
+        rig.call.src[4] = view(bias, table ? LP_SHAPE2(HEADS, DISTANCES) : LP_SHAPE1(HEADS));
+        rig.call.src[5] = view(sinks, LP_SHAPE1(HEADS));
+        judged j = judge(lp_op_attention_cpu, &rig.call, LP_SHAPE3(T_EXTRAS, HEADS, HEAD));
+        // with slopes nearly every key has a larger score than those before it: much rescaling
+        one_wrong_element(&j, table ? "attention, a table" : "attention, slopes",
+                          table ? 1e-4 : 3e-4);
+        rig.call.fast = true;
+        assert_int_equal(lp_op_attention_cpu(&rig.call), LP_OK);
+        assert_true(agrees(&j));
+        rig.call.fast = false;
+
+        rig.node.p.attention.softcap = 2.001f; // each a little: all are noticed
+        assert_int_equal(lp_op_attention_cpu(&rig.call), LP_OK);
+        assert_false(agrees(&j));
+        rig.node.p.attention.softcap = 2;
+        bias[table ? REACH - 3 : 0] += 1e-4f;
+        assert_int_equal(lp_op_attention_cpu(&rig.call), LP_OK);
+        assert_false(agrees(&j));
+        bias[table ? REACH - 3 : 0] -= 1e-4f;
+        sinks[3] += table ? 0.01f : 1e-3f; // one key of five hundred, or of what slopes leave
+        assert_int_equal(lp_op_attention_cpu(&rig.call), LP_OK);
+        assert_false(agrees(&j));
+        judged_free(&j);
+        attention_end(&rig);
+    }
+}
+
 // One key takes nearly all of the weight, and all others have just so little that a float total of
 // one does not change when they are added, one after the other, while together they count.
 static void weights_that_get_lost(void **state)
@@ -485,8 +525,9 @@ int main(void)
         cmocka_unit_test(sums_in_float), cmocka_unit_test(sums_of_runs),
         cmocka_unit_test(linears),       cmocka_unit_test(epilogues),
         cmocka_unit_test(uneven_inputs), cmocka_unit_test(norms),
-        cmocka_unit_test(attentions),    cmocka_unit_test(weights_that_get_lost),
-        cmocka_unit_test(rope),          cmocka_unit_test(activations),
+        cmocka_unit_test(attentions),    cmocka_unit_test(extras_of_attention),
+        cmocka_unit_test(rope),          cmocka_unit_test(weights_that_get_lost),
+        cmocka_unit_test(activations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,6 +301,46 @@ bool lp_plant_split_lost(const lp_fault_site *s)
     return true;
 }
 
+/* Takes bits out of the constant that names a kernel's extras; false if none of them is set. */
+static bool drop_extras(const lp_fault_site *s, uint32_t clear)
+{
+    enum { A_FLAGS = 7 };
+    bool changed = false;
+    for (uint32_t i = 0; i < s->n; i++) {
+        lp_dispatch *d = &first_dispatch(s)[i];
+        if (strcmp(d->kernel->family, "attention_merge") == 0 || (d->spec[A_FLAGS] & clear) == 0)
+            continue;
+        d->spec[A_FLAGS] &= ~clear;
+        changed = true;
+    }
+    return changed;
+}
+
+bool lp_plant_softcap_lost(const lp_fault_site *s)
+{
+    return drop_extras(s, LP_ATTENTION_SOFTCAP);
+}
+
+bool lp_plant_bias_lost(const lp_fault_site *s)
+{
+    return drop_extras(s, LP_ATTENTION_SLOPES | LP_ATTENTION_TABLE);
+}
+
+bool lp_plant_sinks_lost(const lp_fault_site *s)
+{
+    return drop_extras(s, LP_ATTENTION_SINKS);
+}
+
+bool lp_plant_mask_kind(const lp_fault_site *s)
+{
+    return drop_extras(s, LP_ATTENTION_MASK);
+}
+
+bool lp_plant_source_length(const lp_fault_site *s)
+{
+    return drop_extras(s, LP_ATTENTION_SOURCE);
+}
+
 /* ---- Faults of the whole plan ---------------------------------------------------------------- */
 
 static bool has_all_barriers(const lp_plan *plan)
