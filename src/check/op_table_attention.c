@@ -213,6 +213,22 @@ static void extras(lp_case_table *table)
                 arg[A_SCALE] = 200;
             attention(table, arg);
         }
+    static const struct {
+        int64_t dk, dv, extras, mask, window, stride, summary;
+    } large[] = {{128, 128, TABLE, LP_MASK_FULL, 0, 0, 0},
+                 {128, 128, SLOPES, LP_MASK_CAUSAL, 0, 0, 0},
+                 {128, 128, SINKS, LP_MASK_STRIDED, 0, 20, 0},
+                 {128, 128, SOFTCAP, LP_MASK_FIXED, 0, 20, 2},
+                 {192, 128, TABLE | SINKS, LP_MASK_STRIDED, 0, 9, 0},
+                 {256, 256, SOFTCAP, LP_MASK_CAUSAL, 30, 0, 0},
+                 {256, 256, TABLE, LP_MASK_STRIDED, 0, 11, 0},
+                 {576, 512, SLOPES | SINKS, LP_MASK_CAUSAL, 0, 0, 0}};
+    for (unsigned k = 0; k < N_OF(large); k++)
+        for (int64_t t = 2; t <= 20; t += 18) /* where registers are short */
+            attention(table, (int64_t[N_ARGS]){t, 4, 2, large[k].dk, large[k].dv, 100, 100, 60,
+                                               large[k].window, k % 2 ? LP_F32 : LP_F16, 0, 1,
+                                               large[k].mask, large[k].stride, large[k].summary,
+                                               large[k].extras, 16});
     for (int64_t t = 1; t <= 10; t += 9) /* many splits that see no key, beside a sink */
         attention(table, (int64_t[N_ARGS]){t, 8, 2, 64, 64, 4096, 4096, 3, 0, LP_F16, 0, 1, 0, 0, 0,
                                            SINKS});
