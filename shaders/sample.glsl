@@ -61,7 +61,7 @@ float quotient(float a, float b)
     return e > 254 || u >= 0x7f800000u ? LARGEST : uintBitsToFloat(u);
 }
 
-// floor(exp(d) 2^30), d <= 0: see src/ops/sample.c.
+// floor(exp(d) 2^30), d <= 0: see src/ops/draw.c.
 uint mass(float d)
 {
     if (!(d >= -21.0)) {

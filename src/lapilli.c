@@ -28,6 +28,7 @@ struct lp_model {
 
 struct lp_session {
     lp_runner *runner;
+    lp_sampler *sampler; /* NULL: greedy, on the device */
     lp_fault *fault; /* planted on purpose; NULL: none */
     const lp_model *model;
 };
@@ -312,6 +313,7 @@ void lp_session_destroy(lp_session *session)
 {
     if (session == NULL)
         return;
+    lp_sampler_destroy(session->sampler);
     lp_runner_destroy(session->runner); /* its plans are done with the fault */
     lp_fault_destroy(session->fault);
     free(session);
@@ -356,20 +358,29 @@ lp_status lp_session_eval(lp_session *session, float *logits)
 
 lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
 {
-    return lp_runner_sampling(session->runner, sampling);
+    const lp_model *model = session->model;
+    lp_sampler *sampler;
+    LP_TRY(lp_sampler_create(model->ctx, model->tokenizer, lp_model_vocabulary(model), sampling,
+                             &sampler));
+    const lp_sampling plain = lp_sampler_for_device(sampler);
+    const lp_status status = lp_runner_sampling(session->runner, &plain);
+    lp_sampler_destroy(status == LP_OK ? session->sampler : sampler);
+    if (status == LP_OK)
+        session->sampler = sampler;
+    return status;
 }
 
 lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token)
 {
-    LP_TRY(lp_runner_next(session->runner, wanted, token));
+    LP_TRY(lp_generate_token(session->runner, session->sampler, wanted, token));
     return check_fault(session);
 }
 
 lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
                               lp_generation *result)
 {
-    LP_TRY(lp_generate(session->model->ctx, session->runner, session->model->tokenizer, options,
-                       result));
+    LP_TRY(lp_generate(session->model->ctx, session->runner, session->model->tokenizer,
+                       session->sampler, options, result));
     return check_fault(session);
 }
 

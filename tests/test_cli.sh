@@ -78,6 +78,14 @@ expect_line 2 '^lapilli run: --cache-type is f16 or f32, not "q4_0"' run --cache
 expect_line 2 '^lapilli run: only one prompt can be given' run -p a -p b
 expect_line 2 '^lapilli run: "hello" is not an option; a prompt is given with -p' run hello
 expect_line 2 '^lapilli run: --stop wants a text that is not empty' run --stop ""
+expect_line 2 '^lapilli run: --dry-breaker wants a text that is not empty' run --dry-breaker ""
+expect_line 2 '^lapilli run: --dry-base wants a number from 1 to 100, not "0.5"' run --dry-base 0.5
+expect_line 2 '^lapilli run: --typical wants a number from 0.001 to 1, not "2"' run --typical 2
+expect_line 2 '^lapilli run: --mirostat is 2' run --mirostat 1
+expect_line 2 '^lapilli run: --dry-allowed-length wants a whole number from 1 to ' run --dry-allowed-length 0
+for bias in "" = a a= =1 "a=x" "5+" "5+1x" "a=inf" "a=nan"; do
+    expect_line 2 '^lapilli run: --logit-bias wants ID=BIAS or TEXT=BIAS' run --logit-bias "$bias"
+done
 expect_line 2 '^lapilli run: --guard wants a number from 0 to 1, not "2"' run --guard=2
 expect_line 2 'takes no argument' run --quiet=yes
 expect_line 2 '^lapilli run: --top-p wants a number from 0.001 to 1, not "0"' run --top-p 0
@@ -238,6 +246,29 @@ for seed in 1 2; do
     cmp -s "$out/seed-$seed-a" "$out/seed-$seed-b" || fail "seed $seed gave two texts"
 done
 cmp -s "$out/seed-1-a" "$out/seed-2-a" && fail "two seeds gave one text"
+for how in "--logit-bias 5=0" "--logit-bias 5+0 --samplers top_k;temperature --temperature 0" \
+    "--typical 1 --tail-free 1 --logit-bias x=0"; do # drawn by the host
+    # shellcheck disable=SC2086 # several options
+    expect 0 "" run -m "$model" -d cpu -p "ba be" -n 8 --temp 0 $how
+    cmp -s "$out/stdout" "$out/first" || fail "$how changed the text"
+done
+token=$(sed 's/^ba be//' "$out/first" | cut -c 1-2)
+expect 0 "" run -m "$model" -d cpu -p "ba be" -n 8 --temp 0 --logit-bias "$token=-inf"
+cmp -s "$out/stdout" "$out/first" && fail "a banned token came"
+for how in "--typical 0.5" "--tail-free 0.5" "--top-n-sigma 1" "--mirostat 2 --mirostat-ent 3" \
+    "--xtc-probability 0.5 --xtc-threshold 0.01" "--frequency-penalty 0.5 --presence-penalty -0.5" \
+    "--dry-multiplier 1 --dry-breaker none" "--samplers top_p;temperature;min-p"; do
+    # shellcheck disable=SC2086 # several options
+    expect 0 "" run -q -m "$model" -d cpu -p "ba be" -n 30 -s 3 --temp 1.5 $how
+    cp "$out/stdout" "$out/once"
+    # shellcheck disable=SC2086
+    expect 0 "" run -q -m "$model" -d cpu -p "ba be" -n 30 -s 3 --temp 1.5 $how
+    cmp -s "$out/stdout" "$out/once" || fail "the same seed gave two texts: $how"
+done
+expect_line 1 '^lapilli: samplers: there is no "nucleus"; there are penalties, dry, ' \
+    run -q -m "$model" -d cpu -p ba --samplers "top_k;nucleus"
+expect_line 1 '^lapilli: logit bias: token 999999; the vocabulary has ' \
+    run -q -m "$model" -d cpu -p ba --logit-bias 999999=1
 printf 'ba be\n' > "$out/prompt"
 expect 0 "" run -m "$model" -d cpu -f "$out/prompt" -n 8 --temp 0
 cmp -s "$out/first" "$out/stdout" || fail "-f gave another text than -p"

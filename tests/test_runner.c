@@ -142,7 +142,7 @@ static lp_generation generate(run *r, uint32_t most, const char *stop, text *t)
                                    .n_stop = stop != NULL,
                                    .on_text = collect,
                                    .user = t};
-    CHECK(r, lp_generate(&r->ctx, r->runner, r->tokenizer, &options, &result));
+    CHECK(r, lp_generate(&r->ctx, r->runner, r->tokenizer, NULL, &options, &result));
     return result;
 }
 
@@ -189,6 +189,31 @@ static void a_stop_string_in_the_middle_changes_nothing(void **state)
     free(y);
     run_destroy(whole);
     run_destroy(parts);
+}
+
+/* The host draws what the device draws, from the same seed on, and whoever begins may go on. */
+static void the_host_draws_what_the_device_draws(void **state)
+{
+    (void)state;
+    run *device = run_create(N_CTX, 0), *host = run_create(N_CTX, 0);
+    const lp_logit_bias nothing = {.token = 3, .bias = 0}; /* that only the host can add */
+    lp_sampling asked = warm;
+    lp_sampler *sampler;
+    asked.bias = &nothing;
+    asked.n_bias = 1;
+    CHECK(host, lp_sampler_create(&host->ctx, host->tokenizer, host->network->hparams.n_vocab, &asked,
+                                  &sampler));
+    assert_false(lp_sampler_on_device(sampler));
+    for (uint32_t i = 0; i < 90; i++) {
+        int32_t a, b;
+        CHECK(device, lp_runner_next(device->runner, 90 - i, &a));
+        CHECK(host, lp_generate_token(host->runner, i / 30 == 1 ? NULL : sampler, 1, &b));
+        if (a != b)
+            fail_msg("draw %u: token %d, on the device %d", i, b, a);
+    }
+    lp_sampler_destroy(sampler);
+    run_destroy(device);
+    run_destroy(host);
 }
 
 static void a_caller_can_stop(void **state)
@@ -263,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replay_equals_fresh_recording),
         cmocka_unit_test(a_stop_string_in_the_middle_changes_nothing),
+        cmocka_unit_test(the_host_draws_what_the_device_draws),
         cmocka_unit_test(a_caller_can_stop),
         cmocka_unit_test(a_full_context_ends_the_text),
         cmocka_unit_test(chunks_agree),

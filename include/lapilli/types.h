@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "lapilli/sampling.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,21 +58,6 @@ typedef enum lp_dtype {
 #undef X
         LP_N_DTYPES
 } lp_dtype;
-
-/* How the next token is drawn, in this order: repetition penalty, top-k, top-p, min-p, temperature.
- * LP_SAMPLING_DEFAULT gives the usual values; temperature 0 takes the most likely token. */
-typedef struct lp_sampling {
-    float temperature;    /* 0: greedy, the lowest id among equals */
-    uint32_t top_k;       /* keep the k most likely; 0: all */
-    float top_p;          /* keep the most likely ones that together have probability p; 1: all */
-    float min_p;          /* keep those at least p times as likely as the likeliest; 0: all */
-    float repeat_penalty; /* 1: none (Keskar et al. 2019, arXiv:1909.05858) */
-    uint32_t repeat_window; /* how many latest tokens the penalty looks at */
-    uint64_t seed;        /* same seed, same logits: same text, on every device */
-} lp_sampling;
-#define LP_SAMPLING_DEFAULT                                                                        \
-    {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repeat_penalty = 1.0f,     \
-     .repeat_window = 64, .seed = 0}
 
 typedef struct lp_session_options {
     uint32_t n_ctx;      /* tokens of context; 0: the model's own, at most 4096 */

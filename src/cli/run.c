@@ -1,36 +1,25 @@
 /* lapilli run: text from a model. The text goes to stdout as it comes, everything else to stderr.
  */
-#define _DEFAULT_SOURCE /* getpid */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cli.h"
 #include "job.h"
 #include "prompt.h"
+#include "sampling.h"
 
-enum { MAX_STOPS = 16 };
 #define DEFAULT_GUARD 0.02f
 
 typedef struct settings {
     cli_job job;
     cli_prompt prompt;
-    bool has_prompt, no_echo, quiet, has_seed, nothing_written;
-    lp_sampling sampling;
-    const char *stops[MAX_STOPS];
+    bool has_prompt, no_echo, quiet, nothing_written;
+    cli_sampling sampling;
     lp_generate_options generate;
 } settings;
 
 enum {
-    TEMP = CLI_LONG_ONLY,
-    TOP_K,
-    TOP_P,
-    MIN_P,
-    REPEAT_PENALTY,
-    REPEAT_WINDOW,
-    CACHE_TYPE,
-    STOP,
+    CACHE_TYPE = CLI_LONG_ONLY,
     WORKAROUND,
     NO_ECHO,
     GUARD,
@@ -45,16 +34,9 @@ static const struct option long_options[] = {
     {"tokens", required_argument, NULL, 'n'},
     {"context", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
-    {"seed", required_argument, NULL, 's'},
-    {"temp", required_argument, NULL, TEMP},
-    {"top-k", required_argument, NULL, TOP_K},
-    {"top-p", required_argument, NULL, TOP_P},
-    {"min-p", required_argument, NULL, MIN_P},
-    {"repeat-penalty", required_argument, NULL, REPEAT_PENALTY},
-    {"repeat-window", required_argument, NULL, REPEAT_WINDOW},
+    CLI_SAMPLING_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
-    {"stop", required_argument, NULL, STOP},
     {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
     {"guard", optional_argument, NULL, GUARD},
@@ -73,11 +55,6 @@ static bool parse_u32(const char *name, uint64_t max, uint32_t *value)
         return false;
     *value = (uint32_t)number;
     return true;
-}
-
-static bool parse_number(const char *name, float max, float *value)
-{
-    return cli_parse_float(&cli_run, name, optarg, 0, max, value);
 }
 
 /* The prompt may be given once. Returns the exit code. */
@@ -106,6 +83,9 @@ static int set_guard(settings *s)
 static int set_option(settings *s, int id)
 {
     bool ok = true;
+    const int code = cli_sampling_option(&cli_run, &s->sampling, id);
+    if (code != CLI_NOT_SAMPLING)
+        return code;
     switch (id) {
     case 'm':
         ok = cli_parse_name(&cli_run, "-m", optarg, &s->job.path);
@@ -123,41 +103,11 @@ static int set_option(settings *s, int id)
     case 'b':
         ok = parse_u32("-b", UINT32_MAX, &s->job.options.n_batch);
         break;
-    case 's':
-        s->has_seed = true;
-        ok = cli_parse_u64(&cli_run, "-s", optarg, 0, UINT64_MAX, &s->sampling.seed);
-        break;
-    case TEMP:
-        ok = parse_number("--temp", 100, &s->sampling.temperature);
-        break;
-    case TOP_K:
-        ok = parse_u32("--top-k", UINT32_MAX, &s->sampling.top_k);
-        break;
-    case TOP_P:
-        ok = cli_parse_float(&cli_run, "--top-p", optarg, 0.001f, 1, &s->sampling.top_p);
-        break;
-    case MIN_P:
-        ok = parse_number("--min-p", 1, &s->sampling.min_p);
-        break;
-    case REPEAT_PENALTY:
-        ok = cli_parse_float(&cli_run, "--repeat-penalty", optarg, 0.01f, 100,
-                             &s->sampling.repeat_penalty);
-        break;
-    case REPEAT_WINDOW:
-        ok = parse_u32("--repeat-window", UINT32_MAX, &s->sampling.repeat_window);
-        break;
     case 'd':
         s->job.selector = optarg;
         break;
     case CACHE_TYPE:
         ok = cli_parse_cache_type(&cli_run, optarg, &s->job.options.cache_type);
-        break;
-    case STOP:
-        if (s->generate.n_stop == MAX_STOPS)
-            return cli_usage_error(&cli_run, "at most %d --stop can be given", MAX_STOPS);
-        if (!*optarg)
-            return cli_usage_error(&cli_run, "--stop wants a text that is not empty");
-        s->stops[s->generate.n_stop++] = optarg;
         break;
     case WORKAROUND:
         s->job.workaround = optarg;
@@ -205,8 +155,9 @@ static int parse(settings *s, int argc, char **argv, bool *end)
     }
     if (!s->has_prompt && !cli_prompt_ask(&s->prompt))
         return CLI_FAILED;
-    if (!s->has_seed) /* another text every time; it is printed, so it can be had again */
-        s->sampling.seed = ((uint64_t)time(NULL) * 1000003u + (uint64_t)getpid()) % 1000000u;
+    cli_sampling_finish(&s->sampling);
+    s->generate.stop = s->sampling.stops;
+    s->generate.n_stop = s->sampling.n_stops;
     return CLI_OK;
 }
 
@@ -283,7 +234,7 @@ static int generate(settings *s)
         return CLI_FAILED;
     }
     if (status == LP_OK)
-        status = lp_session_sampling(session, &s->sampling);
+        status = lp_session_sampling(session, &s->sampling.values);
     if (status != LP_OK)
         return cli_failed(ctx, status);
     if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
@@ -294,7 +245,7 @@ static int generate(settings *s)
     if (status != LP_OK)
         return cli_failed(ctx, status);
     if (!s->quiet)
-        print_summary(&g, s->sampling.seed, s->sampling.temperature > 0);
+        print_summary(&g, s->sampling.values.seed, s->sampling.values.temperature > 0);
     if (!s->quiet && s->job.options.guard > 0)
         print_guard(lp_session_guard(session));
     if (s->job.verbose)
@@ -320,10 +271,9 @@ static int run_model(settings *s)
 
 static int run(int argc, char **argv)
 {
-    settings s = {.sampling = LP_SAMPLING_DEFAULT,
-                  .job.options = LP_SESSION_DEFAULT,
+    settings s = {.job.options = LP_SESSION_DEFAULT,
                   .generate = {.max_tokens = 256, .on_text = write_text}};
-    s.generate.stop = s.stops;
+    cli_sampling_start(&s.sampling);
     s.generate.user = &s;
     bool end = false;
     int code = parse(&s, argc, argv, &end);
@@ -353,16 +303,6 @@ const cli_command cli_run = {
         "  -n, --tokens=N        at most N tokens (default 256; 0: until the text ends)\n"
         "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
         "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
-        "  -s, --seed=SEED       same seed, same text (default: another one every time)\n"
-        "      --temp=T          temperature; 0: always the likeliest token (default 0.8)\n"
-        "      --top-k=K         only the K likeliest tokens (default 40; 0: all)\n"
-        "      --top-p=P         only the likeliest that together have probability P\n"
-        "                        (default 0.95; 1: all)\n"
-        "      --min-p=P         only those at least P times as likely as the likeliest\n"
-        "                        (default 0.05; 0: all)\n"
-        "      --repeat-penalty=R  makes tokens of the latest text less likely (default 1: off)\n"
-        "      --repeat-window=N   how many tokens that looks at (default 64)\n"
-        "      --stop=TEXT       ends before this text; up to 16 times\n"
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
@@ -375,6 +315,7 @@ const cli_command cli_run = {
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n"
         "  -v, --verbose         say more; twice: everything\n"
-        "  -h, --help            this text\n",
+        "  -h, --help            this text\n"
+        "\n" CLI_SAMPLING_HELP,
     .run = run,
 };

@@ -26,10 +26,9 @@
 #include <stdlib.h>
 
 #include "base/half.h"
+#include "ops/draw.h"
 #include "ops/ops.h"
 #include "params.h"
-
-#define MASS_ONE 0x40000000u /* of the largest logit: exp(0) */
 
 lp_status lp_op_sample_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                              lp_shape shapes[LP_MAX_DST])
@@ -53,98 +52,6 @@ lp_status lp_op_sample_infer(lp_context *ctx, const lp_graph *graph, const lp_no
     /* Row 0: penalised logits, or on a device their keys; row 1: what the reference sorts. */
     shapes[2] = LP_SHAPE2(2, logits->shape.dim[1]);
     return LP_OK;
-}
-
-static float clean(float x)
-{
-    if (isnan(x))
-        return -INFINITY;
-    if (x > FLT_MAX)
-        return FLT_MAX;
-    return fabsf(x) < FLT_MIN ? 0.0f : x;
-}
-
-/* a / b, nearest even; 0 if it would be subnormal. The quotient is rounded once: that of two
- * floats in double is never near enough to a tie of floats to be rounded twice. */
-static float quotient(float a, float b)
-{
-    double q = (double)a / (double)b;
-    return fabs(q) < (double)FLT_MIN ? 0.0f : clean((float)q);
-}
-
-/* floor(exp(d) 2^30) of d <= 0, with an error of about 2^-23 of itself: Cody & Waite's reduction,
- * then Taylor's polynomial, every operation rounded by itself. shaders/sample.comp does the same
- * ones in the same order. */
-static uint32_t mass(float d)
-{
-    if (!(d >= -21.0f))
-        return 0;
-    int32_t k = (int32_t)(0.5f - d * 1.44269504f);
-    float n = -(float)k;
-    float r = (d - n * 0.693359375f) - n * -2.12194440e-4f;
-    float y = 1.98412698e-4f;
-    y = y * r + 1.38888889e-3f;
-    y = y * r + 8.33333333e-3f;
-    y = y * r + 4.16666667e-2f;
-    y = y * r + 1.66666667e-1f;
-    y = y * r + 0.5f;
-    y = y * r + 1.0f;
-    y = y * r + 1.0f;
-    uint32_t m = (uint32_t)(y * 16777216.0f) << 6;
-    return m >> k;
-}
-
-static void philox(uint32_t counter, uint32_t key0, uint32_t key1, uint32_t out[4])
-{
-    uint32_t c[4] = {counter, 0, 0, 0};
-    for (int round = 0; round < 10; round++) {
-        uint64_t a = (uint64_t)0xD2511F53u * c[0], b = (uint64_t)0xCD9E8D57u * c[2];
-        uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ key0, (uint32_t)b,
-                            (uint32_t)(a >> 32) ^ c[3] ^ key1, (uint32_t)a};
-        for (int i = 0; i < 4; i++)
-            c[i] = next[i];
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-    for (int i = 0; i < 4; i++)
-        out[i] = c[i];
-}
-
-/* floor(a b / 2^64), from products of halves. */
-static uint64_t multiply_high(uint64_t a, uint64_t b)
-{
-    uint64_t al = a & UINT32_MAX, ah = a >> 32, bl = b & UINT32_MAX, bh = b >> 32;
-    uint64_t middle = ah * bl + (al * bl >> 32);
-    uint64_t other = al * bh + (middle & UINT32_MAX);
-    return ah * bh + (middle >> 32) + (other >> 32);
-}
-
-/* The k-th largest (k >= 1) of n values, which are reordered: Hoare's selection. */
-static float select_largest(float *v, int64_t n, int64_t k)
-{
-    int64_t low = 0, high = n - 1, want = k - 1;
-    while (low < high) {
-        float pivot = v[low + (high - low) / 2];
-        int64_t i = low, j = high;
-        while (i <= j) {
-            while (v[i] > pivot)
-                i++;
-            while (v[j] < pivot)
-                j--;
-            if (i <= j) {
-                float swap = v[i];
-                v[i++] = v[j];
-                v[j--] = swap;
-            }
-        }
-        if (want <= j)
-            high = j;
-        else if (want >= i)
-            low = i;
-        else
-            break;
-    }
-    return v[want];
 }
 
 static int descending(const void *a, const void *b)
@@ -177,21 +84,20 @@ static float threshold(const settings *s, float *sorted, int64_t n, float larges
 {
     float least = -INFINITY;
     if (s->top_k > 0 && s->top_k < n)
-        least = select_largest(sorted, n, s->top_k);
+        least = lp_draw_select_largest(sorted, n, s->top_k);
     if (!(s->top_p < 1.0f))
         return least;
     int64_t n_left = 0;
     uint64_t total = 0;
     for (int64_t i = 0; i < n; i++)
-        if (sorted[i] >= least && mass(sorted[i] - largest) > 0) {
-            total += mass(sorted[i] - largest);
+        if (sorted[i] >= least && lp_draw_mass(sorted[i] - largest) > 0) {
+            total += lp_draw_mass(sorted[i] - largest);
             sorted[n_left++] = sorted[i];
         }
     qsort(sorted, (size_t)n_left, sizeof *sorted, descending);
-    uint64_t p = s->top_p > 0.0f ? (uint64_t)(s->top_p * 16777216.0f) : 0; /* in 2^-24 */
-    uint64_t want = ((total >> 32) * p << 8) + ((total & UINT32_MAX) * p >> 24), sum = 0;
+    uint64_t want = lp_draw_share(total, s->top_p), sum = 0;
     for (int64_t i = 0; i < n_left; i++) {
-        sum += mass(sorted[i] - largest);
+        sum += lp_draw_mass(sorted[i] - largest);
         if (sum >= want)
             return sorted[i];
     }
@@ -211,24 +117,24 @@ static int32_t draw(const settings *s, const float *x, float *sorted, int64_t n,
         return (int32_t)best;
     float least = threshold(s, sorted, n, largest);
     float min_p = s->min_p > 0.0f ? fminf(s->min_p, 1.0f) : 0.0f;
-    uint32_t least_mass = (uint32_t)(min_p * (float)MASS_ONE);
-    float inverse = quotient(1.0f, fminf(s->temperature, FLT_MAX));
+    uint32_t least_mass = (uint32_t)(min_p * (float)LP_MASS_ONE);
+    float inverse = lp_draw_quotient(1.0f, fminf(s->temperature, FLT_MAX));
 
     uint32_t random[4];
-    philox(draws, s->seed[0], s->seed[1], random);
+    lp_draw_philox(draws, s->seed[0], s->seed[1], random);
     uint64_t total = 0, sum = 0, at = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t i = 0; i < n; i++) {
             float d = fmaxf(x[i] - largest, -FLT_MAX);
-            if (x[i] == -INFINITY || x[i] < least || mass(d) < least_mass)
+            if (x[i] == -INFINITY || x[i] < least || lp_draw_mass(d) < least_mass)
                 continue;
-            sum += mass(d * inverse);
+            sum += lp_draw_mass(d * inverse);
             if (pass == 1 && sum > at)
                 return (int32_t)i;
         }
         total = sum;
         sum = 0;
-        at = multiply_high((uint64_t)random[1] << 32 | random[0], total);
+        at = lp_draw_multiply_high((uint64_t)random[1] << 32 | random[0], total);
     }
     return (int32_t)best;
 }
@@ -244,15 +150,15 @@ lp_status lp_op_sample_cpu(const lp_cpu_call *call)
     float *x = call->dst[2].data, *sorted = x + call->dst[2].stride;
     bool finite = true;
     for (int64_t i = 0; i < n; i++) {
-        x[i] = clean(from[i]);
+        x[i] = lp_draw_clean(from[i]);
         finite &= from[i] <= FLT_MAX; /* false for NaN, too */
     }
     if (s.penalty >= FLT_MIN && s.penalty <= FLT_MAX && s.penalty != 1.0f) {
         int64_t last = end < size ? end : size;
         for (int64_t i = end > s.window ? end - s.window : 0; i < last; i++)
             if (tokens[i] >= 0 && tokens[i] < n) {
-                float y = clean(from[tokens[i]]);
-                x[tokens[i]] = y > 0.0f ? quotient(y, s.penalty) : clean(y * s.penalty);
+                float y = lp_draw_clean(from[tokens[i]]);
+                x[tokens[i]] = y > 0.0f ? lp_draw_quotient(y, s.penalty) : lp_draw_clean(y * s.penalty);
             }
     }
     for (int64_t i = 0; i < n; i++)

@@ -1,19 +1,11 @@
-/* The generation loop: see generate.h. Text that may be the start of a stop string is held back
- * until it is known not to be one. */
+/* The generation loop: see generate.h. */
 #define _POSIX_C_SOURCE 200809L
 #include "text/generate.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-typedef struct output {
-    const lp_generate_options *options;
-    lp_utf8_stream utf8;
-    char *held; /* whole characters, not given out yet */
-    size_t n_held, capacity;
-    bool found_stop, stopped_by_caller;
-} output;
+#include "text/stop.h"
 
 static double now(void)
 {
@@ -22,63 +14,30 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void give(output *out, size_t n)
+lp_status lp_generate_token(lp_runner *runner, lp_sampler *sampler, uint32_t wanted, int32_t *token)
 {
-    if (n > 0 && out->options->on_text != NULL && !out->stopped_by_caller &&
-        out->options->on_text(out->options->user, out->held, n) != 0)
-        out->stopped_by_caller = true;
-    memmove(out->held, out->held + n, out->n_held - n);
-    out->n_held -= n;
-}
-
-/* Gives out what cannot belong to a stop string; at the first stop string, what is before it. */
-static void flush(output *out, bool at_end)
-{
-    size_t keep_from = out->n_held;
-    for (size_t at = 0; at < out->n_held && keep_from == out->n_held; at++)
-        for (size_t s = 0; s < out->options->n_stop; s++) {
-            const char *stop = out->options->stop[s];
-            size_t n = strlen(stop), left = out->n_held - at;
-            if (n == 0 || memcmp(out->held + at, stop, n < left ? n : left) != 0)
-                continue;
-            if (n <= left) {
-                give(out, at);
-                out->n_held = 0;
-                out->found_stop = true;
-                return;
-            }
-            if (at < keep_from && !at_end)
-                keep_from = at;
-        }
-    give(out, keep_from);
-}
-
-static lp_status reserve(lp_context *ctx, output *out, size_t more)
-{
-    if (out->n_held + more <= out->capacity)
-        return LP_OK;
-    size_t capacity = 2 * (out->n_held + more);
-    char *held = realloc(out->held, capacity);
-    if (held == NULL)
-        return lp_fail_memory(ctx, "generated text");
-    out->held = held;
-    out->capacity = capacity;
-    return LP_OK;
-}
-
-static lp_status push(lp_context *ctx, output *out, const char *bytes, size_t n)
-{
-    LP_TRY(reserve(ctx, out, 3 * (n + 4)));
-    out->n_held += lp_utf8_push(&out->utf8, bytes, n, out->held + out->n_held);
-    flush(out, false);
-    return LP_OK;
+    if (sampler == NULL || lp_sampler_on_device(sampler))
+        return lp_runner_next(runner, wanted, token);
+    const uint32_t n_tokens = lp_runner_n_tokens(runner), window = lp_sampler_window(sampler);
+    const uint32_t n = n_tokens < window ? n_tokens : window;
+    float *logits;
+    int32_t *history;
+    LP_TRY(lp_sampler_room(sampler, n, &logits, &history));
+    LP_TRY(lp_runner_logits(runner, logits));
+    LP_TRY(lp_runner_tokens(runner, n_tokens - n, n, history));
+    LP_TRY(lp_sampler_draw(sampler, logits, history, n, lp_runner_n_draws(runner), token));
+    return lp_runner_drawn(runner, *token);
 }
 
 lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *tokenizer,
-                      const lp_generate_options *options, lp_generation *result)
+                      lp_sampler *sampler, const lp_generate_options *options,
+                      lp_generation *result)
 {
     lp_status status = LP_OK;
-    output out = {.options = options};
+    lp_stop_text text = {.stops = options->stop,
+                         .n_stops = options->n_stop,
+                         .on_text = options->on_text,
+                         .user = options->user};
     uint32_t most = options->max_tokens ? options->max_tokens : UINT32_MAX;
     double start = now();
     *result = (lp_generation){.n_prompt = lp_runner_n_pending(runner),
@@ -91,7 +50,7 @@ lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *to
             result->ending = LP_ENDED_CONTEXT;
             break;
         }
-        LP_CHECK(lp_runner_next(runner, most - result->n_tokens, &token));
+        LP_CHECK(lp_generate_token(runner, sampler, most - result->n_tokens, &token));
         if (result->n_tokens++ == 0)
             result->first_token_seconds = now() - start;
         if (lp_tokenizer_is_end(tokenizer, token)) {
@@ -102,20 +61,16 @@ lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *to
         if ((uint32_t)token >= lp_tokenizer_size(tokenizer))
             continue; /* a row that pads the embedding: no text */
         LP_CHECK(lp_detokenize(ctx, tokenizer, token, &bytes, &n));
-        LP_CHECK(push(ctx, &out, bytes, n));
-        if (out.found_stop || out.stopped_by_caller) {
-            result->ending = out.found_stop ? LP_ENDED_STOP_STRING : LP_ENDED_CALLER;
+        LP_CHECK(lp_stop_push(ctx, &text, bytes, n));
+        if (text.found || text.refused)
             break;
-        }
     }
     LP_CHECK(lp_runner_rewind(runner, lp_runner_n_tokens(runner)));
-    if (!out.found_stop && !out.stopped_by_caller) {
-        LP_CHECK(reserve(ctx, &out, 12));
-        out.n_held += lp_utf8_finish(&out.utf8, out.held + out.n_held);
-        flush(&out, true);
-    }
+    LP_CHECK(lp_stop_finish(ctx, &text));
+    if (text.found || text.refused)
+        result->ending = text.found ? LP_ENDED_STOP_STRING : LP_ENDED_CALLER;
     result->seconds = now() - start;
 cleanup:
-    free(out.held);
+    free(text.held);
     return status;
 }

@@ -1,13 +1,20 @@
-/* The generation loop: tokens from a runner, text to the caller, until something ends it. */
+/* The generation loop: tokens from a runner and a sampler, text to the caller, until something ends
+ * it. */
 #ifndef LP_TEXT_GENERATE_H
 #define LP_TEXT_GENERATE_H
 
 #include "text/runner.h"
-#include "text/tokenizer.h"
+#include "text/sampler.h"
+
+/* The next token, drawn by the device or the host as the sampler needs it. `wanted` as in
+ * lp_runner_next(). */
+lp_status lp_generate_token(lp_runner *runner, lp_sampler *sampler, uint32_t wanted,
+                            int32_t *token);
 
 /* Continues what was fed to the runner. Whatever lies in flight behind the end is rolled back, so
  * the runner can be fed again; an end token is dropped, too. */
 lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *tokenizer,
-                      const lp_generate_options *options, lp_generation *result);
+                      lp_sampler *sampler, const lp_generate_options *options,
+                      lp_generation *result);
 
 #endif

@@ -2,6 +2,7 @@
  * and kept; a decode step is one replay of a recorded program. */
 #include "text/runner.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,7 +361,8 @@ static lp_status not_finite(lp_runner *s)
     return lp_fail(s->ctx, LP_E_DEVICE, "%s (tokens %u to %u of the text)", text, from + 1, to);
 }
 
-lp_status lp_runner_eval(lp_runner *s, float *logits)
+/* Everything fed so far. logits: [V] of the last token, or NULL. */
+static lp_status evaluate_all(lp_runner *s, bool look, float *logits)
 {
     if (s->n_tokens == 0)
         return lp_fail(s->ctx, LP_E_ARG, "nothing to evaluate: no tokens yet");
@@ -369,16 +371,51 @@ lp_status lp_runner_eval(lp_runner *s, float *logits)
     if (s->n_cached == s->n_tokens) /* all there: the last token again, for its logits */
         LP_TRY(settle(s, s->n_tokens - 1));
     program_entry *last;
-    LP_TRY(evaluate(s, logits ? END_LOGITS : END_NOTHING, s->guard.rate > 0, &last));
+    LP_TRY(evaluate(s, logits ? END_LOGITS : END_NOTHING, look, &last));
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
     if (logits == NULL)
         return LP_OK;
     lp_tensor_id id = lp_graph_find(last->graph, "logits");
-    LP_TRY(s->backend->table->tensor_read(last->program, id, logits));
-    for (uint32_t i = 0; i < s->network->hparams.n_vocab; i++)
+    return s->backend->table->tensor_read(last->program, id, logits);
+}
+
+lp_status lp_runner_eval(lp_runner *s, float *logits)
+{
+    LP_TRY(evaluate_all(s, s->guard.rate > 0, logits));
+    for (uint32_t i = 0; logits != NULL && i < s->network->hparams.n_vocab; i++)
         if (!isfinite(logits[i]))
             return not_finite(s);
     return LP_OK;
+}
+
+lp_status lp_runner_logits(lp_runner *s, float *logits)
+{
+    bool prompt = lp_runner_n_pending(s) > 1;
+    LP_TRY(evaluate_all(s, prompt ? s->guard.rate > 0 : lp_guard_due(&s->guard, s->n_draws),
+                        logits));
+    for (uint32_t i = 0; i < s->network->hparams.n_vocab; i++)
+        if (!(logits[i] <= FLT_MAX)) /* -inf is a token that must not come, as in the sample op */
+            return not_finite(s);
+    return LP_OK;
+}
+
+lp_status lp_runner_drawn(lp_runner *s, int32_t token)
+{
+    LP_TRY(lp_runner_feed(s, &token, 1));
+    s->n_draws++;
+    return settle(s, s->n_cached); /* the device's counter of draws, too */
+}
+
+uint32_t lp_runner_n_draws(const lp_runner *s)
+{
+    return s->n_draws;
+}
+
+lp_status lp_runner_tokens(lp_runner *s, uint32_t first, uint32_t n, int32_t *tokens)
+{
+    if (first > s->n_tokens || n > s->n_tokens - first)
+        return lp_fail(s->ctx, LP_E_ARG, "tokens %u to %u of %u", first, first + n, s->n_tokens);
+    return s->backend->table->slot_read(s->backend, s->history, 4ull * first, tokens, 4ull * n);
 }
 
 lp_status lp_runner_sampling(lp_runner *s, const lp_sampling *sampling)

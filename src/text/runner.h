@@ -59,6 +59,15 @@ lp_status lp_runner_sampling(lp_runner *runner, const lp_sampling *sampling);
  * go beyond). LP_E_LIMIT when the context is full. */
 lp_status lp_runner_next(lp_runner *runner, uint32_t wanted, int32_t *token);
 
+/* The same for a draw by the host: computes what was fed and gives the logits [V] of the next token,
+ * and appends the one that the host has drawn from them. */
+lp_status lp_runner_logits(lp_runner *runner, float *logits);
+lp_status lp_runner_drawn(lp_runner *runner, int32_t token);
+/* Tokens drawn since lp_runner_sampling(): the random counter. */
+uint32_t lp_runner_n_draws(const lp_runner *runner);
+/* Tokens [first, first + n) of those known to the caller. */
+lp_status lp_runner_tokens(lp_runner *runner, uint32_t first, uint32_t n, int32_t *tokens);
+
 /* Forgets all tokens after the first n (n <= n_tokens), and what is in flight. */
 lp_status lp_runner_rewind(lp_runner *runner, uint32_t n);
 
