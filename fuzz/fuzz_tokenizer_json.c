@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = end ? (const char *)end + 1 : "a \xff<|end|> 12";
     size_t text_bytes = end ? size - json_bytes - 1 : strlen(text);
 
-    lp_status status = lp_tokenizer_from_json(&ctx, "fuzz", (const char *)data, json_bytes, NULL, 0,
-                                              &tokenizer);
+    lp_tokenizer_file json = {"fuzz", (const char *)data, json_bytes}, config = {0};
+    lp_status status = lp_tokenizer_from_json(&ctx, json, config, &tokenizer);
     if (status != LP_OK) {
         if (tokenizer || !ctx.message[0] || strchr(ctx.message, '\n'))
             abort();

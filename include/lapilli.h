@@ -151,6 +151,43 @@ LP_API lp_status lp_model_detokenize(const lp_model *model, int32_t token, const
                                      size_t *n_bytes);
 LP_API int lp_model_is_end(const lp_model *model, int32_t token);
 
+/* ---- Tokenizers ---------------------------------------------------------------------------- */
+
+typedef struct lp_tokenizer lp_tokenizer;
+
+/* What lies at a path: a GGUF file (also one that holds only a vocabulary), a Hugging Face folder, or
+ * a tokenizer.json. Nothing of it is kept open. A model has its own: lp_model_tokenize(). */
+LP_API lp_status lp_tokenizer_open(lp_context *ctx, const char *path, lp_tokenizer **tokenizer);
+LP_API void lp_tokenizer_destroy(lp_tokenizer *tokenizer);
+LP_API uint32_t lp_tokenizer_size(const lp_tokenizer *tokenizer);    /* tokens */
+LP_API const char *lp_tokenizer_kind(const lp_tokenizer *tokenizer); /* for people */
+LP_API lp_special_tokens lp_tokenizer_special(const lp_tokenizer *tokenizer);
+/* Whether a token ends generation. */
+LP_API bool lp_tokenizer_is_end(const lp_tokenizer *tokenizer, int32_t token);
+/* The token that the vocabulary spells like this, or -1. */
+LP_API int32_t lp_tokenizer_find(const lp_tokenizer *tokenizer, const char *text, size_t bytes);
+
+/* flags: LP_TOKENS_SPECIAL, LP_TOKENS_PARSE. *tokens is malloc'ed. Any bytes are accepted: one that is
+ * no valid UTF-8 stays that byte where the vocabulary has tokens for bytes, and is an unknown
+ * character otherwise (BERT drops it). */
+LP_API lp_status lp_tokenize(lp_context *ctx, const lp_tokenizer *tokenizer, const char *text,
+                             size_t bytes, unsigned flags, int32_t **tokens, size_t *n_tokens);
+/* Two texts in one sequence, as in "[CLS] a [SEP] b [SEP]". *segments: what the segment embedding gets
+ * for each token. Both are malloc'ed. */
+LP_API lp_status lp_tokenize_pair(lp_context *ctx, const lp_tokenizer *tokenizer,
+                                  lp_tokenizer_text a, lp_tokenizer_text b, unsigned flags,
+                                  int32_t **tokens, int32_t **segments, size_t *n_tokens);
+/* The text of tokens; control tokens are left out unless `special`. *text is malloc'ed and ended by
+ * NUL; it may hold NULs and broken characters. LP_E_ARG for an id out of range. */
+LP_API lp_status lp_decode(lp_context *ctx, const lp_tokenizer *tokenizer, const int32_t *tokens,
+                           size_t n_tokens, bool special, char **text, size_t *bytes);
+/* Bytes of one token within a text; nothing for control tokens. */
+LP_API lp_status lp_detokenize(lp_context *ctx, const lp_tokenizer *tokenizer, int32_t token,
+                               const char **bytes, size_t *n_bytes);
+/* How the vocabulary spells a token. */
+LP_API lp_status lp_token_text(lp_context *ctx, const lp_tokenizer *tokenizer, int32_t token,
+                               const char **text, size_t *bytes);
+
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
 typedef struct lp_session lp_session;

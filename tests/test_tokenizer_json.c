@@ -23,13 +23,17 @@ static void ok(lp_status status)
 static lp_status read_json(const char *json, const char *config, lp_tokenizer **tokenizer)
 {
     ctx.message[0] = 0;
-    return lp_tokenizer_from_json(&ctx, "DIR", json, strlen(json), config,
-                                  config ? strlen(config) : 0, tokenizer);
+    lp_tokenizer_file files[] = {
+        {"DIR/tokenizer.json", json, strlen(json)},
+        {"DIR/tokenizer_config.json", config, config ? strlen(config) : 0}};
+    return lp_tokenizer_from_json(&ctx, files[0], files[1], tokenizer);
 }
 
-#define MODEL(rest)  "{\"model\":{\"type\":\"BPE\"," rest "}}"
-#define VOCAB        "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"\xe2\x96\x81\":3}"
-#define SMALL(parts) "{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[\"a b\"]}," parts "}"
+#define MODEL(rest)    "{\"model\":{\"type\":\"BPE\"," rest "}}"
+#define VOCAB          "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"\xe2\x96\x81\":3}"
+#define UNIGRAM(vocab) "{\"model\":{\"type\":\"Unigram\",\"vocab\":" vocab "}}"
+#define WORDS(rest)    "{\"model\":{\"type\":\"WordPiece\"," VOCAB "," rest "}}"
+#define SMALL(parts)   "{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[\"a b\"]}," parts "}"
 
 /* Ids of `text`, as "0 1 2". */
 static void check(const char *json, const char *text, const char *want)
@@ -59,6 +63,26 @@ static void reads_small_models(void **state)
     check(MODEL("\"unk_token\":\"b\",\"fuse_unk\":true," VOCAB ",\"merges\":[]"), "axya", "0 1 0");
     check(MODEL("\"ignore_merges\":true," VOCAB ",\"merges\":[]"), "ab", "2");
     check(MODEL("\"ignore_merges\":true," VOCAB ",\"merges\":[]"), "aba", "0 1 0");
+    check("{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"<\",\"vocab\":{\"a\":0,\"a<\":1,"
+          "\"aa<\":2},"
+          "\"merges\":[\"a a<\"]},\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}}",
+          "aaa a", "0 2 1");
+    check("{\"model\":{\"type\":\"BPE\",\"continuing_subword_prefix\":\"#\",\"vocab\":{\"a\":0,\"#"
+          "a\":1,"
+          "\"aa\":2},\"merges\":[\"a #a\"]}}",
+          "aaa", "2 1");
+    /* -3 - 3 < -5; the unknown character costs 10 less than the lowest score */
+    check(UNIGRAM("[[\"?\",0],[\"a\",-3],[\"aa\",-5],[\"\xc3\xa9\",-1]],\"unk_id\":0"),
+          "aaa\xc3\xa9xy", "1 2 3 0");
+    check(UNIGRAM("[[\"a\",-3]]"), "axa", "0 0");
+    check(WORDS("\"unk_token\":\"b\",\"continuing_subword_prefix\":\"\""), "aba", "2 0");
+    check(WORDS("\"unk_token\":\"b\",\"max_input_chars_per_word\":2,\"continuing_subword_prefix\":"
+                "\"\""),
+          "aba", "1");
+    check(WORDS("\"unk_token\":\"b\""), "aba", "1");
+    check("{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"b\"," VOCAB "},\"pre_tokenizer\":"
+          "{\"type\":\"WhitespaceSplit\"}}",
+          "a ab  c", "0 2 1");
 }
 
 static void reads_the_parts(void **state)
@@ -133,8 +157,19 @@ static const struct {
     {"{}", LP_E_MISSING, "model"},
     {"{\"model\":[]}", LP_E_FORMAT, "model"},
     {"{\"model\":{}}", LP_E_UNSUPPORTED, "type"},
-    {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", LP_E_UNSUPPORTED, "\"Unigram\""},
-    {"{\"model\":{\"type\":\"WordPiece\"}}", LP_E_UNSUPPORTED, "\"WordPiece\""},
+    {"{\"model\":{\"type\":\"RNN\",\"vocab\":[]}}", LP_E_UNSUPPORTED, "\"RNN\""},
+    {UNIGRAM("[]"), LP_E_FORMAT, "empty"},
+    {UNIGRAM("{}"), LP_E_FORMAT, "vocab"},
+    {UNIGRAM("[[\"a\"]]"), LP_E_FORMAT, "0: [text, score]"},
+    {UNIGRAM("[[\"a\",0],[1,0]]"), LP_E_FORMAT, "1: [text, score]"},
+    {UNIGRAM("[[\"a\",\"0\"]]"), LP_E_FORMAT, "0: [text, score]"},
+    {UNIGRAM("[[\"a\",1e999]]"), LP_E_FORMAT, "JSON"},
+    {UNIGRAM("[[\"a\",0],[\"a\",1]]"), LP_E_FORMAT, "both \"a\""},
+    {UNIGRAM("[[\"a\",0]],\"unk_id\":1"), LP_E_FORMAT, "unk_id is 1"},
+    {UNIGRAM("[[\"a\",0]],\"unk_id\":-1"), LP_E_FORMAT, "unk_id"},
+    {"{\"model\":{\"type\":\"WordPiece\"}}", LP_E_MISSING, "vocab"},
+    {WORDS("\"unk_token\":\"?\""), LP_E_FORMAT, "unk_token"},
+    {WORDS("\"max_input_chars_per_word\":-1"), LP_E_FORMAT, "max_input"},
     {"{\"model\":{\"type\":7}}", LP_E_FORMAT, "type"},
     {MODEL("\"merges\":[]"), LP_E_MISSING, "vocab"},
     {MODEL("\"vocab\":[],\"merges\":[]"), LP_E_FORMAT, "vocab"},
@@ -160,7 +195,6 @@ static const struct {
     {MODEL("\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]"), LP_E_FORMAT, "both \"a\""},
     {MODEL("\"unk_token\":\"u\"," VOCAB ",\"merges\":[]"), LP_E_FORMAT, "unk_token"},
     {MODEL("\"byte_fallback\":1," VOCAB ",\"merges\":[]"), LP_E_FORMAT, "byte_fallback"},
-    {MODEL("\"end_of_word_suffix\":\"</w>\"," VOCAB ",\"merges\":[]"), LP_E_UNSUPPORTED, "suffix"},
     {SMALL("\"added_tokens\":{}"), LP_E_FORMAT, "added_tokens"},
     {SMALL("\"added_tokens\":[7]"), LP_E_FORMAT, "added_tokens"},
     {SMALL("\"added_tokens\":[{\"id\":8}]"), LP_E_FORMAT, "added_tokens"},
@@ -171,7 +205,7 @@ static const struct {
     {SMALL("\"added_tokens\":[{\"id\":8,\"content\":\"a\"}]"), LP_E_FORMAT, "both"},
     {SMALL("\"added_tokens\":[{\"id\":8,\"content\":\"x\",\"special\":0}]"), LP_E_FORMAT,
      "special"},
-    {NORMALIZE("\"Lowercase\""), LP_E_UNSUPPORTED, "normalizer: \"Lowercase\""},
+    {NORMALIZE("\"Uppercase\""), LP_E_UNSUPPORTED, "normalizer: \"Uppercase\""},
     {NORMALIZE("7"), LP_E_FORMAT, "type"},
     {SMALL("\"normalizer\":[]"), LP_E_FORMAT, "normalizer"},
     {NORMALIZE("\"Prepend\""), LP_E_MISSING, "prepend"},
@@ -179,33 +213,45 @@ static const struct {
     {NORMALIZE("\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"\""), LP_E_FORMAT,
      "pattern"},
     {NORMALIZE("\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":7"), LP_E_FORMAT, "content"},
-    {NORMALIZE("\"Replace\",\"pattern\":{\"Regex\":\"a\"},\"content\":\"\""), LP_E_UNSUPPORTED,
-     "Regex"},
-    {NORMALIZE("\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"Strip\"}]"),
-     LP_E_UNSUPPORTED, "Strip"},
-    {PRE("\"BertPreTokenizer\""), LP_E_UNSUPPORTED, "BertPreTokenizer"},
+    {NORMALIZE("\"Replace\",\"pattern\":{\"Regex\":\"(a\"},\"content\":\"\""), LP_E_FORMAT,
+     "\"(a\""},
+    {NORMALIZE("\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"ByteLevel\"}]"),
+     LP_E_UNSUPPORTED, "ByteLevel"},
+    {NORMALIZE("\"BertNormalizer\",\"lowercase\":1"), LP_E_FORMAT, "lowercase"},
+    {NORMALIZE("\"Precompiled\""), LP_E_FORMAT, "precompiled_charsmap"},
+    {NORMALIZE("\"Precompiled\",\"precompiled_charsmap\":\"A\""), LP_E_FORMAT, "base64"},
+    {NORMALIZE("\"Precompiled\",\"precompiled_charsmap\":\"AA=A\""), LP_E_FORMAT, "base64"},
+    {NORMALIZE("\"Precompiled\",\"precompiled_charsmap\":\"AAAA\""), LP_E_FORMAT, "its 3 bytes"},
+    {NORMALIZE("\"Precompiled\",\"precompiled_charsmap\":\"CAAAAAAA\""), LP_E_FORMAT,
+     "its 6 bytes"},
+    {PRE("\"UnicodeScripts\""), LP_E_UNSUPPORTED, "UnicodeScripts"},
+    {PRE("\"CharDelimiterSplit\""), LP_E_FORMAT, "delimiter"},
     {PRE("\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\""), LP_E_FORMAT,
      "\"(\""},
-    {PRE("\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Removed\""), LP_E_UNSUPPORTED,
-     "Removed"},
+    {PRE("\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Kept\""), LP_E_UNSUPPORTED,
+     "Kept"},
     {PRE("\"Split\",\"pattern\":\"a\",\"behavior\":\"Isolated\""), LP_E_FORMAT, "pattern"},
     {PRE("\"Metaspace\",\"replacement\":\"_\""), LP_E_UNSUPPORTED, "Metaspace"},
-    {PRE("\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{\"type\":\"Digits\"}]"),
-     LP_E_UNSUPPORTED, "behind ByteLevel"},
+    {PRE("\"Metaspace\",\"prepend_scheme\":\"last\""), LP_E_UNSUPPORTED, "\"last\""},
+    {PRE("\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{\"type\":\"ByteLevel\"}]"),
+     LP_E_UNSUPPORTED, "second ByteLevel"},
     {PRE("\"Sequence\",\"pretokenizers\":[" SEQ SEQ SEQ SEQ SEQ SEQ SEQ SEQ SEQ SEQ
          "]}]}]}]}]}]}]}]}]}]}]"),
      LP_E_LIMIT, "nested"},
-    {POST("\"BertProcessing\""), LP_E_UNSUPPORTED, "BertProcessing"},
+    {POST("\"PairProcessing\""), LP_E_UNSUPPORTED, "PairProcessing"},
+    {POST("\"BertProcessing\""), LP_E_FORMAT, "cls"},
+    {POST("\"RobertaProcessing\",\"cls\":[\"a\",0],\"sep\":[\"b\",4]"), LP_E_FORMAT, "sep"},
     {POST("\"TemplateProcessing\""), LP_E_MISSING, "single"},
     {POST("\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"B\"}}]"), LP_E_FORMAT,
-     "no single valid id for B"},
+     "no valid ids for B"},
     {POST(
          "\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"B\"}}],\"special_tokens\":"
          "{\"B\":{\"ids\":[4]}}"),
-     LP_E_FORMAT, "no single valid id for B"},
+     LP_E_FORMAT, "no valid ids for B"},
     {POST("\"TemplateProcessing\",\"single\":[{\"Sequence\":{}},{\"Sequence\":{}}]"),
      LP_E_UNSUPPORTED, "template"},
-    {SMALL("\"decoder\":{\"type\":\"WordPiece\"}"), LP_E_UNSUPPORTED, "decoder: \"WordPiece\""},
+    {POST("\"TemplateProcessing\",\"single\":[]"), LP_E_UNSUPPORTED, "template"},
+    {SMALL("\"decoder\":{\"type\":\"CTC\"}"), LP_E_UNSUPPORTED, "decoder: \"CTC\""},
 };
 
 static void wrong_files_give_one_line(void **state)

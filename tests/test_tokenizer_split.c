@@ -32,7 +32,7 @@ static lp_splitter *of_pattern(const char *pattern, lp_split_mode mode)
 {
     lp_splitter *splitter = NULL;
     ok(lp_splitter_create(&ctx, &splitter));
-    ok(lp_splitter_add(&ctx, splitter, "test", pattern, strlen(pattern), mode));
+    ok(lp_splitter_add(&ctx, splitter, "test", pattern, strlen(pattern), mode, false));
     return splitter;
 }
 
@@ -49,13 +49,14 @@ static void check(lp_splitter *splitter, const char *marked)
             text[n++] = *c;
     if (n > 0)
         ends[n_ends++] = (uint32_t)n;
-    lp_pieces pieces = {0};
-    ok(lp_split(&ctx, splitter, text, n, &pieces));
-    for (size_t i = 0; i < pieces.n && i < n_ends; i++)
-        if (pieces.end[i] != ends[i])
-            fail_msg("%s: piece %zu ends at %u, expected %u", marked, i, pieces.end[i], ends[i]);
-    assert_int_equal(pieces.n, n_ends);
-    lp_pieces_free(&pieces);
+    lp_words words = {0};
+    ok(lp_split(&ctx, splitter, text, n, true, &words));
+    for (size_t i = 0; i < words.n && i < n_ends; i++)
+        if (words.pieces[i].end != ends[i])
+            fail_msg("%s: piece %zu ends at %u, expected %u", marked, i, words.pieces[i].end,
+                     ends[i]);
+    assert_int_equal(words.n, n_ends);
+    lp_words_free(&words);
     lp_splitter_destroy(splitter);
 }
 
@@ -145,26 +146,30 @@ static void hostile_patterns_fail(void **state)
 {
     (void)state;
     lp_splitter *s = NULL;
-    lp_pieces pieces = {0};
+    lp_words words = {0};
     char text[200];
     ok(lp_splitter_create(&ctx, &s));
-    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "(", 1, LP_SPLIT_ISOLATED), LP_E_FORMAT);
+    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "(", 1, LP_SPLIT_ISOLATED, false),
+                     LP_E_FORMAT);
     assert_non_null(strstr(ctx.message, "x.json: pattern \"(\": "));
-    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "\\", 1, LP_SPLIT_ISOLATED), LP_E_FORMAT);
-    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "a\\C", 3, LP_SPLIT_ISOLATED), LP_E_FORMAT);
-    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", text, 1 << 20, LP_SPLIT_ISOLATED),
+    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "\\", 1, LP_SPLIT_ISOLATED, false),
+                     LP_E_FORMAT);
+    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "a\\C", 3, LP_SPLIT_ISOLATED, false),
+                     LP_E_FORMAT);
+    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", text, 1 << 20, LP_SPLIT_ISOLATED, false),
                      LP_E_LIMIT);
-    ok(lp_splitter_add(&ctx, s, "x.json", "(a|aa|a+)+$", 11, LP_SPLIT_ISOLATED));
+    ok(lp_splitter_add(&ctx, s, "x.json", "(a|aa|a+)+$", 11, LP_SPLIT_ISOLATED, false));
     memset(text, 'a', sizeof text);
     text[sizeof text - 1] = 'b';
-    assert_int_equal(lp_split(&ctx, s, text, sizeof text, &pieces), LP_E_LIMIT);
-    lp_pieces_free(&pieces);
+    assert_int_equal(lp_split(&ctx, s, text, sizeof text, true, &words), LP_E_LIMIT);
+    lp_words_free(&words);
     lp_splitter_destroy(s);
 
     ok(lp_splitter_create(&ctx, &s));
     for (int i = 0; i < 32; i++)
-        ok(lp_splitter_add(&ctx, s, "x.json", "a", 1, LP_SPLIT_ISOLATED));
-    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "a", 1, LP_SPLIT_ISOLATED), LP_E_LIMIT);
+        ok(lp_splitter_add(&ctx, s, "x.json", "a", 1, LP_SPLIT_ISOLATED, false));
+    assert_int_equal(lp_splitter_add(&ctx, s, "x.json", "a", 1, LP_SPLIT_ISOLATED, false),
+                     LP_E_LIMIT);
     lp_splitter_destroy(s);
     lp_splitter_destroy(NULL);
 }

@@ -2,6 +2,7 @@
 #ifndef LAPILLI_TYPES_H
 #define LAPILLI_TYPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "lapilli/sampling.h"
@@ -41,6 +42,21 @@ typedef void (*lp_log_fn)(void *user, lp_log_level level, const char *line);
 /* Reports progress of long work (loading weights); a non-zero return cancels it with
  * LP_E_CANCELLED. */
 typedef int (*lp_progress_fn)(void *user, uint64_t done, uint64_t total);
+
+/* A tokenizer's special tokens: ids, -1 where there is none. */
+typedef struct lp_special_tokens {
+    int32_t bos, eos, unknown, pad, sep, cls, mask, eot; /* eot: ends a turn of a chat */
+    int32_t fim_prefix, fim_suffix, fim_middle;          /* fill in the middle */
+    bool add_bos, add_eos; /* what the model wants at the ends of a prompt; cls and sep count, too */
+    bool space_prefix; /* text gets a space in front that was not there: whoever decodes a text from
+                          its very start token by token drops one leading space */
+} lp_special_tokens;
+
+/* Text by address: any bytes, not terminated. */
+typedef struct lp_tokenizer_text {
+    const char *data;
+    size_t bytes;
+} lp_tokenizer_text;
 
 /* Weight and activation types: id, name, type id in GGUF files (-1: never in a file), elements per
  * block, bytes per block. The rest of a type's row is in src/tensor/dtype.c. */

@@ -25,7 +25,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth, cli_check,
-    cli_doctor, cli_certificate;
+    cli_doctor, cli_certificate, cli_tokenize, cli_detokenize;
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
@@ -90,9 +90,18 @@ char *cli_count(uint64_t count, char *text);
 /* "3.1 GiB" into `text`, 16 bytes; returns `text`. */
 char *cli_bytes(uint64_t bytes, char *text);
 
+/* Length of the character at the start of text[bytes]; 0 if it is none that a terminal may show
+ * (broken UTF-8, control characters). */
+size_t cli_character(const char *text, size_t bytes);
+/* Spaces that bring a text to a number of columns on a terminal; 0 if it is longer. */
+int cli_padding(const char *text, int columns);
+
 /* JSON: strings from files may be invalid UTF-8, which JSON cannot hold; such bytes become U+FFFD.
  */
 void cli_json_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, const char *text);
+/* The same for text by its length. */
+void cli_json_bytes(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, const char *text,
+                    size_t bytes);
 /* A fact: as a number if it is one; quotes around a value are those of JSON. */
 void cli_json_fact(yyjson_mut_doc *doc, yyjson_mut_val *object, lp_fact fact);
 /* Prints the document and frees it; returns the exit code. `doc` may be NULL (out of memory). */

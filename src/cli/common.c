@@ -246,13 +246,13 @@ char *cli_bytes(uint64_t bytes, char *text)
     return text;
 }
 
-/* Length of the UTF-8 character at p (RFC 3629), or 0 if there is none. */
-static size_t utf8_length(const uint8_t *p)
+/* Length of the UTF-8 character at the start of p[bytes] (RFC 3629), or 0 if there is none. */
+static size_t utf8_length(const uint8_t *p, size_t bytes)
 {
-    if (p[0] < 0x80)
+    if (bytes > 0 && p[0] < 0x80)
         return 1;
-    size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
+    size_t n = bytes == 0 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (n > bytes || p[0] < 0xc2 || p[0] > 0xf4)
         return 0;
     for (size_t i = 1; i < n; i++)
         if ((p[i] & 0xc0) != 0x80)
@@ -270,21 +270,44 @@ static yyjson_mut_val *json_string(yyjson_mut_doc *doc, const char *text, size_t
         return NULL;
     for (size_t i = 0; i < n;) {
         const char *p = text + i;
-        size_t length = utf8_length((const uint8_t *)p); /* never beyond the terminating NUL */
-        bool valid = length > 0 && length <= n - i;
-        memcpy(to, valid ? p : "\xef\xbf\xbd", valid ? length : 3);
-        to += valid ? length : 3;
-        i += valid ? length : 1;
+        size_t length = utf8_length((const uint8_t *)p, n - i);
+        memcpy(to, length ? p : "\xef\xbf\xbd", length ? length : 3);
+        to += length ? length : 3;
+        i += length ? length : 1;
     }
     yyjson_mut_val *value = yyjson_mut_strncpy(doc, clean, (size_t)(to - clean));
     free(clean);
     return value;
 }
 
+size_t cli_character(const char *text, size_t bytes)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    size_t n = utf8_length(p, bytes);
+    bool control = n == 1 ? p[0] < 0x20 || p[0] == 0x7f : n == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+    return control ? 0 : n;
+}
+
+int cli_padding(const char *text, int columns)
+{
+    for (const uint8_t *p = (const uint8_t *)text; *p; p++) {
+        bool first = (p[0] & 0xc0) != 0x80;
+        bool wide = (p[0] >= 0xe3 && p[0] <= 0xed) || p[0] == 0xf0 ||
+                    (p[0] == 0xef && (p[1] == 0xbc || (p[1] == 0xbd && p[2] < 0xa1)));
+        columns -= first + wide;
+    }
+    return columns > 0 ? columns : 0;
+}
+
+void cli_json_bytes(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, const char *text,
+                    size_t bytes)
+{
+    yyjson_mut_obj_add(object, json_string(doc, key, strlen(key)), json_string(doc, text, bytes));
+}
+
 void cli_json_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, const char *text)
 {
-    yyjson_mut_obj_add(object, json_string(doc, key, strlen(key)),
-                       json_string(doc, text, strlen(text)));
+    cli_json_bytes(doc, object, key, text, strlen(text));
 }
 
 void cli_json_fact(yyjson_mut_doc *doc, yyjson_mut_val *object, lp_fact fact)

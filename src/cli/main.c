@@ -6,8 +6,9 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {&cli_run,     &cli_check,   &cli_doctor,  &cli_certificate,
-                                              &cli_devices, &cli_inspect, &cli_bench,   &cli_synth};
+static const cli_command *const commands[] = {
+    &cli_run,     &cli_check,    &cli_doctor,     &cli_certificate, &cli_devices,
+    &cli_inspect, &cli_tokenize, &cli_detokenize, &cli_bench,       &cli_synth};
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
 static void print_help(FILE *to)

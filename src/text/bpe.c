@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include "text/buffer.h"
 
 struct lp_bpe_pair {
     double key;
@@ -33,23 +34,11 @@ void lp_bpe_free(lp_bpe *bpe)
     *bpe = (lp_bpe){0};
 }
 
-/* `array` with room for one more element of `size` bytes behind n; NULL when out of memory. */
-static void *grow(void *array, size_t n, size_t *room, size_t size)
-{
-    if (n < *room)
-        return array;
-    size_t more = *room ? *room * 2 : 64;
-    void *bigger = more <= SIZE_MAX / size ? realloc(array, more * size) : NULL;
-    if (bigger)
-        *room = more;
-    return bigger;
-}
-
 lp_status lp_bpe_add(lp_context *ctx, lp_bpe *bpe, uint32_t start, uint32_t length, int32_t id)
 {
     assert(length > 0 && bpe->n_symbols < INT32_MAX);
     lp_bpe_symbol *symbols =
-        grow(bpe->symbols, bpe->n_symbols, &bpe->symbols_room, sizeof *symbols);
+        lp_list_grow(bpe->symbols, bpe->n_symbols, &bpe->symbols_room, sizeof *symbols);
     if (!symbols)
         return lp_fail_memory(ctx, "the symbols of a text");
     bpe->symbols = symbols;
@@ -67,7 +56,7 @@ static bool before(const lp_bpe_pair *a, const lp_bpe_pair *b)
 
 static lp_status heap_push(lp_context *ctx, lp_bpe *bpe, lp_bpe_pair pair)
 {
-    lp_bpe_pair *heap = grow(bpe->heap, bpe->n_heap, &bpe->heap_room, sizeof *heap);
+    lp_bpe_pair *heap = lp_list_grow(bpe->heap, bpe->n_heap, &bpe->heap_room, sizeof *heap);
     if (!heap)
         return lp_fail_memory(ctx, "the symbol pairs of a text");
     bpe->heap = heap;

@@ -1,39 +1,73 @@
-/* Pre-tokenizers: regular expressions that cut text into the words within which BPE merges. */
+/* Pre-tokenizers: they cut text into the words within which a model looks for tokens, and may
+ * change it on the way (a mark for a space, letters for bytes). */
 #ifndef LP_TEXT_PRETOKENIZE_H
 #define LP_TEXT_PRETOKENIZE_H
 
 #include <stdbool.h>
-#include "base/context.h"
+#include "text/buffer.h"
 
-/* What becomes of a match: a piece of its own, or the end or the start of one. */
+/* What becomes of what a step finds. */
 typedef enum lp_split_mode {
-    LP_SPLIT_ISOLATED,
-    LP_SPLIT_WITH_PREVIOUS,
-    LP_SPLIT_WITH_NEXT
+    LP_SPLIT_ISOLATED,      /* a piece of its own */
+    LP_SPLIT_WITH_PREVIOUS, /* the end of the piece before it */
+    LP_SPLIT_WITH_NEXT,     /* the start of the piece behind it */
+    LP_SPLIT_REMOVED,       /* dropped */
+    LP_SPLIT_JOINED         /* one piece with its like beside it */
 } lp_split_mode;
 
-/* A sequence of patterns; each cuts the pieces that the one before it left. */
+typedef enum lp_split_class {
+    LP_SPLIT_SPACE,
+    LP_SPLIT_PUNCTUATION,
+    LP_SPLIT_NUMBER
+} lp_split_class;
+
+typedef enum lp_prefix { LP_PREFIX_NEVER, LP_PREFIX_FIRST, LP_PREFIX_ALWAYS } lp_prefix;
+
+/* A sequence of steps; each works on the pieces that the one before it left. */
 typedef struct lp_splitter lp_splitter;
 
 lp_status lp_splitter_create(lp_context *ctx, lp_splitter **splitter);
 void lp_splitter_destroy(lp_splitter *splitter);
-/* Appends a pattern, given in the syntax of Hugging Face's tokenizers (Oniguruma). LP_E_FORMAT if
- * it does not compile; `where` names it in errors. */
+
+/* Each appends a step; `where` names the file in errors. LP_E_LIMIT if there are too many. */
+
+/* A pattern in the syntax of Hugging Face's tokenizers (Oniguruma). LP_E_FORMAT if it does not
+ * compile. `invert`: what lies between its matches is what it finds. */
 lp_status lp_splitter_add(lp_context *ctx, lp_splitter *splitter, const char *where,
-                          const char *pattern, size_t bytes, lp_split_mode mode);
+                          const char *pattern, size_t bytes, lp_split_mode mode, bool invert);
+/* Single characters of a class. */
+lp_status lp_splitter_add_class(lp_context *ctx, lp_splitter *splitter, const char *where,
+                                lp_split_class class, lp_split_mode mode);
+/* Spaces become U+2581, which `prefix` also puts before pieces that do not start with it (first:
+ * only before the very start of a text). `split`: a piece starts at each U+2581. */
+lp_status lp_splitter_add_metaspace(lp_context *ctx, lp_splitter *splitter, const char *where,
+                                    lp_prefix prefix, bool split);
+/* A space before each piece that does not start with one. */
+lp_status lp_splitter_add_space(lp_context *ctx, lp_splitter *splitter, const char *where);
+/* Bytes become the characters of GPT-2's alphabet. */
+lp_status lp_splitter_add_letters(lp_context *ctx, lp_splitter *splitter, const char *where);
 
-/* Where pieces end, ascending; the last one is the length of the text. Zero-initialise. */
-typedef struct lp_pieces {
-    uint32_t *end;
-    size_t n, room;
-} lp_pieces;
+typedef struct lp_piece {
+    uint32_t start, end;
+} lp_piece;
 
-void lp_pieces_free(lp_pieces *pieces);
+/* The pieces of a text, and the text they lie in, which is the caller's or `changed`.
+ * Zero-initialise; kept from text to text. */
+typedef struct lp_words {
+    const char *text;
+    size_t bytes;
+    lp_piece *pieces, *spare;
+    size_t n, room, n_spare, spare_room;
+    lp_text changed, other;
+} lp_words;
 
-/* Cuts text[bytes] (any bytes, fewer than 2^31) into pieces, replacing what `pieces` held. No byte
- * is lost: what no pattern matches is a piece, too. LP_E_LIMIT if a pattern backtracks too much. */
+void lp_words_free(lp_words *words);
+
+/* Cuts text[bytes] (any bytes, fewer than 2^31) into pieces, replacing what `words` held. What no
+ * step finds is a piece, too. `first`: the text is the very start of a prompt. LP_E_LIMIT if a
+ * pattern backtracks too much. */
 lp_status lp_split(lp_context *ctx, const lp_splitter *splitter, const char *text, size_t bytes,
-                   lp_pieces *pieces);
+                   bool first, lp_words *words);
 
 #define LP_MAX_PATTERNS 6
 
@@ -52,5 +86,11 @@ lp_status lp_pretokenizer_add(lp_context *ctx, const lp_pretokenizer *row, lp_sp
 
 /* GPT-2's pattern, which tokenizer.json files call by the name ByteLevel. */
 extern const char lp_pattern_gpt2[];
+
+/* GPT-2's alphabet: the character that stands for a byte, and back (-1: none). */
+uint32_t lp_byte_to_letter(uint8_t byte);
+int lp_letter_to_byte(uint32_t code);
+
+#define LP_SPACE_MARK "\xe2\x96\x81" /* U+2581, which SentencePiece writes for a space */
 
 #endif

@@ -91,6 +91,6 @@ lp_status lp_pretokenizer_add(lp_context *ctx, const lp_pretokenizer *row, lp_sp
 {
     for (size_t i = 0; i < LP_MAX_PATTERNS && row->patterns[i]; i++)
         LP_TRY(lp_splitter_add(ctx, splitter, "pre-tokenizer", row->patterns[i],
-                               strlen(row->patterns[i]), LP_SPLIT_ISOLATED));
+                               strlen(row->patterns[i]), LP_SPLIT_ISOLATED, false));
     return LP_OK;
 }

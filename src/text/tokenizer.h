@@ -1,4 +1,4 @@
-/* Text to token ids and back: SentencePiece-style BPE and GPT-2-style byte-level BPE. */
+/* Text to token ids and back: byte-level BPE, SentencePiece's BPE and Unigram, WordPiece. */
 #ifndef LP_TEXT_TOKENIZER_H
 #define LP_TEXT_TOKENIZER_H
 
@@ -12,35 +12,57 @@ typedef struct lp_tokenizer lp_tokenizer;
 lp_status lp_tokenizer_from_gguf(lp_context *ctx, const lp_gguf *gguf, lp_tokenizer **tokenizer);
 /* From a Hugging Face folder: tokenizer.json (and tokenizer_config.json where it is there). */
 lp_status lp_tokenizer_from_folder(lp_context *ctx, const char *folder, lp_tokenizer **tokenizer);
+/* From what lies at a path: a GGUF file (its tensors do not matter), a Hugging Face folder, or a
+ * tokenizer.json. */
+lp_status lp_tokenizer_open(lp_context *ctx, const char *path, lp_tokenizer **tokenizer);
 void lp_tokenizer_destroy(lp_tokenizer *tokenizer);
 
 uint32_t lp_tokenizer_size(const lp_tokenizer *tokenizer);
 const char *lp_tokenizer_kind(const lp_tokenizer *tokenizer); /* "llama (SentencePiece BPE)" … */
 
-typedef struct lp_special_tokens {
-    int32_t bos, eos, unknown; /* -1: none */
-    bool add_bos, add_eos;     /* what the model wants at the ends of a prompt */
-    bool space_prefix; /* text gets a space in front that was not there: whoever decodes a text from
-                          its very start drops one leading space */
-} lp_special_tokens;
 lp_special_tokens lp_tokenizer_special(const lp_tokenizer *tokenizer);
 /* Whether a token ends generation: EOS, end of turn, end of text. */
 bool lp_tokenizer_is_end(const lp_tokenizer *tokenizer, int32_t token);
+/* The token that the vocabulary spells like this, control tokens included; -1 if there is none. */
+int32_t lp_tokenizer_find(const lp_tokenizer *tokenizer, const char *text, size_t bytes);
 
 enum {
-    LP_TOKENIZE_ADD_SPECIAL = 1,  /* BOS/EOS as the model wants them */
+    LP_TOKENIZE_ADD_SPECIAL = 1,  /* BOS, EOS, CLS, SEP … as the model wants them */
     LP_TOKENIZE_PARSE_SPECIAL = 2 /* text like "<|end|>" becomes that token */
 };
 
 /* Any bytes are accepted, invalid UTF-8 included; LP_E_LIMIT from 1 GiB on. *tokens is malloc'ed
- * (and never NULL on success); the caller frees it. */
+ * (and never NULL on success); the caller frees it. A broken byte stays that byte where the
+ * vocabulary has tokens for bytes, and otherwise counts as an unknown character (BERT drops it). */
 lp_status lp_tokenize(lp_context *ctx, const lp_tokenizer *tokenizer, const char *text,
                       size_t bytes, unsigned flags, int32_t **tokens, size_t *n_tokens);
 
-/* Bytes of one token as they appear in text: a leading space is kept, control tokens give nothing.
- * Borrowed from the tokenizer. LP_E_ARG for an id out of range. */
+/* Two texts in one sequence, as the model wants them ("[CLS] a [SEP] b [SEP]"). *segments: for each
+ * token what the model's segment embedding gets; both arrays are malloc'ed. */
+lp_status lp_tokenize_pair(lp_context *ctx, const lp_tokenizer *tokenizer, lp_tokenizer_text a,
+                           lp_tokenizer_text b, unsigned flags, int32_t **tokens,
+                           int32_t **segments, size_t *n_tokens);
+
+/* Bytes of one token as they appear within a text: a leading space is kept, control tokens give
+ * nothing. Borrowed from the tokenizer. LP_E_ARG for an id out of range. */
 lp_status lp_detokenize(lp_context *ctx, const lp_tokenizer *tokenizer, int32_t token,
                         const char **bytes, size_t *n_bytes);
+
+/* Decoding token by token. Its start is the start of a text, where no space goes before a word. The
+ * pieces are bytes: lp_utf8_push() makes whole characters of them. */
+typedef struct lp_decoder {
+    const lp_tokenizer *tokenizer;
+    bool special; /* control tokens appear as the vocabulary spells them */
+    bool started; /* set it to go on in the middle of a text */
+    bool space;   /* a space is due before the next token */
+} lp_decoder;
+
+/* What a further token adds: borrowed from the tokenizer. LP_E_ARG for an id out of range. */
+lp_status lp_decode_next(lp_context *ctx, lp_decoder *decoder, int32_t token, const char **bytes,
+                         size_t *n_bytes);
+/* All of a text. *text is malloc'ed and ended by NUL; it may hold NULs and broken characters. */
+lp_status lp_decode(lp_context *ctx, const lp_tokenizer *tokenizer, const int32_t *tokens,
+                    size_t n_tokens, bool special, char **text, size_t *bytes);
 
 /* How the vocabulary spells a token, control tokens included (for chat templates and inspection):
  * not terminated, borrowed. LP_E_ARG for an id out of range. */

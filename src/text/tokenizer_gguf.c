@@ -114,13 +114,15 @@ static lp_status read_merges(lp_context *ctx, const lp_gguf *gguf, lp_tokenizer 
 
 static lp_status set_sentencepiece(lp_context *ctx, const lp_gguf *gguf, lp_tokenizer *tokenizer)
 {
-    tokenizer->by_score = true;
+    tokenizer->model = LP_MODEL_SCORED;
     tokenizer->byte_fallback = true;
     tokenizer->escape_space = true;
     tokenizer->kind = "llama (SentencePiece BPE)";
     /* what files without these keys mean */
-    tokenizer->special = (lp_special_tokens){
-        .bos = 1, .eos = 2, .unknown = 0, .add_bos = true, .space_prefix = true};
+    tokenizer->special.bos = 1;
+    tokenizer->special.eos = 2;
+    tokenizer->special.unknown = 0;
+    tokenizer->special.add_bos = tokenizer->special.space_prefix = true;
     LP_TRY(read_tokens(ctx, gguf, true, tokenizer));
     lp_gguf_get_bool(gguf, KEY("add_space_prefix"), &tokenizer->special.space_prefix);
     lp_normalize_step space = {.kind = LP_NORMALIZE_PREPEND, .to = " ", .to_bytes = 1};

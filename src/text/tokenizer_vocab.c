@@ -11,9 +11,19 @@ lp_status lp_tokenizer_create(lp_context *ctx, lp_tokenizer **tokenizer)
     lp_tokenizer *t = *tokenizer = calloc(1, sizeof *t);
     if (!t)
         return lp_fail_memory(ctx, "a tokenizer");
-    t->special = (lp_special_tokens){.bos = -1, .eos = -1, .unknown = -1};
+    t->special = (lp_special_tokens){.bos = -1,
+                                     .eos = -1,
+                                     .unknown = -1,
+                                     .pad = -1,
+                                     .sep = -1,
+                                     .cls = -1,
+                                     .mask = -1,
+                                     .eot = -1,
+                                     .fim_prefix = -1,
+                                     .fim_suffix = -1,
+                                     .fim_middle = -1};
     memset(t->byte_token, 0xff, sizeof t->byte_token);
-    t->kind = "";
+    t->rest_prefix = t->word_suffix = t->kind = "";
     return LP_OK;
 }
 
@@ -23,6 +33,13 @@ void lp_tokenizer_destroy(lp_tokenizer *tokenizer)
         return;
     free(tokenizer->vocab.slots);
     lp_bpe_table_destroy(&tokenizer->merges);
+    lp_unigram_destroy(&tokenizer->unigram);
+    lp_wordpiece_destroy(&tokenizer->wordpiece);
+    lp_trie_destroy(&tokenizer->added);
+    lp_trie_destroy(&tokenizer->added_normalized);
+    lp_trie_destroy(&tokenizer->user);
+    for (size_t i = 0; i < tokenizer->n_steps; i++)
+        lp_pattern_destroy(tokenizer->steps[i].pattern);
     lp_splitter_destroy(tokenizer->splitter);
     lp_arena_destroy(&tokenizer->arena);
     free(tokenizer);
@@ -69,6 +86,18 @@ int32_t lp_vocab_find(const lp_vocab *vocab, const char *text, size_t bytes)
     if (bytes == 0 || bytes > vocab->longest)
         return -1;
     return vocab->slots[find_slot(vocab, text, bytes)];
+}
+
+bool lp_token_is_text(const lp_token *token)
+{
+    return (token->type == LP_TOKEN_NORMAL || token->type == LP_TOKEN_USER) &&
+           !(token->flags & LP_TOKEN_ADDED);
+}
+
+int32_t lp_vocab_find_text(const lp_vocab *vocab, const char *text, size_t bytes)
+{
+    int32_t id = lp_vocab_find(vocab, text, bytes);
+    return id >= 0 && lp_token_is_text(&vocab->tokens[id]) ? id : -1;
 }
 
 lp_status lp_vocab_set(lp_context *ctx, const char *where, lp_tokenizer *tokenizer, uint32_t id,
@@ -120,6 +149,11 @@ lp_status lp_tokenizer_add_merge(lp_context *ctx, const char *where, lp_tokenize
     int32_t left_id, right_id, id;
     LP_TRY(find_merged(ctx, where, tokenizer, rank, left, left_bytes, &left_id));
     LP_TRY(find_merged(ctx, where, tokenizer, rank, right, right_bytes, &right_id));
+    size_t prefix = strlen(tokenizer->rest_prefix); /* only a word's first piece is without it */
+    if (right_bytes >= prefix && memcmp(right, tokenizer->rest_prefix, prefix) == 0) {
+        right += prefix;
+        right_bytes -= prefix;
+    }
     size_t bytes = left_bytes + right_bytes;
     if (bytes > sizeof joined) {
         text = malloc(bytes);
@@ -139,199 +173,82 @@ lp_status lp_tokenizer_add_merge(lp_context *ctx, const char *where, lp_tokenize
 lp_status lp_tokenizer_add_step(lp_context *ctx, const char *where, lp_tokenizer *tokenizer,
                                 const lp_normalize_step *step)
 {
-    if (tokenizer->n_steps == LP_MAX_NORMALIZE_STEPS)
+    if (tokenizer->n_steps == LP_MAX_NORMALIZE_STEPS) {
+        lp_pattern_destroy(step->pattern);
         return lp_fail(ctx, LP_E_LIMIT, "%s: more than %d steps", where, LP_MAX_NORMALIZE_STEPS);
+    }
     lp_normalize_step *copy = &tokenizer->steps[tokenizer->n_steps];
     *copy = *step;
+    tokenizer->n_steps++; /* its pattern is destroyed with the tokenizer */
     copy->from =
         lp_arena_strndup(&tokenizer->arena, step->from ? step->from : "", step->from_bytes);
     copy->to = lp_arena_strndup(&tokenizer->arena, step->to ? step->to : "", step->to_bytes);
     if (!copy->from || !copy->to)
         return lp_fail_memory(ctx, where);
-    tokenizer->n_steps++;
     return LP_OK;
 }
 
-/* The printable bytes of Latin-1 stand for themselves, the other 68 for U+0100 and up in order. */
-static bool is_printable(unsigned byte)
+lp_status lp_tokenizer_add_bert(lp_context *ctx, const char *where, lp_tokenizer *tokenizer,
+                                bool clean, bool pad, bool strip, bool lower)
 {
-    return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-}
-
-uint32_t lp_byte_to_letter(uint8_t byte)
-{
-    if (is_printable(byte))
-        return byte;
-    if (byte <= 32)
-        return 256u + byte;
-    return byte == 173 ? 323u : 256u + 33u + byte - 127u;
-}
-
-int lp_letter_to_byte(uint32_t code)
-{
-    if (code < 256)
-        return is_printable(code) ? (int)code : -1;
-    if (code <= 288)
-        return (int)code - 256;
-    if (code <= 322)
-        return (int)code - 289 + 127;
-    return code == 323 ? 173 : -1;
-}
-
-/* The byte that a text "<0xNN>" stands for, or -1. */
-static int byte_of(const char *text, size_t bytes)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    if (bytes != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>')
-        return -1;
-    const char *high = memchr(digits, text[3], 16), *low = memchr(digits, text[4], 16);
-    return high && low ? (int)((high - digits) * 16 + (low - digits)) : -1;
-}
-
-/* Bytes that a token's spelling stands for, into `to` (as many bytes as the text has at most). */
-static size_t decode(const lp_tokenizer *tokenizer, const lp_token *token, char *to)
-{
-    size_t n = 0, at = 0;
-    while (at < token->bytes) {
-        uint32_t code = 0;
-        size_t left = token->bytes - at;
-        if (tokenizer->byte_level) {
-            unsigned length = lp_utf8_decode(token->text + at, left, &code);
-            int byte = length ? lp_letter_to_byte(code) : -1;
-            if (byte >= 0) {
-                to[n++] = (char)byte;
-                at += length;
-                continue;
-            }
-        } else if (tokenizer->escape_space && left >= 3 &&
-                   memcmp(token->text + at, LP_SPACE_MARK, 3) == 0) {
-            to[n++] = ' ';
-            at += 3;
-            continue;
-        }
-        to[n++] = token->text[at++];
-    }
-    return n;
-}
-
-static lp_status set_decoded(lp_context *ctx, const char *where, lp_tokenizer *tokenizer,
-                             lp_token *token)
-{
-    int byte = tokenizer->byte_level ? -1 : byte_of(token->text, token->bytes);
-    token->decoded = "";
-    if (token->type == LP_TOKEN_USER) {
-        token->decoded = token->text;
-        token->decoded_bytes = token->bytes;
-        return LP_OK;
-    }
-    if (token->type == LP_TOKEN_BYTE && byte < 0)
-        return lp_fail(ctx, LP_E_FORMAT, "%s: token %d is of type byte but not named <0xNN>", where,
-                       (int)(token - tokenizer->vocab.tokens));
-    if (token->type != LP_TOKEN_NORMAL && token->type != LP_TOKEN_BYTE)
-        return LP_OK;
-    char *decoded = lp_arena_alloc(&tokenizer->arena, token->bytes ? token->bytes : 1);
-    if (!decoded)
-        return lp_fail_memory(ctx, where);
-    token->decoded = decoded;
-    if (token->type == LP_TOKEN_BYTE) {
-        decoded[0] = (char)byte;
-        token->decoded_bytes = 1;
-    } else {
-        token->decoded_bytes = (uint32_t)decode(tokenizer, token, decoded);
+    const struct {
+        bool on;
+        lp_normalize_kind kind;
+    } rows[] = {{clean, LP_NORMALIZE_CLEAN},
+                {pad, LP_NORMALIZE_PAD_CJK},
+                {strip, LP_NORMALIZE_NFD},
+                {strip, LP_NORMALIZE_NO_NONSPACING},
+                {lower, LP_NORMALIZE_LOWER}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        lp_normalize_step step = {.kind = rows[i].kind};
+        if (rows[i].on)
+            LP_TRY(lp_tokenizer_add_step(ctx, where, tokenizer, &step));
     }
     return LP_OK;
 }
 
-static bool is_special(const lp_token *token)
+lp_status lp_tokenizer_index_wordpiece(lp_context *ctx, lp_tokenizer *tokenizer, const char *first)
 {
-    return token->bytes > 0 && (token->type == LP_TOKEN_CONTROL || token->type == LP_TOKEN_USER ||
-                                token->type == LP_TOKEN_UNKNOWN);
-}
-
-/* Longer texts first, so that the longest special token at a place wins. */
-static void sort_longest_first(const lp_vocab *vocab, uint32_t *ids, size_t n)
-{
-    for (size_t gap = n / 2; gap > 0; gap /= 2) /* Shell's sort, stable enough: texts differ */
-        for (size_t i = gap; i < n; i++) {
-            uint32_t id = ids[i];
-            size_t k = i;
-            for (; k >= gap && vocab->tokens[ids[k - gap]].bytes < vocab->tokens[id].bytes;
-                 k -= gap)
-                ids[k] = ids[k - gap];
-            ids[k] = id;
-        }
-}
-
-static lp_status index_special(lp_context *ctx, const char *where, lp_tokenizer *tokenizer)
-{
-    const lp_vocab *vocab = &tokenizer->vocab;
-    uint32_t count[256] = {0}, total = 0;
-    for (uint32_t i = 0; i < vocab->n; i++)
-        if (is_special(&vocab->tokens[i]))
-            count[(uint8_t)vocab->tokens[i].text[0]]++;
-    for (int b = 0; b < 256; b++) {
-        tokenizer->special_start[b] = total;
-        total += count[b];
+    lp_wordpiece *model = &tokenizer->wordpiece;
+    for (uint32_t i = 0; i < tokenizer->vocab.n; i++) {
+        const lp_token *token = &tokenizer->vocab.tokens[i];
+        if (token->bytes > 0 && lp_token_is_text(token))
+            LP_TRY(lp_trie_add(ctx, &model->trie, token->text, token->bytes, (int32_t)i));
     }
-    tokenizer->special_start[256] = total;
-    uint32_t *order = lp_arena_array(&tokenizer->arena, total ? total : 1, sizeof *order);
-    if (!order)
-        return lp_fail_memory(ctx, where);
-    memset(count, 0, sizeof count);
-    for (uint32_t i = 0; i < vocab->n; i++)
-        if (is_special(&vocab->tokens[i])) {
-            uint8_t first = (uint8_t)vocab->tokens[i].text[0];
-            order[tokenizer->special_start[first] + count[first]++] = i;
-        }
-    for (int b = 0; b < 256; b++)
-        sort_longest_first(vocab, order + tokenizer->special_start[b], count[b]);
-    tokenizer->special_order = order;
+    if (model->trie.n_nodes > 0)
+        lp_wordpiece_prefixes(model, first, tokenizer->rest_prefix);
+    else
+        model->first = model->rest = LP_TRIE_NONE;
     return LP_OK;
 }
 
-/* Names that end a turn or a text in the models at hand, whatever the metadata calls them. */
-static void mark_ends(lp_tokenizer *tokenizer)
+lp_status lp_template_add(lp_context *ctx, const char *where, lp_template *form, int32_t id,
+                          int32_t segment)
 {
-    static const char *const names[] = {
-        "</s>",       "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>",    "<|eom_id|>",
-        "<|im_end|>", "<|end|>",       "<|return|>",      "<end_of_turn>", "<end_of_utterance>",
-        "<eos>",      "<EOT>",         "[EOT]",           "[EOS]",         "<｜end▁of▁sentence｜>"};
-    lp_vocab *vocab = &tokenizer->vocab;
-    if (tokenizer->special.eos >= 0)
-        vocab->tokens[tokenizer->special.eos].flags |= LP_TOKEN_END;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        int32_t id = lp_vocab_find(vocab, names[i], strlen(names[i]));
-        if (id >= 0)
-            vocab->tokens[id].flags |= LP_TOKEN_END;
-    }
-    for (uint32_t i = 0; i < vocab->n; i++) /* an end is not text */
-        if (vocab->tokens[i].flags & LP_TOKEN_END && vocab->tokens[i].type != LP_TOKEN_NONE)
-            vocab->tokens[i].type = LP_TOKEN_CONTROL;
+    if (form->n == LP_MAX_TEMPLATE)
+        return lp_fail(ctx, LP_E_LIMIT, "%s: a template of more than %d tokens", where,
+                       LP_MAX_TEMPLATE);
+    form->items[form->n++] = (lp_template_item){id, segment};
+    return LP_OK;
 }
 
-lp_status lp_tokenizer_finish(lp_context *ctx, const char *where, lp_tokenizer *tokenizer)
+/* One text, LP_TEMPLATE_A or _B, with what is around it; -1: nothing. */
+static lp_status add_text(lp_context *ctx, const char *where, lp_template *form, int32_t before,
+                          int32_t text, int32_t behind, int32_t segment)
 {
-    lp_vocab *vocab = &tokenizer->vocab;
-    unsigned n_byte_tokens = 0;
-    mark_ends(tokenizer);
-    for (uint32_t i = 0; i < vocab->n; i++)
-        LP_TRY(set_decoded(ctx, where, tokenizer, &vocab->tokens[i]));
-    for (unsigned b = 0; b < 256; b++) {
-        char name[8];
-        size_t n = 6;
-        if (tokenizer->byte_level)
-            n = lp_utf8_encode(lp_byte_to_letter((uint8_t)b), name);
-        else
-            snprintf(name, sizeof name, "<0x%02X>", b);
-        if (tokenizer->byte_level || tokenizer->byte_fallback)
-            tokenizer->byte_token[b] = lp_vocab_find(vocab, name, n);
-        n_byte_tokens += tokenizer->byte_token[b] >= 0;
-    }
-    if (n_byte_tokens < 256 && tokenizer->special.unknown < 0)
-        lp_log(ctx, LP_LOG_WARN,
-               "%s: %u of 256 byte tokens and no unknown token: some text will be dropped", where,
-               n_byte_tokens);
-    return index_special(ctx, where, tokenizer);
+    if (before >= 0)
+        LP_TRY(lp_template_add(ctx, where, form, before, segment));
+    LP_TRY(lp_template_add(ctx, where, form, text, segment));
+    return behind >= 0 ? lp_template_add(ctx, where, form, behind, segment) : LP_OK;
+}
+
+lp_status lp_template_around(lp_context *ctx, const char *where, lp_tokenizer *tokenizer,
+                             int32_t before, int32_t between, int32_t behind, int32_t second)
+{
+    tokenizer->single.n = tokenizer->pair.n = 0;
+    LP_TRY(add_text(ctx, where, &tokenizer->single, before, LP_TEMPLATE_A, behind, 0));
+    LP_TRY(add_text(ctx, where, &tokenizer->pair, before, LP_TEMPLATE_A, behind, 0));
+    return add_text(ctx, where, &tokenizer->pair, between, LP_TEMPLATE_B, behind, second);
 }
 
 uint32_t lp_tokenizer_size(const lp_tokenizer *tokenizer)
@@ -366,11 +283,7 @@ lp_status lp_token_text(lp_context *ctx, const lp_tokenizer *tokenizer, int32_t 
     return LP_OK;
 }
 
-lp_status lp_detokenize(lp_context *ctx, const lp_tokenizer *tokenizer, int32_t token,
-                        const char **bytes, size_t *n_bytes)
+int32_t lp_tokenizer_find(const lp_tokenizer *tokenizer, const char *text, size_t bytes)
 {
-    LP_TRY(lp_token_text(ctx, tokenizer, token, bytes, n_bytes));
-    *bytes = tokenizer->vocab.tokens[token].decoded;
-    *n_bytes = tokenizer->vocab.tokens[token].decoded_bytes;
-    return LP_OK;
+    return lp_vocab_find(&tokenizer->vocab, text, bytes);
 }

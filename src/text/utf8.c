@@ -61,6 +61,14 @@ unsigned lp_utf8_decode(const char *text, size_t bytes, uint32_t *code)
     return length;
 }
 
+unsigned lp_utf8_decode_last(const char *text, size_t bytes, uint32_t *code)
+{
+    for (unsigned n = 1; n <= 4 && n <= bytes; n++)
+        if (lp_utf8_decode(text + bytes - n, n, code) == n)
+            return n;
+    return 0;
+}
+
 unsigned lp_utf8_encode(uint32_t code, char to[4])
 {
     if (code < 0x80) {

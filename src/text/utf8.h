@@ -10,6 +10,9 @@
  * character starts here (overlong forms and surrogates are invalid, as in RFC 3629). */
 unsigned lp_utf8_decode(const char *text, size_t bytes, uint32_t *code);
 
+/* The same for the character that ends text[bytes]. */
+unsigned lp_utf8_decode_last(const char *text, size_t bytes, uint32_t *code);
+
 /* Writes a code point up to U+10FFFF; returns its length. */
 unsigned lp_utf8_encode(uint32_t code, char to[4]);
 
