@@ -150,6 +150,8 @@ LP_API lp_status lp_model_tokenize(const lp_model *model, const char *text, size
 LP_API lp_status lp_model_detokenize(const lp_model *model, int32_t token, const char **bytes,
                                      size_t *n_bytes);
 LP_API int lp_model_is_end(const lp_model *model, int32_t token);
+/* The token that begins every text, or -1: the model wants none. */
+LP_API int32_t lp_model_bos(const lp_model *model);
 
 /* ---- Tokenizers ---------------------------------------------------------------------------- */
 
@@ -209,6 +211,12 @@ LP_API lp_status lp_session_feed_text(lp_session *session, const char *text, siz
 
 /* Computes all that was fed and waits. logits: [V] of the last token, or NULL. */
 LP_API lp_status lp_session_eval(lp_session *session, float *logits);
+
+/* Appends tokens, and computes of each the log-probability (natural logarithm) given all before it:
+ * scores[i] of tokens[i]. Memory does not grow with n_tokens. LP_E_ARG where nothing is before the
+ * first. exp(-mean) is the perplexity. */
+LP_API lp_status lp_session_score(lp_session *session, const int32_t *tokens, size_t n_tokens,
+                                  double *scores);
 
 /* How tokens are drawn from now on; restarts the random counter. Without it: greedy. */
 LP_API lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling);

@@ -248,6 +248,12 @@ int lp_model_is_end(const lp_model *model, int32_t token)
     return lp_tokenizer_is_end(model->tokenizer, token);
 }
 
+int32_t lp_model_bos(const lp_model *model)
+{
+    lp_special_tokens special = lp_tokenizer_special(model->tokenizer);
+    return special.add_bos ? special.bos : -1;
+}
+
 /* ---- Sessions ------------------------------------------------------------------------------ */
 
 /* How a session's programs are made: what its options ask for, and what the device's driver needs. */
@@ -353,6 +359,13 @@ lp_status lp_session_feed_text(lp_session *session, const char *text, size_t byt
 lp_status lp_session_eval(lp_session *session, float *logits)
 {
     LP_TRY(lp_runner_eval(session->runner, logits));
+    return check_fault(session);
+}
+
+lp_status lp_session_score(lp_session *session, const int32_t *tokens, size_t n_tokens,
+                           double *scores)
+{
+    LP_TRY(lp_runner_score(session->runner, tokens, n_tokens, scores));
     return check_fault(session);
 }
 

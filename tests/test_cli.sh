@@ -56,7 +56,7 @@ stdout_has "^lapilli [0-9]+\.[0-9]+\.[0-9]+$"
 [ "$(env -u OMP_WAIT_POLICY "$LAPILLI" --version)" = "$("$LAPILLI" --version)" ] ||
     fail "starting itself again changed the output"
 expect_line 2 'there is no command "frobnicate"; see lapilli --help' frobnicate
-for command in run check doctor devices inspect bench synth; do
+for command in run check doctor devices inspect bench synth perplexity; do
     expect 0 "" $command --help
     stdout_has "^Usage: lapilli $command "
     expect 0 "" help $command
@@ -332,7 +332,7 @@ fi
 } | head -c 1 > /dev/null
 [ "$(cat "$out/code")" -eq 141 ] && [ ! -s "$out/stderr" ] ||
     fail "a reader that goes: exit code $(cat "$out/code")"
-"$LAPILLI" synth llama-110m -t f32 -o "$out/big.gguf" > "$out/stdout" 2> "$out/stderr" &
+"$LAPILLI" synth gpt2-medium -t f32 -o "$out/big.gguf" > "$out/stdout" 2> "$out/stderr" &
 pid=$!
 sleep 0.3
 kill -TERM $pid # (a shell without job control makes its children deaf to INT)

@@ -64,7 +64,7 @@ bool lp_difference_agrees(const lp_difference *d)
     return d->mean_square <= LP_SIGMA_MEAN && d->largest <= LP_SIGMA_LARGEST;
 }
 
-static double log_sum(const float *x, uint64_t n)
+double lp_log_sum_exp(const float *x, uint64_t n)
 {
     double most = -INFINITY, sum = 0;
     for (uint64_t i = 0; i < n; i++)
@@ -76,7 +76,7 @@ static double log_sum(const float *x, uint64_t n)
 
 double lp_kl_divergence(const float *expected, const float *got, uint64_t n)
 {
-    const double zp = log_sum(expected, n), zq = log_sum(got, n);
+    const double zp = lp_log_sum_exp(expected, n), zq = lp_log_sum_exp(got, n);
     double kl = 0;
     for (uint64_t i = 0; i < n; i++) {
         const double p = (double)expected[i] - zp, q = (double)got[i] - zq;

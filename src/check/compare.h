@@ -13,6 +13,9 @@ lp_difference lp_compare(const float *expected, const float *got, const float *s
 /* Do rounding errors explain the difference? (LP_SIGMA_MEAN, LP_SIGMA_LARGEST) */
 bool lp_difference_agrees(const lp_difference *difference);
 
+/* log(sum exp(x)) of n logits: what is to be subtracted of one to have a log-probability. */
+double lp_log_sum_exp(const float *x, uint64_t n);
+
 /* Kullback-Leibler divergence, in nats, of softmax(got) from softmax(expected); infinite if a logit
  * is NaN. */
 double lp_kl_divergence(const float *expected, const float *got, uint64_t n);

@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check/compare.h"
 #include "check/finite.h"
 
 #define MAX_PROGRAMS 12
 #define MAX_AHEAD    8
+#define SCORE_BYTES  (64u << 20) /* of logits at a time, on the device and here */
 #define MIN_BUCKET   256 /* keys; buckets are powers of two, the last one is the whole context */
 
-typedef enum run_end { END_NOTHING, END_LOGITS, END_SAMPLE } run_end;
+/* What a program leaves: the logits of its last token, those of all of them, a drawn token. */
+typedef enum run_end { END_NOTHING, END_LOGITS, END_ALL_LOGITS, END_SAMPLE } run_end;
 
 /* Which activations are there after the run: for a look at any node, or at one of a large batch. */
 typedef enum run_keep { KEEP_NOTHING, KEEP_ALL, KEEP_NODE } run_keep;
@@ -83,7 +86,9 @@ static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, r
                                   .n_ctx = (int32_t)s->n_ctx,
                                   .kv_max = (int32_t)kv_max,
                                   .kv_dtype = s->cache_type,
-                                  .outputs = end == END_LOGITS ? LP_OUTPUTS_LAST : LP_OUTPUTS_NONE,
+                                  .outputs = end == END_LOGITS       ? LP_OUTPUTS_LAST
+                                             : end == END_ALL_LOGITS ? LP_OUTPUTS_ALL
+                                                                     : LP_OUTPUTS_NONE,
                                   .sample = end == END_SAMPLE,
                                   .no_fusion = s->how.no_fusion};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
@@ -305,14 +310,14 @@ static lp_status step(lp_runner *s, uint32_t n, run_end end, bool look, program_
     return status;
 }
 
-/* All that was fed and is not in the cache; the last piece ends with `end`. look: at one piece, or at
- * all if the guard looks at everything. */
-static lp_status evaluate(lp_runner *s, run_end end, bool look, program_entry **last)
+/* Tokens [n_cached, to), at least one, that stand in the history; the last piece ends with `end`.
+ * look: at one piece, or at all if the guard looks at everything. */
+static lp_status evaluate(lp_runner *s, uint32_t to, run_end end, bool look, program_entry **last)
 {
-    uint32_t n_pieces = (s->n_tokens - s->n_cached + s->n_batch - 1) / s->n_batch;
+    uint32_t n_pieces = (to - s->n_cached + s->n_batch - 1) / s->n_batch;
     uint32_t looked_at = (uint32_t)(s->guard.visits / 7 % n_pieces); /* out of step with the walk */
     for (uint32_t piece = 0;; piece++) {
-        uint32_t left = s->n_tokens - s->n_cached, n = min_u32(left, s->n_batch);
+        uint32_t left = to - s->n_cached, n = min_u32(left, s->n_batch);
         bool here = look && (piece == looked_at || s->guard.rate == 1);
         LP_TRY(step(s, n, n == left ? end : END_NOTHING, here, last));
         if (n == left)
@@ -371,7 +376,7 @@ static lp_status evaluate_all(lp_runner *s, bool look, float *logits)
     if (s->n_cached == s->n_tokens) /* all there: the last token again, for its logits */
         LP_TRY(settle(s, s->n_tokens - 1));
     program_entry *last;
-    LP_TRY(evaluate(s, logits ? END_LOGITS : END_NOTHING, look, &last));
+    LP_TRY(evaluate(s, s->n_tokens, logits ? END_LOGITS : END_NOTHING, look, &last));
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
     if (logits == NULL)
         return LP_OK;
@@ -418,6 +423,66 @@ lp_status lp_runner_tokens(lp_runner *s, uint32_t first, uint32_t n, int32_t *to
     return s->backend->table->slot_read(s->backend, s->history, 4ull * first, tokens, 4ull * n);
 }
 
+/* Log-probabilities of the tokens behind the n rows of logits [n, V]; *bad: first row that is not
+ * finite, or n. */
+static void score_rows(const float *logits, uint32_t n, uint32_t n_vocab, const int32_t *tokens,
+                       double *scores, uint32_t *bad)
+{
+    uint32_t first_bad = n;
+#pragma omp parallel for reduction(min : first_bad)
+    for (uint32_t r = 0; r < n; r++) {
+        const float *row = logits + (size_t)r * n_vocab;
+        uint32_t i = 0;
+        while (i < n_vocab && row[i] <= FLT_MAX) /* -inf: as in lp_runner_logits() */
+            i++;
+        if (i < n_vocab && r < first_bad)
+            first_bad = r;
+        scores[r] = (double)row[tokens[r]] - lp_log_sum_exp(row, n_vocab);
+    }
+    *bad = first_bad;
+}
+
+lp_status lp_runner_score(lp_runner *s, const int32_t *tokens, size_t n, double *scores)
+{
+    lp_status status = LP_OK;
+    uint32_t n_vocab = s->network->hparams.n_vocab, first = s->n_tokens, bad = 0, rows = 0;
+    program_entry *entry;
+    float *logits = NULL;
+    if (first == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "nothing predicts a text's first token: it must be fed");
+    if (n == 0)
+        return LP_OK;
+    LP_TRY(lp_runner_feed(s, tokens, n));
+    uint32_t most = SCORE_BYTES / sizeof *logits / n_vocab;
+    most = min_u32(min_u32(most ? most : 1, s->n_batch), (uint32_t)n);
+    logits = malloc((size_t)most * n_vocab * sizeof *logits);
+    if (logits == NULL) {
+        status = lp_fail_memory(s->ctx, "logits");
+        goto cleanup;
+    }
+    bool look = s->guard.rate > 0;
+    if (s->n_cached == first) /* it is evaluated, but its logits are gone */
+        LP_CHECK(settle(s, first - 1));
+    else if (s->n_cached < first - 1)
+        LP_CHECK(evaluate(s, first - 1, END_NOTHING, look, &entry));
+    for (size_t done = 0; done < n; done += rows) {
+        rows = min_u32(most, (uint32_t)(n - done));
+        LP_CHECK(evaluate(s, s->n_cached + rows, END_ALL_LOGITS, look, &entry));
+        LP_CHECK(s->backend->table->wait(s->backend, s->last_ticket));
+        LP_CHECK(s->backend->table->tensor_read(
+            entry->program, lp_graph_find(entry->graph, "logits"), logits));
+        score_rows(logits, rows, n_vocab, tokens + done, scores + done, &bad);
+        if (bad < rows) {
+            LP_CHECK(lp_runner_rewind(s, first + (uint32_t)done + bad));
+            status = not_finite(s);
+            goto cleanup;
+        }
+    }
+cleanup:
+    free(logits);
+    return status;
+}
+
 lp_status lp_runner_sampling(lp_runner *s, const lp_sampling *sampling)
 {
     uint32_t words[LP_SAMPLER_WORDS] = {0};
@@ -451,7 +516,7 @@ lp_status lp_runner_next(lp_runner *s, uint32_t wanted, int32_t *token)
         if (s->n_cached == s->n_tokens) /* evaluated before: its last token again, to draw from */
             LP_TRY(settle(s, s->n_tokens - 1));
         bool prompt = s->n_tokens - s->n_cached > 1;
-        LP_TRY(evaluate(s, END_SAMPLE,
+        LP_TRY(evaluate(s, s->n_tokens, END_SAMPLE,
                         prompt ? s->guard.rate > 0 : lp_guard_due(&s->guard, s->n_draws), &entry));
         s->tickets[(s->first_ahead + s->n_ahead++) % MAX_AHEAD] = s->last_ticket;
     }

@@ -51,6 +51,12 @@ lp_status lp_runner_feed(lp_runner *runner, const int32_t *tokens, size_t n);
 /* Computes everything fed so far and waits for it. logits: [V] of the last token, or NULL. */
 lp_status lp_runner_eval(lp_runner *runner, float *logits);
 
+/* Appends tokens, and computes the log-probability in nats of each, given all that is before it:
+ * scores[i] of tokens[i]. Logits are made a few rows at a time, whatever n is. The last token is not
+ * evaluated yet. LP_E_ARG without a token before; otherwise as lp_runner_feed() and lp_runner_eval()
+ * (of tokens behind one whose logits are not finite, none stays). */
+lp_status lp_runner_score(lp_runner *runner, const int32_t *tokens, size_t n, double *scores);
+
 /* How tokens are drawn from now on; restarts the random counter. */
 lp_status lp_runner_sampling(lp_runner *runner, const lp_sampling *sampling);
 
