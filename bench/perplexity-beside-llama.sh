@@ -22,8 +22,10 @@ ours() # MODEL TYPE
 }
 theirs() # MODEL TYPE
 {
+    local attention=on
+    [ "$2" = f16 ] || attention=off
     "$llama" -m "$1" -f "$text" -c "$context" -ngl 0 -dev none -ctk "$2" -ctv "$2" \
-        $([ "$2" = f32 ] && echo -fa off) "${chunks[@]}" 2>&1 |
+        -fa $attention "${chunks[@]}" 2>&1 |
         awk '/Final estimate/ {sub(/.*PPL = /, ""); sub(/\+\/-/, "±"); print}'
 }
 
