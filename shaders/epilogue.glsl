@@ -1,5 +1,6 @@
 // What the linear kernels share: parameters, constants 6 and 7, and the epilogue
 //   y[t, n] = act(value + bias[n]) * (gate + gate_bias[n]) + residual[t, n].
+// With routes the weights and biases of a row are those of its expert.
 #ifndef LP_EPILOGUE_GLSL
 #define LP_EPILOGUE_GLSL
 
@@ -17,11 +18,20 @@ const bool HAS_GATE = (FLAGS & 2u) != 0u;
 const bool HAS_GATE_BIAS = (FLAGS & 4u) != 0u;
 const bool HAS_RESIDUAL = (FLAGS & 8u) != 0u;
 const bool X_WHOLE = (FLAGS & 16u) != 0u; // rows of x: whole vec4, K a multiple of 32
+const bool HAS_ROUTES = (FLAGS & 32u) != 0u; // in linear_mv, with one row per workgroup
 const uint MATRICES = HAS_GATE ? 2u : 1u;
 
 uvec2 lp_x_row(uint t)
 {
-    return lp_row_words(p.x, t, p.x_stride);
+    return lp_row_words(p.x, HAS_ROUTES ? t / p.rows_per_x : t, p.x_stride);
+}
+
+// The expert of row t of y: the same in the whole workgroup. What is no expert's number counts as 0.
+uint lp_expert_of(uint t)
+{
+    uvec2 routes = lp_row_words(p.routes, t / p.n_slots, p.routes_stride);
+    float id = lp_floats(routes).v[2u * (t % p.n_slots)];
+    return id >= 0.0 && id < float(p.n_experts) ? uint(id) : 0u;
 }
 
 // Elements k to k + 3 of the row that begins at x[first], 0 past its end.
@@ -42,16 +52,16 @@ float lp_dot_add(vec4 a, vec4 b, float sum)
     return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
-// Output n of token t0 + t; t0 is the same in the whole workgroup (see quant.glsl).
-void lp_linear_store(uint t0, uint t, uint n, float value, float gate)
+// Output n of token t0 + t; t0 and the expert are the same in the whole workgroup (see quant.glsl).
+void lp_linear_store(uint t0, uint t, uint n, uint expert, float value, float gate)
 {
     if (t0 + t >= p.n_tokens || n >= p.n_outputs)
         return;
     if (HAS_BIAS)
-        value += lp_floats(p.bias).v[n];
+        value += lp_floats(lp_row_words(p.bias, expert, p.n_outputs)).v[n];
     value = lp_activate(ACT, value);
     if (HAS_GATE_BIAS)
-        gate += lp_floats(p.gate_bias).v[n];
+        gate += lp_floats(lp_row_words(p.gate_bias, expert, p.n_outputs)).v[n];
     if (HAS_GATE)
         value *= gate;
     if (HAS_RESIDUAL) {

@@ -83,6 +83,6 @@ void main()
     }
     [[unroll]] for (uint t = 0u; t < THREAD_T; t++)
         [[unroll]] for (uint n = 0u; n < 4u; n++)
-            lp_linear_store(t0, my_t * THREAD_T + t, n0 + 4u * my_n + n, sums[t][n],
+            lp_linear_store(t0, my_t * THREAD_T + t, n0 + 4u * my_n + n, 0u, sums[t][n],
                             gates[t][n]);
 }

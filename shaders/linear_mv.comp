@@ -4,7 +4,8 @@
 // chunks of W_CHUNK elements; sums are joined in shared memory, or by the subgroup in the variant
 // SUBGROUP, where a team is a subgroup. LANES = 1 (CPU implementations): an invocation is a SIMD lane
 // with rows of its own, the loads of x are uniform, and nothing is joined.
-// Groups: x, y rows of w, split for devices that count only to 65535; z blocks of COLUMNS tokens.
+// Groups: x, y rows of w, split for devices that count only to 65535; z blocks of COLUMNS tokens (one
+// with routes: every row may have another expert).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
@@ -80,8 +81,10 @@ void main()
         return;
 
     // Rows and tokens past the end repeat the last one; they are not stored.
-    const lp_weight w = lp_weight_at(p.w, p.n_outputs, p.n_inputs, n0);
-    const lp_weight v = lp_weight_at(p.gate, p.n_outputs, p.n_inputs, n0);
+    const uint expert = HAS_ROUTES ? lp_expert_of(t0) : 0u;
+    const uint n_rows = p.n_experts * p.n_outputs, first = expert * p.n_outputs + n0;
+    const lp_weight w = lp_weight_at(p.w, n_rows, p.n_inputs, first);
+    const lp_weight v = lp_weight_at(p.gate, n_rows, p.n_inputs, first);
     uint rows[ROWS];
     uvec2 x_rows[COLUMNS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
@@ -113,12 +116,13 @@ void main()
                 gate = subgroupAdd(gate);
         }
         if (lane == s % LANES)
-            lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, value, gate);
+            lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, expert, value, gate);
     }
 #else
     if (!JOIN) {
         [[unroll]] for (uint s = 0u; s < SUMS; s++)
-            lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, sums[s], gate_sums[s]);
+            lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, expert, sums[s],
+                            gate_sums[s]);
         return;
     }
     const uint me = gl_LocalInvocationID.x;
@@ -136,8 +140,8 @@ void main()
     barrier();
     for (uint s = lane; s < SUMS; s += LANES) {
         float gate = HAS_GATE ? parts[(SUMS + s) * SIZE + team * LANES] : 0.0;
-        lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, parts[s * SIZE + team * LANES],
-                        gate);
+        lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, expert,
+                        parts[s * SIZE + team * LANES], gate);
     }
 #endif
 }

@@ -30,18 +30,45 @@ struct lp_address {
 };
 #endif
 
-/* ---- linear_mv, linear_mm ---- y = act(x w^T + bias) * (x gate^T + gate_bias) + residual */
+/* ---- linear_mv, linear_mm ---- y = act(x w^T + bias) * (x gate^T + gate_bias) + residual
+ * With routes T counts rows of y: row t has the weights and biases of the expert of route t. */
 LP_PARAMS(lp_linear_params)
 {
-    LP_ADDRESS x;         /* [T, K] f32 */
-    LP_ADDRESS w;         /* [N, K], device layout of a weight */
-    LP_ADDRESS bias;      /* [N] f32, or 0 */
-    LP_ADDRESS gate;      /* [N, K] like w, or 0 */
-    LP_ADDRESS gate_bias; /* [N] f32, or 0 */
+    LP_ADDRESS x;         /* [T / rows_per_x, K] f32 */
+    LP_ADDRESS w;         /* [N, K] or [E, N, K], device layout of a weight */
+    LP_ADDRESS bias;      /* [N] or [E, N] f32, or 0 */
+    LP_ADDRESS gate;      /* like w, or 0 */
+    LP_ADDRESS gate_bias; /* like bias, or 0 */
     LP_ADDRESS residual;  /* [T, N] f32, or 0 */
+    LP_ADDRESS routes;    /* [T / n_slots, n_slots, 2] f32, or 0 */
     LP_ADDRESS y;         /* [T, N] f32 */
     LP_UINT n_tokens, n_outputs, n_inputs;
     LP_UINT x_stride, residual_stride, y_stride;
+    LP_UINT n_experts, n_slots, rows_per_x, routes_stride;
+};
+
+/* ---- route ---- */
+LP_PARAMS(lp_route_params)
+{
+    LP_ADDRESS logits; /* [T, E] f32 */
+    LP_ADDRESS bias;   /* [E] f32, or 0 */
+    LP_ADDRESS routes; /* [T, k, 2] f32: expert, weight */
+    LP_UINT n_tokens, n_experts, n_slots;
+    LP_UINT logits_stride, routes_stride;
+    LP_UINT n_groups, n_groups_used, group_best; /* n_groups 0: none */
+    LP_UINT capacity;                            /* 0: no limit */
+    LP_FLOAT scale;
+};
+
+/* ---- combine ---- y = sum over slots of weight * x, + residual */
+LP_PARAMS(lp_combine_params)
+{
+    LP_ADDRESS x;        /* [T n_slots, N] f32 */
+    LP_ADDRESS routes;   /* [T, n_slots, 2] f32 */
+    LP_ADDRESS residual; /* [T, N] f32, or 0 */
+    LP_ADDRESS y;        /* [T, N] f32 */
+    LP_UINT n_tokens, n, n_slots;
+    LP_UINT x_stride, routes_stride, residual_stride, y_stride;
 };
 
 /* ---- norm ---- sum = x + residual; y = normalised sum * gain + bias */

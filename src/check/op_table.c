@@ -109,19 +109,21 @@ lp_tensor_id lp_case_input_view(lp_case_build *c, int64_t rows, int64_t n, int64
     return lp_view_columns(c->b, wide, first, n);
 }
 
-lp_tensor_id lp_case_weight(lp_case_build *c, lp_dtype dtype, lp_shape shape, lp_case_fill rule)
+void lp_case_weight_data(lp_case_build *c, lp_dtype dtype, lp_shape shape, lp_case_fill rule)
 {
     const int64_t n = lp_shape_elements(shape), bytes = lp_dtype_file_bytes(dtype, shape);
     const char *name = unique(c, "weight");
-    if (bytes < 0)
-        return fail(c, lp_fail(c->b->ctx, LP_E_SHAPE, "%s: rows of part of a block", name));
+    if (bytes < 0) {
+        fail(c, lp_fail(c->b->ctx, LP_E_SHAPE, "%s: rows of part of a block", name));
+        return;
+    }
     float *values = fill(c, n, rule);
     lp_file memory = {0}; /* not malloc: loading a device gives the pages of weights back */
     if (values != NULL)
         fail(c, lp_file_memory(c->b->ctx, (size_t)bytes, name, &memory));
     if (c->b->status != LP_OK) {
         free(values);
-        return LP_NONE;
+        return;
     }
     void *data = (void *)(uintptr_t)memory.data;
     lp_dtype_table[dtype].from_f32(values, data, (size_t)n);
@@ -132,7 +134,12 @@ lp_tensor_id lp_case_weight(lp_case_build *c, lp_dtype dtype, lp_shape shape, lp
         .name = name, .dtype = dtype, .shape = shape, .data = data, .bytes = (uint64_t)bytes};
     if (c->b->status == LP_OK)
         fail(c, lp_weights_add(c->b->ctx, c->table->weights, &weight));
-    return lp_weight_tensor(c->b, shape, "%s", name);
+}
+
+lp_tensor_id lp_case_weight(lp_case_build *c, lp_dtype dtype, lp_shape shape, lp_case_fill rule)
+{
+    lp_case_weight_data(c, dtype, shape, rule);
+    return lp_weight_tensor(c->b, shape, "%s", c->name);
 }
 
 lp_tensor_id lp_case_state(lp_case_build *c, lp_dtype dtype, lp_shape shape, const void *data,
@@ -237,6 +244,7 @@ lp_status lp_case_table_create(lp_context *ctx, lp_case_table **result)
     lp_cases_dense(table);
     lp_cases_sequence(table);
     lp_cases_attention(table);
+    lp_cases_experts(table);
     if (table->weights == NULL || table->failed)
         LP_CHECK(lp_fail_memory(ctx, "the op table"));
     for (int i = 0; i < table->n; i++)

@@ -89,6 +89,8 @@ lp_tensor_id lp_case_input_view(lp_case_build *c, int64_t rows, int64_t n, int64
                                 int64_t width, lp_case_fill fill);
 /* A weight, made from f32 values by the type's own from_f32. */
 lp_tensor_id lp_case_weight(lp_case_build *c, lp_dtype dtype, lp_shape shape, lp_case_fill fill);
+/* The same, but it is only added to the weights, under c->name. */
+void lp_case_weight_data(lp_case_build *c, lp_dtype dtype, lp_shape shape, lp_case_fill fill);
 /* A state that is written before every run; `data`: bytes of the slot's plain rows, copied. With
  * `compare` it is also read and compared after it (for ops that write in place). */
 lp_tensor_id lp_case_state(lp_case_build *c, lp_dtype dtype, lp_shape shape, const void *data,
@@ -121,5 +123,6 @@ bool lp_case_compare(const float *expected, const float *got, uint64_t n, lp_cas
 void lp_cases_dense(lp_case_table *table);    /* linear, norm, embed, elementwise */
 void lp_cases_sequence(lp_case_table *table); /* rope, kv_write, sample, advance */
 void lp_cases_attention(lp_case_table *table);
+void lp_cases_experts(lp_case_table *table);  /* route, linear with routes, combine */
 
 #endif

@@ -14,7 +14,7 @@
 #define MAX_NAME 256
 
 static const lp_node empty_node = {
-    .src = {LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE},
+    .src = {LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE},
     .dst = {LP_NONE, LP_NONE, LP_NONE},
 };
 
@@ -114,7 +114,9 @@ static lp_tensor_id slot_tensor(lp_builder *b, const lp_slot *slot)
                                      .stride = (uint64_t)lp_shape_row(slot->shape)});
 }
 
-static lp_tensor_id weight_tensor(lp_builder *b, lp_shape shape, bool optional, const char *name)
+/* `vector`: kept as one long vector (lp_weight_vectors). */
+static lp_tensor_id weight_tensor(lp_builder *b, lp_shape shape, bool optional, bool vector,
+                                  const char *name)
 {
     const lp_weight *w = b->weights ? lp_weights_find(b->weights, name) : NULL;
     if (w == NULL && optional)
@@ -131,7 +133,8 @@ static lp_tensor_id weight_tensor(lp_builder *b, lp_shape shape, bool optional, 
     return slot_tensor(b, &(lp_slot){.name = w->name,
                                      .kind = LP_SLOT_WEIGHT,
                                      .dtype = w->dtype,
-                                     .shape = w->shape,
+                                     .shape = vector ? LP_SHAPE1(lp_shape_elements(w->shape))
+                                                     : w->shape,
                                      .data = w->data});
 }
 
@@ -147,13 +150,13 @@ static lp_tensor_id weight_tensor(lp_builder *b, lp_shape shape, bool optional, 
 lp_tensor_id lp_weight_tensor(lp_builder *b, lp_shape shape, const char *format, ...)
 {
     FORMAT_NAME(name, format);
-    return b->status == LP_OK ? weight_tensor(b, shape, false, name) : LP_NONE;
+    return b->status == LP_OK ? weight_tensor(b, shape, false, false, name) : LP_NONE;
 }
 
 lp_tensor_id lp_weight_optional(lp_builder *b, lp_shape shape, const char *format, ...)
 {
     FORMAT_NAME(name, format);
-    return b->status == LP_OK ? weight_tensor(b, shape, true, name) : LP_NONE;
+    return b->status == LP_OK ? weight_tensor(b, shape, true, false, name) : LP_NONE;
 }
 
 lp_tensor_id lp_state_tensor(lp_builder *b, lp_slot_kind kind, lp_dtype dtype, lp_shape shape,
@@ -292,6 +295,39 @@ lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tenso
     return emit(b, name, node);
 }
 
+lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id bias,
+                      lp_route_options options)
+{
+    lp_node node = empty_node;
+    node.op = LP_OP_ROUTE;
+    node.src[0] = logits;
+    node.src[1] = bias;
+    node.p.route = options;
+    return emit(b, name, node);
+}
+
+lp_tensor_id lp_linear_experts(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id routes,
+                               lp_tensor_id w, lp_tensor_id bias)
+{
+    lp_node node = empty_node;
+    node.op = LP_OP_LINEAR;
+    node.src[0] = x;
+    node.src[1] = w;
+    node.src[2] = bias;
+    node.src[6] = routes;
+    node.p.linear.act = LP_ACT_NONE;
+    return emit(b, name, node);
+}
+
+lp_tensor_id lp_combine(lp_builder *b, const char *name, lp_tensor_id y, lp_tensor_id routes)
+{
+    lp_node node = empty_node;
+    node.op = LP_OP_COMBINE;
+    node.src[0] = y;
+    node.src[1] = routes;
+    return emit(b, name, node);
+}
+
 lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, lp_tensor_id x,
                      lp_tensor_id cursor, lp_rope_angles angles)
 {
@@ -410,6 +446,16 @@ static lp_tensor_id add_view(lp_builder *b, lp_tensor_id x, bool good, const cha
                                      .base = t.base,
                                      .offset = t.offset + offset,
                                      .stride = stride});
+}
+
+lp_tensor_id lp_weight_vectors(lp_builder *b, lp_shape shape, const char *format, ...)
+{
+    FORMAT_NAME(name, format);
+    if (b->status != LP_OK)
+        return LP_NONE;
+    lp_tensor_id id = weight_tensor(b, shape, false, true, name);
+    return id == LP_NONE ? LP_NONE
+                         : add_view(b, id, true, "", shape, 0, (uint64_t)lp_shape_row(shape));
 }
 
 lp_tensor_id lp_view_columns(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n)

@@ -28,6 +28,10 @@ lp_tensor_id lp_weight_tensor(lp_builder *b, lp_shape shape, const char *format,
 /* The same, but a missing weight gives LP_NONE without failing. */
 lp_tensor_id lp_weight_optional(lp_builder *b, lp_shape shape, const char *format, ...)
     LP_PRINTF(3, 4);
+/* A weight [E, N] whose rows are used as vectors, like the biases of E experts: f32 on every device,
+ * as vectors are. */
+lp_tensor_id lp_weight_vectors(lp_builder *b, lp_shape shape, const char *format, ...)
+    LP_PRINTF(3, 4);
 /* State that persists between runs. */
 lp_tensor_id lp_state_tensor(lp_builder *b, lp_slot_kind kind, lp_dtype dtype, lp_shape shape,
                              const char *format, ...) LP_PRINTF(5, 6);
@@ -55,6 +59,16 @@ lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float e
                      lp_tensor_id gain, lp_tensor_id bias);
 lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,
                        lp_tensor_id bias);
+/* Mixture of experts: routes [T, k, 2] from a router's logits [T, E]; the experts' linears, x [T, K]
+ * (a token's row serves all of its experts) or [T k, K], w [E, N, K], bias [E, N] (from
+ * lp_weight_vectors) or LP_NONE; and the sum of what they made, [T, N]. Between two linears of experts
+ * lp_act, lp_mul and the like take rows [T k, N]. A gate for shared experts is lp_route of one expert
+ * (sigmoid, k = 1, logits [T, 1]) and lp_combine. */
+lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id bias,
+                      lp_route_options options);
+lp_tensor_id lp_linear_experts(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id routes,
+                               lp_tensor_id w, lp_tensor_id bias);
+lp_tensor_id lp_combine(lp_builder *b, const char *name, lp_tensor_id y, lp_tensor_id routes);
 lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, lp_tensor_id x,
                      lp_tensor_id cursor, lp_rope_angles angles);
 void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,

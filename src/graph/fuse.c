@@ -52,12 +52,14 @@ static void fuse_act(fusion *f, uint32_t i)
     merge_into(f, linear, i);
 }
 
-/* act(x w^T + b) * (x g^T + c): two linears of one input, weights of one type and shape. */
+/* act(x w^T + b) * (x g^T + c): two linears of one input (and the same routes), weights of one type
+ * and shape. */
 static void fuse_gate(fusion *f, uint32_t i)
 {
     const lp_node *node = &f->graph->nodes[i];
     lp_node *first = plain_linear(f, node->src[0]), *second = plain_linear(f, node->src[1]);
-    if (first == NULL || second == NULL || first == second || first->src[0] != second->src[0])
+    if (first == NULL || second == NULL || first == second || first->src[0] != second->src[0] ||
+        first->src[6] != second->src[6])
         return;
     if (second->p.linear.act != LP_ACT_NONE) {
         lp_node *swap = first;
@@ -72,21 +74,30 @@ static void fuse_gate(fusion *f, uint32_t i)
     first->src[3] = second->src[1];
     first->src[5] = second->src[2];
     f->uses[first->src[0]]--;
+    if (first->src[6] != LP_NONE)
+        f->uses[first->src[6]]--;
     f->dead[second - f->graph->nodes] = true;
     merge_into(f, first, i);
 }
 
+/* An addition into the linear, or the sum over experts, before it. */
 static void fuse_residual(fusion *f, uint32_t i)
 {
+    enum { LINEAR_RESIDUAL = 4, COMBINE_RESIDUAL = 2 };
     const lp_node *node = &f->graph->nodes[i];
     for (int side = 1; side >= 0; side--) {
-        lp_node *linear = sole_producer(f, node->src[side], LP_OP_LINEAR);
+        lp_node *before = sole_producer(f, node->src[side], LP_OP_LINEAR);
+        int at = LINEAR_RESIDUAL;
+        if (before == NULL) {
+            before = sole_producer(f, node->src[side], LP_OP_COMBINE);
+            at = COMBINE_RESIDUAL;
+        }
         lp_tensor_id residual = node->src[1 - side];
-        if (linear == NULL || linear->src[4] != LP_NONE || residual == node->src[side] ||
+        if (before == NULL || before->src[at] != LP_NONE || residual == node->src[side] ||
             !contiguous(f, residual))
             continue;
-        linear->src[4] = residual;
-        merge_into(f, linear, i);
+        before->src[at] = residual;
+        merge_into(f, before, i);
         return;
     }
 }

@@ -3,7 +3,8 @@
  * or slots of the store. Views (a column range of a wider activation) share their base's memory.
  *
  * Shape letters used everywhere: T tokens of this batch, N output features, K input features,
- * H heads, G K/V heads, D head size (Dk of keys, Dv of values), C context, V vocabulary. */
+ * H heads, G K/V heads, D head size (Dk of keys, Dv of values), C context, V vocabulary, E experts,
+ * k experts that a token uses. */
 #ifndef LP_GRAPH_GRAPH_H
 #define LP_GRAPH_GRAPH_H
 
@@ -11,7 +12,7 @@
 
 typedef uint32_t lp_tensor_id;
 #define LP_NONE    UINT32_MAX /* an optional source or output that is not there */
-#define LP_MAX_SRC 6
+#define LP_MAX_SRC 7
 #define LP_MAX_DST 3
 
 typedef enum lp_op {
@@ -60,6 +61,25 @@ typedef enum lp_mask_kind {
     LP_N_MASKS
 } lp_mask_kind;
 
+/* What a router makes of its logits. */
+typedef enum lp_route_score {
+    LP_ROUTE_SOFTMAX, /* over all experts: Switch, Qwen MoE, DeepSeek V2 */
+    LP_ROUTE_SIGMOID, /* each by itself: DeepSeek V3, Llama 4; a shared expert's gate is E = k = 1 */
+    LP_ROUTE_CHOSEN   /* softmax over the chosen ones: Mixtral, gpt-oss */
+} lp_route_score;
+
+typedef struct lp_route_options {
+    lp_route_score score;
+    int32_t k;          /* experts that a token uses */
+    bool normalise;     /* divide by the sum of the chosen ones' scores */
+    float scale;        /* of the weights, last; 1 for most models */
+    int32_t n_groups;   /* 0: none; else the experts are so many groups of neighbours, */
+    int32_t n_groups_used; /* of which only so many are used, */
+    int32_t group_best; /* ranked by the sum of so many of their best: 1 (DeepSeek V2) or 2 (V3) */
+    int32_t capacity;   /* 0: no limit; else an expert serves so many of the graph's tokens, in
+                           order; what is beyond has weight 0 (Switch) */
+} lp_route_options;
+
 /* Cursor state, I32[8], slot "cursor": where the session stands. */
 enum {
     LP_CURSOR_POSITION, /* position of the batch's first token = tokens in the cache */
@@ -88,8 +108,15 @@ enum {
  * NORM      src: 0 x [T, N], 1 gain [N]?, 2 bias [N]?, 3 residual [T, N]?
  *           dst: 0 [T, N], 1 x + residual [T, N]? (only with a residual)
  * LINEAR    src: 0 x [T, K], 1 w [N, K], 2 bias [N]?, 3 gate w [N, K]?, 4 residual [T, N]?,
- *                5 gate bias [N]?      dst: 0 [T, N]
+ *                5 gate bias [N]?, 6 routes [T, k, 2]?      dst: 0 [T, N]
  *           y = act(x w^T + bias), times (x gate^T + gate bias), plus residual
+ *           with routes: x [T, K] or [T k, K], w and gate w [E, N, K], biases [E, N], residual and
+ *           dst [T k, N]; row t k + s is that of token t and the expert of its slot s
+ * ROUTE     src: 0 logits [T, E], 1 selection bias [E]?   dst: 0 routes [T, k, 2]
+ *           (expert as a number, weight), the best expert first, the lower id first among equals;
+ *           the bias counts for the choice, not for the weight (src/ops/route.c)
+ * COMBINE   src: 0 y [T k, N], 1 routes [T, k, 2], 2 residual [T, N]?   dst: 0 [T, N]
+ *           sum over a token's slots of weight times row, plus residual
  * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2]   dst: 0 [T, H, D]
  * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] f16 or f32 (slot, in place)
  * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor,
@@ -134,6 +161,7 @@ typedef struct lp_node {
             float softcap;      /* 0: none */
             int32_t mask_shift; /* 0; tests of the tests set it to +-1: causal masks end later */
         } attention;
+        lp_route_options route;
         struct {
             lp_act_kind act;
         } act;

@@ -1,33 +1,58 @@
-/* y = act(x w^T + bias) * (x gate^T + gate_bias) + residual: the dense layer with its epilogue.
+/* y = act(x w^T + bias) * (x gate^T + gate_bias) + residual: the dense layer with its epilogue. With
+ * routes w, gate and biases are those of E experts, and each row has the expert that its route says.
  *
  * Reference: every weight row becomes f32 (dtype table), dot products are summed in double. The fast
  * path keeps the same loops in float, split over independent sums so that compilers vectorise them;
- * in both, weights are dequantised once for a tile of tokens. */
+ * in both, weights are dequantised once for a tile of rows (that share an expert). */
 #include "ops/ops.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ops/sigma.h"
 #include "params.h"
 
-enum { X, W, BIAS, GATE, RESIDUAL, GATE_BIAS }; /* sources, see graph.h */
+enum { X, W, BIAS, GATE, RESIDUAL, GATE_BIAS, ROUTES }; /* sources, see graph.h */
+
+/* Rows of the output: those of x, or one per slot of the routes. */
+static lp_status check_routes(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                              int64_t *n_rows)
+{
+    const lp_tensor *x = lp_op_tensor(graph, node->src[X]);
+    char a[96], b[96];
+    *n_rows = x->shape.dim[0];
+    if (node->src[ROUTES] == LP_NONE)
+        return LP_OK;
+    LP_TRY(lp_op_check_routes(ctx, graph, node, ROUTES));
+    const lp_shape routes = lp_op_tensor(graph, node->src[ROUTES])->shape;
+    *n_rows = routes.dim[0] * routes.dim[1];
+    if (x->shape.dim[0] == routes.dim[0] || x->shape.dim[0] == *n_rows)
+        return LP_OK;
+    return lp_fail(ctx, LP_E_SHAPE, "%s: input %s does not fit routes %s", node->name,
+                   lp_shape_print(x->shape, a), lp_shape_print(routes, b));
+}
 
 lp_status lp_op_linear_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                              lp_shape shapes[LP_MAX_DST])
 {
+    const int n_dims = node->src[ROUTES] != LP_NONE ? 3 : 2;
     LP_TRY(lp_op_check_input(ctx, graph, node, X, "the input", 2));
-    LP_TRY(lp_op_check_matrix(ctx, graph, node, W, "the weight"));
+    LP_TRY(lp_op_check_weight(ctx, graph, node, W, "the weight", n_dims));
     const lp_tensor *x = lp_op_tensor(graph, node->src[X]), *w = lp_op_tensor(graph, node->src[W]);
     char a[96], b[96];
-    if (x->shape.dim[1] != w->shape.dim[1])
+    if (x->shape.dim[1] != w->shape.dim[n_dims - 1])
         return lp_fail(ctx, LP_E_SHAPE, "%s: input %s does not fit weight %s", node->name,
                        lp_shape_print(x->shape, a), lp_shape_print(w->shape, b));
-    const int64_t n_tokens = x->shape.dim[0], n = w->shape.dim[0];
-    LP_TRY(lp_op_check_vector(ctx, graph, node, BIAS, "the bias", n));
-    LP_TRY(lp_op_check_vector(ctx, graph, node, GATE_BIAS, "the gate's bias", n));
+    int64_t n_rows = 0;
+    LP_TRY(check_routes(ctx, graph, node, &n_rows));
+    const int64_t n = w->shape.dim[n_dims - 2];
+    lp_shape bias = w->shape; /* [N] or [E, N] */
+    bias.dim[--bias.n] = 1;
+    LP_TRY(lp_op_check_vectors(ctx, graph, node, BIAS, "the bias", bias));
+    LP_TRY(lp_op_check_vectors(ctx, graph, node, GATE_BIAS, "the gate's bias", bias));
     if (node->src[GATE] != LP_NONE) {
-        LP_TRY(lp_op_check_matrix(ctx, graph, node, GATE, "the gate"));
+        LP_TRY(lp_op_check_weight(ctx, graph, node, GATE, "the gate", n_dims));
         const lp_tensor *gate = lp_op_tensor(graph, node->src[GATE]);
         if (!lp_shape_equal(gate->shape, w->shape) || gate->dtype != w->dtype)
             return lp_fail(ctx, LP_E_SHAPE, "%s: gate %s %s does not fit weight %s %s", node->name,
@@ -36,101 +61,121 @@ lp_status lp_op_linear_infer(lp_context *ctx, const lp_graph *graph, const lp_no
     } else if (node->src[GATE_BIAS] != LP_NONE) {
         return lp_fail(ctx, LP_E_SHAPE, "%s: the gate's bias without a gate", node->name);
     }
-    LP_TRY(lp_op_check_like(ctx, graph, node, RESIDUAL, "the residual", LP_SHAPE2(n_tokens, n)));
-    shapes[0] = LP_SHAPE2(n_tokens, n);
+    LP_TRY(lp_op_check_like(ctx, graph, node, RESIDUAL, "the residual", LP_SHAPE2(n_rows, n)));
+    shapes[0] = LP_SHAPE2(n_rows, n);
     return LP_OK;
 }
 
 /* ---- CPU ----------------------------------------------------------------------------------- */
 
 enum {
-    TOKENS = 16, /* tokens that share one dequantisation */
+    TILE = 16,     /* rows that share one dequantisation */
     COLUMNS = 256, /* elements dequantised at a time, a multiple of every block */
     LANES = 32     /* independent sums of the fast path */
 };
+
+/* Rows of the result that one matrix makes: their numbers, and their rows of x. */
+typedef struct row_tile {
+    int64_t n;
+    int64_t row[TILE];
+    const float *x[TILE];
+} row_tile;
 
 static const float *row_of(const lp_view *view, int64_t row)
 {
     return (const float *)view->data + (uint64_t)row * view->stride;
 }
 
-/* dots[t] = x[t0 + t] . w[n], in double. */
-static void exact_dots(const lp_view *x, const lp_view *w, int64_t n, int64_t t0, int64_t n_t,
-                       double dots[TOKENS])
+/* The matrix [N, K] of expert `e`; w itself if it has 2 dimensions. */
+static lp_view matrix_of(const lp_view *w, int64_t e)
+{
+    lp_view matrix = *w;
+    if (w->shape.n == 2 || w->data == NULL)
+        return matrix;
+    const lp_dtype_info *info = &lp_dtype_table[w->dtype];
+    matrix.data = (char *)w->data + (uint64_t)e * w->stride / info->block * info->bytes;
+    matrix.shape = LP_SHAPE2(w->shape.dim[1], w->shape.dim[2]);
+    matrix.stride = w->stride / (uint64_t)w->shape.dim[1];
+    return matrix;
+}
+
+/* dots[r] = x[r] . w[n], in double. */
+static void exact_dots(const row_tile *rows, const lp_view *w, int64_t n, double dots[TILE])
 {
     const int64_t n_inputs = w->shape.dim[1];
     float part[COLUMNS];
-    for (int64_t t = 0; t < n_t; t++)
-        dots[t] = 0;
+    for (int64_t r = 0; r < rows->n; r++)
+        dots[r] = 0;
     for (int64_t k = 0; k < n_inputs; k += COLUMNS) {
         const int64_t count = n_inputs - k < COLUMNS ? n_inputs - k : COLUMNS;
         lp_view_load(w, n, k, part, count);
-        for (int64_t t = 0; t < n_t; t++) {
-            const float *xt = row_of(x, t0 + t) + k;
+        for (int64_t r = 0; r < rows->n; r++) {
+            const float *x = rows->x[r] + k;
             double sum = 0;
             for (int64_t i = 0; i < count; i++)
-                sum += (double)xt[i] * (double)part[i];
-            dots[t] += sum;
+                sum += (double)x[i] * (double)part[i];
+            dots[r] += sum;
         }
     }
 }
 
 /* The variances of the same sums in float. */
-static void dot_variances(const lp_view *x, const lp_view *w, int64_t n, int64_t t0, int64_t n_t,
-                          double variances[TOKENS])
+static void dot_variances(const row_tile *rows, const lp_view *w, int64_t n, double variances[TILE])
 {
     const int64_t n_inputs = w->shape.dim[1];
     float part[COLUMNS];
-    lp_dot_sums sums[TOKENS] = {{0}};
+    lp_dot_sums sums[TILE] = {{0}};
     for (int64_t k = 0; k < n_inputs; k += COLUMNS) {
         const int64_t count = n_inputs - k < COLUMNS ? n_inputs - k : COLUMNS;
         lp_view_load(w, n, k, part, count);
-        for (int64_t t = 0; t < n_t; t++) {
-            const float *xt = row_of(x, t0 + t) + k;
-            lp_dot_sums sum = sums[t];
+        for (int64_t r = 0; r < rows->n; r++) {
+            const float *x = rows->x[r] + k;
+            lp_dot_sums sum = sums[r];
             for (int64_t i = 0; i < count; i++)
-                lp_dot_add(&sum, (double)xt[i] * (double)part[i]);
-            sums[t] = sum;
+                lp_dot_add(&sum, (double)x[i] * (double)part[i]);
+            sums[r] = sum;
         }
     }
-    for (int64_t t = 0; t < n_t; t++)
-        variances[t] = lp_dot_variance((double)n_inputs, &sums[t]);
+    for (int64_t r = 0; r < rows->n; r++)
+        variances[r] = lp_dot_variance((double)n_inputs, &sums[r]);
 }
 
-/* The same in float. */
-static void fast_dots(const lp_view *x, const lp_view *w, int64_t n, int64_t t0, int64_t n_t,
-                      double dots[TOKENS])
+/* The dots in float. */
+static void fast_dots(const row_tile *rows, const lp_view *w, int64_t n, double dots[TILE])
 {
     const int64_t n_inputs = w->shape.dim[1];
-    float part[COLUMNS], sums[TOKENS][LANES];
+    float part[COLUMNS], sums[TILE][LANES];
     memset(sums, 0, sizeof sums);
     for (int64_t k = 0; k < n_inputs; k += COLUMNS) {
         const int64_t count = n_inputs - k < COLUMNS ? n_inputs - k : COLUMNS;
         lp_view_load(w, n, k, part, count);
-        for (int64_t t = 0; t < n_t; t++) {
-            const float *xt = row_of(x, t0 + t) + k;
+        for (int64_t r = 0; r < rows->n; r++) {
+            const float *x = rows->x[r] + k;
             float lane[LANES];
-            memcpy(lane, sums[t], sizeof lane);
+            memcpy(lane, sums[r], sizeof lane);
             int64_t i = 0;
             for (; i + LANES <= count; i += LANES)
                 for (int j = 0; j < LANES; j++)
-                    lane[j] += xt[i + j] * part[i + j];
+                    lane[j] += x[i + j] * part[i + j];
             for (; i < count; i++)
-                lane[i % LANES] += xt[i] * part[i];
-            memcpy(sums[t], lane, sizeof lane);
+                lane[i % LANES] += x[i] * part[i];
+            memcpy(sums[r], lane, sizeof lane);
         }
     }
-    for (int64_t t = 0; t < n_t; t++) {
-        dots[t] = 0;
+    for (int64_t r = 0; r < rows->n; r++) {
+        dots[r] = 0;
         for (int j = 0; j < LANES; j++)
-            dots[t] += (double)sums[t][j];
+            dots[r] += (double)sums[r][j];
     }
 }
 
-static double bias_of(const lp_view *bias, int64_t n)
+/* bias[n], or of expert e bias[e, n] */
+static double bias_of(const lp_view *bias, int64_t e, int64_t n)
 {
     float value = 0;
-    if (bias->data != NULL)
+    if (bias->data != NULL && bias->shape.n == 2)
+        lp_view_load(bias, e, n, &value, 1);
+    else if (bias->data != NULL)
         lp_view_load(bias, n, 0, &value, 1);
     return (double)value;
 }
@@ -156,50 +201,93 @@ static float output_sigma(const lp_cpu_call *call, double before, double dot_var
     return lp_sigma(variance + lp_rounding_variance(value)); /* the reference's own, to float */
 }
 
+/* Output n of a tile of rows, by the matrices of expert e. */
+static void output_of_tile(const lp_cpu_call *call, const lp_view *w, const lp_view *gate,
+                           const row_tile *rows, int64_t e, int64_t n)
+{
+    const lp_view *residual = &call->src[RESIDUAL], *y = &call->dst[0];
+    const double bias = bias_of(&call->src[BIAS], e, n);
+    const double gate_bias = bias_of(&call->src[GATE_BIAS], e, n);
+    double dots[TILE], gates[TILE] = {0}, dot_variance[TILE], gate_variance[TILE] = {0};
+    (call->fast ? fast_dots : exact_dots)(rows, w, n, dots);
+    if (gate->data != NULL)
+        (call->fast ? fast_dots : exact_dots)(rows, gate, n, gates);
+    if (call->sigma != NULL) {
+        dot_variances(rows, w, n, dot_variance);
+        if (gate->data != NULL)
+            dot_variances(rows, gate, n, gate_variance);
+    }
+    for (int64_t r = 0; r < rows->n; r++) {
+        const int64_t row = rows->row[r];
+        double value = lp_act_exact(call->node->p.linear.act, dots[r] + bias);
+        if (gate->data != NULL)
+            value *= gates[r] + gate_bias;
+        if (residual->data != NULL)
+            value += (double)row_of(residual, row)[n];
+        ((float *)y->data)[(uint64_t)row * y->stride + (uint64_t)n] = (float)value;
+        if (call->sigma != NULL)
+            call->sigma[row * w->shape.dim[0] + n] =
+                output_sigma(call, dots[r] + bias, dot_variance[r], gates[r] + gate_bias,
+                             gate_variance[r], value);
+    }
+}
+
+/* The rows that expert e makes; all of them without routes (order NULL). */
+static void rows_of_expert(const lp_cpu_call *call, int64_t e, const int64_t *order, int64_t n_rows)
+{
+    const lp_view *x = &call->src[X];
+    const lp_view w = matrix_of(&call->src[W], e), gate = matrix_of(&call->src[GATE], e);
+    const int64_t per_x = order != NULL && x->shape.dim[0] == call->src[ROUTES].shape.dim[0]
+                              ? call->src[ROUTES].shape.dim[1]
+                              : 1;
+    const int64_t n_outputs = w.shape.dim[0], work = n_outputs * n_rows * w.shape.dim[1];
+#pragma omp parallel for schedule(static) if (work > LP_PARALLEL_WORK)
+    for (int64_t n = 0; n < n_outputs; n++)
+        for (int64_t first = 0; first < n_rows; first += TILE) {
+            row_tile rows = {.n = n_rows - first < TILE ? n_rows - first : TILE};
+            for (int64_t r = 0; r < rows.n; r++) {
+                rows.row[r] = order != NULL ? order[first + r] : first + r;
+                rows.x[r] = row_of(x, rows.row[r] / per_x);
+            }
+            output_of_tile(call, &w, &gate, &rows, e, n);
+        }
+}
+
 lp_status lp_op_linear_cpu(const lp_cpu_call *call)
 {
-    const lp_view *x = &call->src[X], *w = &call->src[W], *gate = &call->src[GATE];
-    const lp_view *residual = &call->src[RESIDUAL], *y = &call->dst[0];
-    const int64_t n_tokens = x->shape.dim[0], n_outputs = w->shape.dim[0];
-    const bool gated = gate->data != NULL;
-    const int64_t work = n_outputs * n_tokens * x->shape.dim[1];
-#pragma omp parallel for schedule(static) if (work > LP_PARALLEL_WORK)
-    for (int64_t n = 0; n < n_outputs; n++) {
-        const double bias = bias_of(&call->src[BIAS], n);
-        const double gate_bias = bias_of(&call->src[GATE_BIAS], n);
-        for (int64_t t0 = 0; t0 < n_tokens; t0 += TOKENS) {
-            const int64_t n_t = n_tokens - t0 < TOKENS ? n_tokens - t0 : TOKENS;
-            double dots[TOKENS], gates[TOKENS] = {0};
-            double dot_variance[TOKENS], gate_variance[TOKENS] = {0};
-            (call->fast ? fast_dots : exact_dots)(x, w, n, t0, n_t, dots);
-            if (gated)
-                (call->fast ? fast_dots : exact_dots)(x, gate, n, t0, n_t, gates);
-            if (call->sigma != NULL) {
-                dot_variances(x, w, n, t0, n_t, dot_variance);
-                if (gated)
-                    dot_variances(x, gate, n, t0, n_t, gate_variance);
-            }
-            for (int64_t t = 0; t < n_t; t++) {
-                double value = lp_act_exact(call->node->p.linear.act, dots[t] + bias);
-                if (gated)
-                    value *= gates[t] + gate_bias;
-                if (residual->data != NULL)
-                    value += (double)row_of(residual, t0 + t)[n];
-                ((float *)y->data)[(uint64_t)(t0 + t) * y->stride + (uint64_t)n] = (float)value;
-                if (call->sigma != NULL)
-                    call->sigma[(t0 + t) * n_outputs + n] =
-                        output_sigma(call, dots[t] + bias, dot_variance[t], gates[t] + gate_bias,
-                                     gate_variance[t], value);
-            }
-        }
+    const lp_view *routes = &call->src[ROUTES];
+    if (routes->data == NULL) {
+        rows_of_expert(call, 0, NULL, call->src[X].shape.dim[0]);
+        return LP_OK;
     }
+    const int64_t n_slots = routes->shape.dim[1], n_rows = routes->shape.dim[0] * n_slots;
+    const int64_t n_experts = call->src[W].shape.dim[0];
+    int64_t *order = malloc((size_t)n_rows * sizeof *order);
+    if (order == NULL)
+        return lp_fail_memory(call->ctx, call->node->name);
+    for (int64_t e = 0; e < n_experts; e++) {
+        int64_t n = 0;
+        for (int64_t row = 0; row < n_rows; row++)
+            if (lp_route_expert(routes, row / n_slots, row % n_slots, n_experts) == e)
+                order[n++] = row;
+        if (n > 0)
+            rows_of_expert(call, e, order, n);
+    }
+    free(order);
     return LP_OK;
 }
 
 /* ---- Plan ---------------------------------------------------------------------------------- */
 
 /* Bits of the kernels' FLAGS. */
-enum { HAS_BIAS = 1, HAS_GATE = 2, HAS_GATE_BIAS = 4, HAS_RESIDUAL = 8, X_WHOLE = 16 };
+enum {
+    HAS_BIAS = 1,
+    HAS_GATE = 2,
+    HAS_GATE_BIAS = 4,
+    HAS_RESIDUAL = 8,
+    X_WHOLE = 16,
+    HAS_ROUTES = 32
+};
 
 static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_linear_params *p)
 {
@@ -214,6 +302,8 @@ static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_lin
         flags |= HAS_RESIDUAL;
     if (p->n_inputs % 32 == 0 && lp_op_aligned(pl, node->src[X]))
         flags |= X_WHOLE; /* x is read in whole vec4, without guards */
+    if (node->src[ROUTES] != LP_NONE)
+        flags |= HAS_ROUTES;
     return flags;
 }
 
@@ -235,6 +325,7 @@ static void add_tensors(lp_planner *pl, lp_dispatch *d, const lp_node *node)
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, gate), node->src[GATE], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, gate_bias), node->src[GATE_BIAS], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, residual), node->src[RESIDUAL], LP_READ);
+    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, routes), node->src[ROUTES], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, y), node->dst[0], LP_WRITE);
 }
 
@@ -254,6 +345,8 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
  * invocation takes a whole row, so that the weights are the only gathered loads, the input is
  * uniform, and nothing has to be reduced. That serves any number of tokens, in blocks.
  *
+ * With routes every row has weights of its own, so a tile has one column.
+ *
  * Deterministic plans use one tile for any number of tokens, so one compiled kernel: compilers may
  * fuse and order operations of another tile in another way. Its columns are what prompts lose least
  * with, without making single tokens pay for too many. */
@@ -261,8 +354,8 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
                          const char *variant)
 {
     const lp_caps *caps = pl->caps;
-    const bool one_tile = pl->options->deterministic;
-    const uint32_t columns = one_tile ? 4 : min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
+    const bool one_tile = pl->options->deterministic, routed = node->src[ROUTES] != LP_NONE;
+    const uint32_t columns = routed ? 1 : one_tile ? 4 : min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "linear_mv", variant, &kernel));
     uint32_t size = 128, lanes = 64, rows = 2;
@@ -272,7 +365,7 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
     if (caps->is_cpu && caps->subgroup_size <= 8) { /* one SIMD unit; rows amortise the loads of x, up to a limit of registers */
         size = 8;
         lanes = 1;
-        rows = p->n_tokens == 1 && !one_tile ? 4 : 2;
+        rows = columns == 1 ? 4 : 2;
     }
     const uint32_t per_group = size / lanes * rows;
     uint32_t groups[2];
@@ -283,6 +376,8 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
     add_constants(pl, d, node, p, tile, sizeof tile / sizeof *tile);
     add_tensors(pl, d, node);
     d->flops = 2.0 * p->n_tokens * p->n_outputs * p->n_inputs;
+    if (routed) /* one expert per row is read, and not all of them once */
+        d->bytes *= (double)p->n_tokens / p->n_experts;
     return LP_OK;
 }
 
@@ -306,17 +401,23 @@ lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
 {
     const lp_tensor *x = lp_op_tensor(pl->graph, node->src[X]);
     const lp_tensor *w = lp_op_tensor(pl->graph, node->src[W]);
+    const lp_tensor *routes = lp_op_tensor(pl->graph, node->src[ROUTES]);
+    const lp_tensor *y = lp_op_tensor(pl->graph, node->dst[0]);
     const lp_linear_params p = {
-        .n_tokens = (uint32_t)x->shape.dim[0],
-        .n_outputs = (uint32_t)w->shape.dim[0],
+        .n_tokens = (uint32_t)y->shape.dim[0],
+        .n_outputs = (uint32_t)y->shape.dim[1],
         .n_inputs = (uint32_t)x->shape.dim[1],
         .x_stride = lp_op_stride(pl->graph, node->src[X]),
         .residual_stride = lp_op_stride(pl->graph, node->src[RESIDUAL]),
         .y_stride = lp_op_stride(pl->graph, node->dst[0]),
+        .n_experts = routes != NULL ? (uint32_t)w->shape.dim[0] : 1,
+        .n_slots = routes != NULL ? (uint32_t)routes->shape.dim[1] : 1,
+        .rows_per_x = (uint32_t)(y->shape.dim[0] / x->shape.dim[0]),
+        .routes_stride = lp_op_stride(pl->graph, node->src[ROUTES]),
     };
     const char *variant = lp_dtype_table[w->dtype].kernel;
     /* the kernel for few tokens does many, too, only slower: for where the other is refused */
-    if (p.n_tokens <= 8 || pl->caps->is_cpu || pl->options->deterministic ||
+    if (p.n_tokens <= 8 || routes != NULL || pl->caps->is_cpu || pl->options->deterministic ||
         lp_kernel_find(pl->caps, &pl->options->refused, "linear_mm", variant) == NULL)
         return plan_mv(pl, node, &p, variant);
     return plan_mm(pl, node, &p, variant);

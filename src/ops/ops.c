@@ -9,6 +9,8 @@
 #define lp_op_embed_scratch    NULL
 #define lp_op_norm_scratch     NULL
 #define lp_op_linear_scratch   NULL
+#define lp_op_route_scratch    NULL
+#define lp_op_combine_scratch  NULL
 #define lp_op_rope_scratch     NULL
 #define lp_op_kv_write_scratch NULL
 #define lp_op_add_scratch      NULL
@@ -34,12 +36,16 @@ const lp_tensor *lp_op_tensor(const lp_graph *graph, lp_tensor_id id)
 }
 
 /* Kernels index with 31 bits from the first row of a workgroup, which takes up to 64: a row stays
- * below 2^24 elements. */
-static lp_status check_size(lp_context *ctx, const lp_node *node, const lp_tensor *t,
-                            const char *what)
+ * below 2^24 elements. The rows of all experts' matrices are counted in 31 bits. */
+static lp_status check_size(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                            const lp_tensor *t, const char *what)
 {
     char text[96];
-    bool good = lp_shape_elements(t->shape) > 0 && t->stride < (UINT64_C(1) << 24);
+    const bool weight =
+        t->slot != LP_NONE && graph->store->slots[t->slot].kind == LP_SLOT_WEIGHT;
+    const uint64_t row = weight ? (uint64_t)t->shape.dim[t->shape.n - 1] : t->stride;
+    bool good = lp_shape_elements(t->shape) > 0 && row < (UINT64_C(1) << 24);
+    good = good && (!weight || (uint64_t)lp_shape_elements(t->shape) / row < (UINT64_C(1) << 31));
     for (int i = 0; i < t->shape.n; i++)
         good = good && t->shape.dim[i] < (INT64_C(1) << 30);
     if (good)
@@ -61,7 +67,7 @@ lp_status lp_op_check_input(lp_context *ctx, const lp_graph *graph, const lp_nod
     if (n_dims != 0 && t->shape.n != n_dims)
         return lp_fail(ctx, LP_E_SHAPE, "%s: %s must have %d dimensions, has %s", node->name, what,
                        n_dims, lp_shape_print(t->shape, text));
-    return check_size(ctx, node, t, what);
+    return check_size(ctx, graph, node, t, what);
 }
 
 lp_status lp_op_check_like(lp_context *ctx, const lp_graph *graph, const lp_node *node, int source,
@@ -78,25 +84,35 @@ lp_status lp_op_check_like(lp_context *ctx, const lp_graph *graph, const lp_node
     return LP_OK;
 }
 
-lp_status lp_op_check_vector(lp_context *ctx, const lp_graph *graph, const lp_node *node,
-                             int source, const char *what, int64_t n)
+lp_status lp_op_check_vectors(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                              int source, const char *what, lp_shape shape)
 {
     const lp_tensor *t = lp_op_tensor(graph, node->src[source]);
     char want[96], has[96];
     if (t == NULL)
         return LP_OK;
-    if (!lp_shape_equal(t->shape, LP_SHAPE1(n)))
+    if (!lp_shape_equal(t->shape, shape))
         return lp_fail(ctx, LP_E_SHAPE, "%s: %s must be %s, is %s", node->name, what,
-                       lp_shape_print(LP_SHAPE1(n), want), lp_shape_print(t->shape, has));
-    bool weight = t->slot != LP_NONE && graph->store->slots[t->slot].kind == LP_SLOT_WEIGHT;
+                       lp_shape_print(shape, want), lp_shape_print(t->shape, has));
+    const lp_slot *slot = t->slot != LP_NONE ? &graph->store->slots[t->slot] : NULL;
+    const bool weight = slot != NULL && slot->kind == LP_SLOT_WEIGHT;
     const lp_dtype_info *info = &lp_dtype_table[t->dtype];
     if (weight ? info->to_f32 == NULL || info->block != 1 : t->dtype != LP_F32)
         return lp_fail(ctx, LP_E_SHAPE, "%s: %s cannot be %s", node->name, what, info->name);
+    /* a matrix has padded rows on a device */
+    if (shape.n == 2 && (slot == NULL || (weight && slot->shape.n != 1)))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must be vectors in one weight", node->name, what);
     return LP_OK;
 }
 
-lp_status lp_op_check_matrix(lp_context *ctx, const lp_graph *graph, const lp_node *node,
-                             int source, const char *what)
+lp_status lp_op_check_vector(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             int source, const char *what, int64_t n)
+{
+    return lp_op_check_vectors(ctx, graph, node, source, what, LP_SHAPE1(n));
+}
+
+lp_status lp_op_check_weight(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             int source, const char *what, int n_dims)
 {
     const lp_tensor *t = lp_op_tensor(graph, node->src[source]);
     char text[96];
@@ -105,14 +121,32 @@ lp_status lp_op_check_matrix(lp_context *ctx, const lp_graph *graph, const lp_no
     if (t->slot == LP_NONE || graph->store->slots[t->slot].kind != LP_SLOT_WEIGHT ||
         !lp_shape_equal(t->shape, graph->store->slots[t->slot].shape))
         return lp_fail(ctx, LP_E_SHAPE, "%s: %s must be a whole weight", node->name, what);
-    if (t->shape.n != 2)
-        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must have 2 dimensions, has %s", node->name, what,
-                       lp_shape_print(t->shape, text));
+    if (t->shape.n != n_dims)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %s must have %d dimensions, has %s", node->name, what,
+                       n_dims, lp_shape_print(t->shape, text));
     const lp_dtype_info *info = &lp_dtype_table[t->dtype];
-    if (info->to_f32 == NULL || t->shape.dim[1] % info->block)
+    if (info->to_f32 == NULL || t->shape.dim[n_dims - 1] % info->block)
         return lp_fail(ctx, LP_E_SHAPE, "%s: %s cannot be %s with rows of %lld elements",
-                       node->name, what, info->name, (long long)t->shape.dim[1]);
-    return check_size(ctx, node, t, what);
+                       node->name, what, info->name, (long long)t->shape.dim[n_dims - 1]);
+    return check_size(ctx, graph, node, t, what);
+}
+
+lp_status lp_op_check_matrix(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             int source, const char *what)
+{
+    return lp_op_check_weight(ctx, graph, node, source, what, 2);
+}
+
+lp_status lp_op_check_routes(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             int source)
+{
+    char text[96];
+    LP_TRY(lp_op_check_input(ctx, graph, node, source, "the routes", 3));
+    const lp_shape shape = lp_op_tensor(graph, node->src[source])->shape;
+    if (shape.dim[2] != 2)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: the routes must be [T, k, 2], are %s", node->name,
+                       lp_shape_print(shape, text));
+    return LP_OK;
 }
 
 lp_status lp_op_check_cursor(lp_context *ctx, const lp_graph *graph, const lp_node *node,
@@ -132,6 +166,12 @@ void lp_view_load(const lp_view *view, int64_t row, int64_t first, float *to, in
     const lp_dtype_info *info = &lp_dtype_table[view->dtype];
     const uint64_t start = ((uint64_t)row * view->stride + (uint64_t)first) / info->block;
     info->to_f32((const char *)view->data + start * info->bytes, to, (size_t)n);
+}
+
+int64_t lp_route_expert(const lp_view *routes, int64_t t, int64_t s, int64_t n_experts)
+{
+    const float id = ((const float *)routes->data)[(uint64_t)t * routes->stride + 2 * (uint64_t)s];
+    return id >= 0 && id < (float)n_experts ? (int64_t)id : 0;
 }
 
 double lp_act_exact(lp_act_kind kind, double x)

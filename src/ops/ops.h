@@ -39,9 +39,18 @@ lp_status lp_op_check_like(lp_context *ctx, const lp_graph *graph, const lp_node
 /* A vector [n] of a weight's type (f32 on every device), or nothing. */
 lp_status lp_op_check_vector(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                              int source, const char *what, int64_t n);
+/* Vectors of one shape: [n], or [E, n] from lp_weight_vectors(), or nothing. */
+lp_status lp_op_check_vectors(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                              int source, const char *what, lp_shape shape);
 /* A whole weight matrix. */
 lp_status lp_op_check_matrix(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                              int source, const char *what);
+/* A whole weight [N, K] (2 dimensions), or [E, N, K], the matrices of experts (3). */
+lp_status lp_op_check_weight(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             int source, const char *what, int n_dims);
+/* Routes [T, k, 2]. */
+lp_status lp_op_check_routes(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                             int source);
 /* The cursor, I32[LP_CURSOR_WORDS], as source or output `id`. */
 lp_status lp_op_check_cursor(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                              lp_tensor_id id);
@@ -50,6 +59,8 @@ lp_status lp_op_check_cursor(lp_context *ctx, const lp_graph *graph, const lp_no
 
 /* n elements of row `row` from column `first`, a multiple of the type's block, as f32. */
 void lp_view_load(const lp_view *view, int64_t row, int64_t first, float *to, int64_t n);
+/* The expert in slot s of token t; 0 where the routes hold no expert's number. */
+int64_t lp_route_expert(const lp_view *routes, int64_t t, int64_t s, int64_t n_experts);
 /* act(x), in double, by the formulas beside lp_act_kind. */
 double lp_act_exact(lp_act_kind kind, double x);
 
