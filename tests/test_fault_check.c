@@ -173,8 +173,24 @@ static lp_status open_device(void *user, lp_backend **opened)
     return LP_OK;
 }
 
-/* What no model here has (extras of attention), in a row of the op table: doctor's exam finds it,
- * and nothing else. */
+/* The op that has a fault of its own for experts; all others are attention's. */
+static lp_op op_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        lp_op op;
+    } rows[] = {{"expert-lost", LP_OP_ROUTE},
+                {"routes-scale", LP_OP_ROUTE},
+                {"first-routes", LP_OP_LINEAR},
+                {"expert-weights", LP_OP_COMBINE}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].op;
+    return LP_OP_ATTENTION;
+}
+
+/* What no model here has (extras of attention, experts), in a row of the op table: doctor's exam finds
+ * it, and nothing else. */
 static bool is_caught_by_exam(const char *name)
 {
     lp_fault *fault = NULL;
@@ -182,7 +198,7 @@ static bool is_caught_by_exam(const char *name)
     CHECK(lp_fault_create(ctx, name, &fault));
     const lp_exam_options options = {.open = open_device,
                                      .quick = true,
-                                     .ops = 1u << LP_OP_ATTENTION,
+                                     .ops = 1u << op_of(name),
                                      .alter = lp_fault_alter,
                                      .alter_user = fault};
     CHECK(lp_exam_create(ctx, &options, &exam));

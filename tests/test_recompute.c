@@ -1,6 +1,6 @@
 // A part of a node, recomputed from what the device had (src/check/recompute.h), for attention of
-// every mask and with every extra: it agrees with the whole, whichever part is taken, and does not
-// if the node was another one.
+// every mask and with every extra, and for experts: it agrees with the whole, whichever part is
+// taken, and does not if the node was another one.
 #include "check/recompute.h"
 #include "ops/attention.h"
 #include "support/model_run.h"
@@ -23,6 +23,8 @@ static bool sees_many(const lp_case *row)
     const lp_node *node = &row->graph->nodes[0];
     const int32_t *cursor = op_row_cursor(row);
     int64_t first, end;
+    if (row->op != LP_OP_ATTENTION)
+        return true;
     lp_attention_range(node, cursor, cursor[LP_CURSOR_POSITION] + row->n_tokens - 1, &first, &end);
     return end - first > 3;
 }
@@ -36,9 +38,32 @@ static bool is_zero(const lp_case_tensor *input)
     return n == 0;
 }
 
+// Of experts: other weights, another activation, no residual.
+static bool change_experts(lp_node *node, int which)
+{
+    switch (node->op) {
+    case LP_OP_ROUTE:
+        if (which == 0)
+            node->p.route.scale *= 1.01f;
+        return which == 0;
+    case LP_OP_LINEAR:
+        if (which == 0)
+            node->p.linear.act = node->p.linear.act == LP_ACT_NONE ? LP_ACT_SILU : LP_ACT_NONE;
+        return which == 0;
+    default:
+        if (which == 2 && node->src[2] != LP_NONE) {
+            node->src[2] = LP_NONE;
+            return true;
+        }
+        return false;
+    }
+}
+
 // Makes another node of it: false if there is nothing to change.
 static bool change(lp_node *node, int which)
 {
+    if (node->op != LP_OP_ATTENTION)
+        return change_experts(node, which);
     switch (which) {
     case 0:
         node->p.attention.scale *= 1.5f;
@@ -107,7 +132,7 @@ static void parts_agree(void **state)
     assert_int_equal(device->table->load(device, &table->store, NULL, NULL), LP_OK);
     for (int i = 0; i < table->n; i++) {
         lp_case *row = &table->cases[i];
-        if (row->op != LP_OP_ATTENTION || (vulkan && n++ % ON_VULKAN != 0))
+        if ((row->op != LP_OP_ATTENTION && !op_row_has_experts(row)) || (vulkan && n++ % ON_VULKAN != 0))
             continue;
         check_row(device, row, n_changed);
         n_rows++;

@@ -44,12 +44,19 @@ bool lp_plant_wrong_subgroup_size(const lp_fault_site *s)
     return true;
 }
 
+/* Rows of x that a linear reads. */
+static uint32_t rows_of_x(const lp_dispatch *d)
+{
+    return word(d, offsetof(lp_linear_params, n_tokens)) /
+           word(d, offsetof(lp_linear_params, rows_per_x));
+}
+
 /* More than eight tokens: all rows come from the first token. llama.cpp #28648: right or garbage
  * depending on how many tokens are in the batch. */
 bool lp_plant_many_tokens(const lp_fault_site *s)
 {
     lp_dispatch *d = first_dispatch(s);
-    if (word(d, offsetof(lp_linear_params, n_tokens)) <= 8)
+    if (rows_of_x(d) <= 8)
         return false;
     set_word(d, offsetof(lp_linear_params, x_stride), 0);
     return true;
@@ -71,7 +78,7 @@ bool lp_plant_k_tail(const lp_fault_site *s)
 bool lp_plant_row_stride(const lp_fault_site *s)
 {
     lp_dispatch *d = first_dispatch(s);
-    if (word(d, offsetof(lp_linear_params, n_tokens)) < 2)
+    if (rows_of_x(d) < 2)
         return false;
     set_word(d, offsetof(lp_linear_params, x_stride),
              word(d, offsetof(lp_linear_params, x_stride)) - 1);
@@ -154,6 +161,42 @@ bool lp_plant_residual_lost(const lp_fault_site *s)
 bool lp_plant_gate_lost(const lp_fault_site *s)
 {
     return drop_flag(s, L_HAS_GATE);
+}
+
+/* ---- Experts -------------------------------------------------------------------------------- */
+
+bool lp_plant_expert_lost(const lp_fault_site *s)
+{
+    lp_dispatch *d = first_dispatch(s);
+    const uint32_t k = word(d, offsetof(lp_route_params, n_slots));
+    set_word(d, offsetof(lp_route_params, n_slots), k - (k > 1));
+    return k > 1;
+}
+
+bool lp_plant_routes_scale(const lp_fault_site *s)
+{
+    set_word(first_dispatch(s), offsetof(lp_route_params, scale),
+             bits_of(1.25f * node_of(s)->p.route.scale));
+    return true;
+}
+
+bool lp_plant_first_routes(const lp_fault_site *s)
+{
+    lp_dispatch *d = first_dispatch(s);
+    if (relocation(d, offsetof(lp_linear_params, routes)) == NULL ||
+        word(d, offsetof(lp_linear_params, n_tokens)) <= word(d, offsetof(lp_linear_params, n_slots)))
+        return false;
+    set_word(d, offsetof(lp_linear_params, routes_stride), 0);
+    return true;
+}
+
+bool lp_plant_expert_weights(const lp_fault_site *s)
+{
+    lp_dispatch *d = first_dispatch(s);
+    if (word(d, offsetof(lp_combine_params, n_tokens)) < 2)
+        return false;
+    set_word(d, offsetof(lp_combine_params, routes_stride), 0);
+    return true;
 }
 
 /* ---- Norm, embedding, rotation, cache ------------------------------------------------------- */

@@ -181,7 +181,7 @@ bool lp_plant_bias_twice(const lp_fault_site *s)
     const lp_node *node = node_of(s);
     const bool linear = node->op == LP_OP_LINEAR;
     const lp_tensor_id bias = node->src[2];
-    if (bias == LP_NONE ||
+    if (bias == LP_NONE || (linear && node->src[6] != LP_NONE) ||
         (linear && (node->p.linear.act != LP_ACT_NONE || node->src[3] != LP_NONE)))
         return false;
     const uint32_t slot = s->graph->tensors[bias].slot;

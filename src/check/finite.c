@@ -11,6 +11,7 @@
 #include "base/half.h"
 #include "base/text.h"
 #include "check/recompute.h"
+#include "ops/ops.h"
 
 /* First element that is not finite; n if all are. */
 static uint64_t first_bad(const float *x, uint64_t n)
@@ -128,12 +129,35 @@ static lp_status output(const search *s, int d, float **x, lp_shape *shape)
     return cache_rows(s->backend, t, s->position, (uint32_t)shape->dim[0], x);
 }
 
-/* The row of a weight that element `at` of an output [.., n] comes from; its first element in a
- * vector. */
+/* The expert that made row `row` of the node's output; 0 without experts. */
+static lp_status expert_of(const search *s, uint64_t row, int64_t *expert)
+{
+    const lp_node *node = &s->graph->nodes[s->node];
+    *expert = 0;
+    if (node->op != LP_OP_LINEAR || node->src[6] == LP_NONE)
+        return LP_OK;
+    const lp_shape shape = s->graph->tensors[node->src[6]].shape;
+    const uint64_t n = (uint64_t)shape.dim[1];
+    float *routes = malloc((size_t)lp_shape_elements(shape) * sizeof *routes);
+    if (routes == NULL)
+        return lp_fail_memory(s->backend->ctx, "looking for NaN");
+    lp_status status = s->backend->table->tensor_read(s->program, node->src[6], routes);
+    const lp_view view = {routes, LP_F32, shape, 2 * n};
+    if (status == LP_OK)
+        *expert = lp_route_expert(&view, (int64_t)(row / n), (int64_t)(row % n),
+                                  s->graph->tensors[node->src[1]].shape.dim[0]);
+    free(routes);
+    return status;
+}
+
+/* The row of a weight that element `at` of an output [.., n] comes from, counted through all experts;
+ * its element in a vector. */
 static lp_status weight_row(const search *s, int src, uint64_t at, uint64_t n, int64_t *row)
 {
     const lp_node *node = &s->graph->nodes[s->node];
-    *row = (int64_t)(at % n);
+    int64_t expert;
+    LP_TRY(expert_of(s, at / n, &expert));
+    *row = expert * (int64_t)n + (int64_t)(at % n);
     if (node->op != LP_OP_EMBED)
         return LP_OK;
     int32_t id = (int32_t)(s->position + at / n);
@@ -177,13 +201,18 @@ static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_t
         if (t == NULL || t->slot == LP_NONE ||
             s->graph->store->slots[t->slot].kind != LP_SLOT_WEIGHT)
             continue;
-        int64_t row, columns = lp_shape_row(t->shape);
-        LP_TRY(weight_row(s, i, at, n, &row));
+        /* of the slot: biases of experts are one long vector in it */
+        const lp_shape shape = s->graph->store->slots[t->slot].shape;
+        int64_t row = 0, columns = shape.n > 1 ? shape.dim[shape.n - 1] : 1;
+        if (node->op == LP_OP_ROUTE) /* any of the selection bias */
+            columns = shape.dim[0];
+        else
+            LP_TRY(weight_row(s, i, at, n, &row));
         float *x = malloc((size_t)columns * sizeof *x);
         if (x == NULL)
             return lp_fail_memory(s->backend->ctx, "looking for NaN");
         const lp_dtype_info *info = &lp_dtype_table[t->dtype];
-        uint64_t first = ((uint64_t)row * t->stride + t->offset) / info->block * info->bytes;
+        uint64_t first = ((uint64_t)(row * columns) + t->offset) / info->block * info->bytes;
         info->to_f32((const char *)s->graph->store->slots[t->slot].data + first, x,
                      (size_t)columns);
         int64_t bad = (int64_t)first_bad(x, (uint64_t)columns);
@@ -191,8 +220,12 @@ static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_t
         free(x);
         if (what == NULL)
             continue;
-        lp_text_printf(text, "the model's %s holds %s at [%" PRId64, t->name, what, row);
-        lp_text_printf(text, t->shape.n > 1 ? ", %" PRId64 "]" : "]", bad);
+        lp_text_printf(text, "the model's %s holds %s at [", t->name, what);
+        if (shape.n == 3) /* expert, row, column */
+            lp_text_printf(text, "%" PRId64 ", ", row / shape.dim[1]);
+        if (shape.n > 1)
+            lp_text_printf(text, "%" PRId64 ", ", shape.n == 3 ? row % shape.dim[1] : row);
+        lp_text_printf(text, "%" PRId64 "]", shape.n > 1 ? bad : row + bad);
         return LP_OK;
     }
     lp_text_printf(text, "its inputs and weights are finite");

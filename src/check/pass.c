@@ -148,7 +148,7 @@ static void describe(const pass_state *s, uint32_t index, lp_check_node *row)
     switch (node->op) {
     case LP_OP_LINEAR:
         type = node->src[1];
-        row->n_inputs = tensors[type].shape.dim[1];
+        row->n_inputs = tensors[type].shape.dim[tensors[type].shape.n - 1];
         break;
     case LP_OP_EMBED:
         type = node->src[0];

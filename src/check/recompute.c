@@ -20,8 +20,9 @@ typedef struct part {
     lp_node node;   /* the graph's, adapted to shifted rows */
     lp_cpu_call call;
     int32_t cursor[LP_CURSOR_WORDS];
-    int64_t t0, n_t;        /* tokens */
-    int64_t first, step, n; /* of each token's outputs: first, first + step, … */
+    int64_t all_t, t0, n_t; /* tokens: all of the node's, the first and the number of this part */
+    int64_t rows_per_t;     /* rows of the output per token: its slots, with experts */
+    int64_t first, step, n; /* of each row's outputs: first, first + step, … */
 } part;
 
 static int64_t least(int64_t a, int64_t b)
@@ -92,12 +93,13 @@ static lp_view file_view(const part *p, lp_tensor_id id)
                      t->shape, t->stride};
 }
 
-/* Elements [first, first + n) of the innermost dimensions, n_t tokens from t0. */
+/* Whole rows of n_t tokens from t0; a token may have several. */
 static lp_view tokens_of(const part *p, float *x, lp_shape shape)
 {
-    uint64_t row = (uint64_t)lp_shape_row(shape);
-    shape.dim[0] = p->n_t;
-    return (lp_view){x + (uint64_t)p->t0 * row, LP_F32, shape, row};
+    const uint64_t row = (uint64_t)lp_shape_row(shape);
+    const int64_t rows = shape.dim[0] / p->all_t;
+    shape.dim[0] = rows * p->n_t;
+    return (lp_view){x + (uint64_t)(rows * p->t0) * row, LP_F32, shape, row};
 }
 
 /* Every source that is an activation, a weight or a table. */
@@ -127,11 +129,12 @@ static void set_cursor(part *p, int source, int64_t position)
 
 /* ---- Which part ---------------------------------------------------------------------------- */
 
-/* At most n of the tokens of an output with `rows` rows. */
-static void choose_tokens(part *p, int64_t rows, int64_t n)
+/* At most n of the node's tokens. */
+static void choose_tokens(part *p, int64_t all, int64_t n)
 {
-    p->n_t = least(rows, most(n, 1));
-    p->t0 = pick(p, 1, rows - p->n_t + 1);
+    p->all_t = all;
+    p->n_t = least(all, most(n, 1));
+    p->t0 = pick(p, 1, all - p->n_t + 1);
 }
 
 /* n of `all`, evenly spread. */
@@ -142,45 +145,73 @@ static void choose_outputs(part *p, int64_t all, int64_t n)
     p->first = pick(p, 2, all - (p->n - 1) * p->step);
 }
 
-/* Of a linear: weight rows, biases and the residual of the chosen outputs. */
+/* Indices [first, first + n) of dimension `dim`, which are `each` elements apart. */
+static void narrow_view(const part *p, lp_view *view, int dim, uint64_t each)
+{
+    const lp_dtype_info *info = &lp_dtype_table[view->dtype];
+    view->data = (char *)view->data + (uint64_t)p->first * each / info->block * info->bytes;
+    view->shape.dim[dim] = p->n;
+}
+
+/* Of a linear: weight rows, biases and the residual of the chosen outputs. Matrices and biases of
+ * experts keep their distance from each other. */
 static lp_status narrow_linear(part *p)
 {
     enum { W = 1, BIAS, GATE, RESIDUAL, GATE_BIAS };
     static const int by_row[] = {W, BIAS, GATE, GATE_BIAS};
+    const bool routed = p->call.src[W].shape.n == 3;
+    const int64_t n_rows = p->n_t * p->rows_per_t;
     for (size_t i = 0; i < sizeof by_row / sizeof *by_row; i++) {
         lp_view *view = &p->call.src[by_row[i]];
+        const bool matrix = by_row[i] == W || by_row[i] == GATE;
         if (view->data == NULL)
             continue;
-        const lp_dtype_info *info = &lp_dtype_table[view->dtype];
-        view->data =
-            (char *)view->data + (uint64_t)p->first * view->stride / info->block * info->bytes;
+        if (routed) {
+            narrow_view(p, view, 1, matrix ? (uint64_t)view->shape.dim[2] : 1);
+            continue;
+        }
+        narrow_view(p, view, 0, view->stride);
         view->stride *= (uint64_t)p->step;
-        view->shape.dim[0] = p->n;
     }
     lp_view *residual = &p->call.src[RESIDUAL];
     if (residual->data == NULL)
         return LP_OK;
-    float *few = take(p, (uint64_t)(p->n_t * p->n), sizeof *few);
+    float *few = take(p, (uint64_t)(n_rows * p->n), sizeof *few);
     if (few == NULL)
         return no_memory(p);
-    for (int64_t t = 0; t < p->n_t; t++)
+    for (int64_t t = 0; t < n_rows; t++)
         for (int64_t i = 0; i < p->n; i++)
             few[t * p->n + i] =
                 ((const float *)residual
                      ->data)[(uint64_t)t * residual->stride + (uint64_t)(p->first + i * p->step)];
-    *residual = (lp_view){few, LP_F32, LP_SHAPE2(p->n_t, p->n), (uint64_t)p->n};
+    *residual = (lp_view){few, LP_F32, LP_SHAPE2(n_rows, p->n), (uint64_t)p->n};
     return LP_OK;
 }
 
 static lp_status prepare_linear(part *p)
 {
-    enum { GATE = 3, TOKENS = 8 };
+    enum { GATE = 3, ROUTES = 6, TOKENS = 8 };
     const lp_shape w = tensor(p, p->node.src[1])->shape, y = tensor(p, p->node.dst[0])->shape;
-    int64_t each = w.dim[1] * (p->node.src[GATE] != LP_NONE ? 2 : 1);
-    choose_tokens(p, y.dim[0], least(TOKENS, (int64_t)p->what->budget / (16 * each)));
-    choose_outputs(p, w.dim[0], (int64_t)p->what->budget / (each * p->n_t));
+    const bool routed = p->node.src[ROUTES] != LP_NONE;
+    const int64_t n_tokens = routed ? tensor(p, p->node.src[ROUTES])->shape.dim[0] : y.dim[0];
+    p->rows_per_t = y.dim[0] / n_tokens;
+    int64_t each = w.dim[w.n - 1] * (p->node.src[GATE] != LP_NONE ? 2 : 1) * p->rows_per_t;
+    choose_tokens(p, n_tokens, least(TOKENS, (int64_t)p->what->budget / (16 * each)));
+    choose_outputs(p, y.dim[1], (int64_t)p->what->budget / (each * p->n_t));
+    if (routed) { /* neighbours, because the distance between rows is K */
+        p->step = 1;
+        p->first = pick(p, 2, y.dim[1] - p->n + 1);
+    }
     LP_TRY(plain_sources(p));
     return narrow_linear(p);
+}
+
+/* What an expert has served already counts for its capacity. */
+static lp_status prepare_route(part *p)
+{
+    if (p->node.p.route.capacity > 0)
+        p->t0 = 0;
+    return plain_sources(p);
 }
 
 /* A source that does not go by tokens: rows [row, row + n) of it. */
@@ -263,21 +294,21 @@ static lp_status prepare_embed(part *p)
 static lp_status compare_activation(part *p, int d, const float *sigma, lp_recomputed *result)
 {
     const lp_tensor *t = tensor(p, p->node.dst[d]);
-    uint64_t n = (uint64_t)(p->n_t * p->n), row = (uint64_t)lp_shape_row(t->shape);
+    uint64_t n = (uint64_t)(p->n_t * p->rows_per_t * p->n), row = (uint64_t)lp_shape_row(t->shape);
+    const uint64_t row0 = (uint64_t)(p->t0 * p->rows_per_t);
     float *all, *got = take(p, n, sizeof *got), *flushed = take(p, n, sizeof *flushed);
     if (got == NULL || flushed == NULL)
         return no_memory(p);
     LP_TRY(read_activation(p, p->node.dst[d], &all));
     for (uint64_t i = 0; i < n; i++) {
         uint64_t token = i / (uint64_t)p->n, column = i % (uint64_t)p->n;
-        got[i] =
-            all[((uint64_t)p->t0 + token) * row + (uint64_t)p->first + column * (uint64_t)p->step];
+        got[i] = all[(row0 + token) * row + (uint64_t)p->first + column * (uint64_t)p->step];
         flushed[i] = FLT_MIN; /* a subnormal result may be 0 on a device */
     }
     result->shape = t->shape;
     result->difference = lp_compare(p->call.dst[d].data, got, sigma != NULL ? sigma : flushed, n);
     uint64_t worst = result->difference.worst;
-    result->element = ((uint64_t)p->t0 + worst / (uint64_t)p->n) * row + (uint64_t)p->first +
+    result->element = (row0 + worst / (uint64_t)p->n) * row + (uint64_t)p->first +
                       worst % (uint64_t)p->n * (uint64_t)p->step;
     return LP_OK;
 }
@@ -286,10 +317,10 @@ static lp_status compare_activation(part *p, int d, const float *sigma, lp_recom
 static lp_status run_activation(part *p, lp_recomputed *result)
 {
     const lp_tensor *y = tensor(p, p->node.dst[0]);
-    uint64_t n = (uint64_t)(p->n_t * p->n);
+    uint64_t n = (uint64_t)(p->n_t * p->rows_per_t * p->n);
     float *sigma = take(p, n, sizeof *sigma);
     lp_shape shape = y->shape;
-    shape.dim[0] = p->n_t;
+    shape.dim[0] = p->n_t * p->rows_per_t;
     if (p->node.op == LP_OP_ATTENTION)
         shape.dim[1] = p->n / shape.dim[2];
     else if (p->node.op == LP_OP_LINEAR)
@@ -406,7 +437,7 @@ static lp_status run(part *p, lp_recomputed *result)
     /* Whole rows of as many tokens as the budget allows, unless the op says otherwise below. */
     const lp_tensor *rows = node->op == LP_OP_KV_WRITE || node->op == LP_OP_SAMPLE ? x : y;
     p->n = lp_shape_row(rows->shape);
-    p->step = 1;
+    p->step = p->rows_per_t = 1;
     choose_tokens(p, rows->shape.dim[0], least(16, (int64_t)p->what->budget / p->n));
     switch (node->op) {
     case LP_OP_LINEAR:
@@ -417,6 +448,9 @@ static lp_status run(part *p, lp_recomputed *result)
         break;
     case LP_OP_EMBED:
         LP_TRY(prepare_embed(p));
+        break;
+    case LP_OP_ROUTE:
+        LP_TRY(prepare_route(p));
         break;
     case LP_OP_ROPE:
         LP_TRY(plain_sources(p));

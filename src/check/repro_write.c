@@ -216,7 +216,7 @@ lp_status lp_repro_write(lp_checker *c, const char *folder, const lp_step *step,
     const lp_node *node = &step->graph->nodes[step->node];
     const lp_tensor *weight = node->op == LP_OP_LINEAR ? &step->graph->tensors[node->src[1]] : NULL;
     w.type = weight != NULL ? lp_dtype_table[weight->dtype].name : "";
-    w.n_inputs = weight != NULL ? (uint64_t)weight->shape.dim[1] : 0;
+    w.n_inputs = weight != NULL ? (uint64_t)weight->shape.dim[weight->shape.n - 1] : 0;
     const lp_step_options options = {.plan = c->plan};
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
         return lp_fail(c->ctx, LP_E_IO, "%s: %s", folder, strerror(errno));

@@ -228,9 +228,9 @@ static lp_status make_graph(run *r, int64_t n_tokens)
         return lp_fail_memory(r->ctx, "a node's graph");
     memcpy(r->tensors, whole->tensors, whole->n_tensors * sizeof *r->tensors);
     for (uint32_t i = 0; i < whole->n_tensors; i++)
-        if (r->tensors[i].slot == LP_NONE && r->tensors[i].shape.dim[0] == whole->n_tokens &&
-            !is_of_all_tokens(whole, r->graph.nodes, i))
-            r->tensors[i].shape.dim[0] = n_tokens;
+        if (r->tensors[i].slot == LP_NONE && r->tensors[i].shape.dim[0] % whole->n_tokens == 0 &&
+            !is_of_all_tokens(whole, r->graph.nodes, i)) /* a token may have several rows */
+            r->tensors[i].shape.dim[0] = r->tensors[i].shape.dim[0] / whole->n_tokens * n_tokens;
     r->graph.tensors = r->tensors;
     r->graph.n_tokens = (int32_t)n_tokens;
     for (int d = 0; d < LP_MAX_DST; d++)

@@ -95,7 +95,7 @@ static lp_view matrix_of(const lp_view *w, int64_t e)
     const lp_dtype_info *info = &lp_dtype_table[w->dtype];
     matrix.data = (char *)w->data + (uint64_t)e * w->stride / info->block * info->bytes;
     matrix.shape = LP_SHAPE2(w->shape.dim[1], w->shape.dim[2]);
-    matrix.stride = w->stride / (uint64_t)w->shape.dim[1];
+    matrix.stride = (uint64_t)w->shape.dim[2];
     return matrix;
 }
 

@@ -34,10 +34,16 @@ void op_row_run(lp_backend *backend, lp_program *program)
 
 const int32_t *op_row_cursor(const lp_case *row)
 {
+    static const int32_t none[LP_CURSOR_WORDS] = {0};
     for (int i = 0; i < row->n_states; i++)
         if (row->graph->tensors[row->states[i].id].dtype == LP_I32 &&
             row->states[i].bytes == LP_CURSOR_WORDS * sizeof(int32_t))
             return row->states[i].data;
-    fail_msg("%s has no cursor", row->name);
-    return NULL;
+    return none;
+}
+
+bool op_row_has_experts(const lp_case *row)
+{
+    return row->op == LP_OP_ROUTE || row->op == LP_OP_COMBINE ||
+           (row->op == LP_OP_LINEAR && row->graph->nodes[0].src[6] != LP_NONE);
 }

@@ -9,7 +9,9 @@
 void op_row_write(lp_backend *backend, lp_program *program, const lp_case *row);
 /* Submits the program once and waits. */
 void op_row_run(lp_backend *backend, lp_program *program);
-/* The cursor's words before the run; fails if the row has no cursor. */
+/* The cursor's words before the run; zeros if the row has no cursor. */
 const int32_t *op_row_cursor(const lp_case *row);
+/* Is it one of a mixture of experts? */
+bool op_row_has_experts(const lp_case *row);
 
 #endif
