@@ -98,7 +98,8 @@ uint lp_pack_halves(float x, float y)
 // Only exp() of a bounded, non-positive argument: it cannot overflow, so there is no inf / inf.
 
 const uint LP_ACT_NONE = 0u, LP_ACT_RELU = 1u, LP_ACT_GELU_ERF = 2u, LP_ACT_GELU_TANH = 3u,
-           LP_ACT_GELU_QUICK = 4u, LP_ACT_SILU = 5u;
+           LP_ACT_GELU_QUICK = 4u, LP_ACT_SILU = 5u, LP_ACT_TANH = 6u, LP_ACT_SIGMOID = 7u,
+           LP_ACT_RELU_SQUARED = 8u, LP_ACT_CLAMP = 9u;
 
 float lp_sigmoid(float x)
 {
@@ -148,6 +149,14 @@ float lp_activate(uint kind, float x)
         return x * lp_sigmoid(1.702 * x);
     case LP_ACT_SILU:
         return x * lp_sigmoid(x);
+    case LP_ACT_TANH:
+        return lp_tanh(x);
+    case LP_ACT_SIGMOID:
+        return x == x ? lp_sigmoid(x) : x;
+    case LP_ACT_RELU_SQUARED:
+        return x < 0.0 ? 0.0 : x * x;
+    case LP_ACT_CLAMP:
+        return x < -1.0 ? -1.0 : x > 1.0 ? 1.0 : x;
     default:
         return x;
     }

@@ -1,4 +1,4 @@
-// y = a + b, a * b or act(a), [n_rows, n]; a and b may be strided rows. Groups: x, y pieces of rows,
+// y = a + b, a * b or out act(in a), [n_rows, n]; a and b may be strided rows. Groups: x, y pieces of rows,
 // SIZE * PER_INVOCATION elements each.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -9,7 +9,7 @@ layout(push_constant, std430) uniform push_block {
 };
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint PER_INVOCATION = 4u;
-layout(constant_id = 2) const uint OPERATION = 0u; // 0 a + b, 1 a * b, 2 act(a)
+layout(constant_id = 2) const uint OPERATION = 0u; // 0 a + b, 1 a * b, 2 out act(in a)
 layout(constant_id = 3) const uint ACT = 0u;       // lp_act_kind
 
 const uint PIECE = gl_WorkGroupSize.x * PER_INVOCATION;
@@ -33,7 +33,7 @@ void main()
         else if (OPERATION == 1u)
             value *= lp_floats(b).v[i];
         else
-            value = lp_activate(ACT, value);
+            value = p.out_factor * lp_activate(ACT, p.in_factor * value);
         lp_floats(y).v[i] = value;
     }
 }

@@ -96,7 +96,7 @@ LP_PARAMS(lp_embed_params)
     LP_FLOAT scale;
 };
 
-/* ---- elementwise ---- y = a + b, a * b or act(a), [n_rows, n] */
+/* ---- elementwise ---- y = a + b, a * b or out_factor act(in_factor a), [n_rows, n] */
 LP_PARAMS(lp_elementwise_params)
 {
     LP_ADDRESS a; /* f32 */
@@ -104,6 +104,7 @@ LP_PARAMS(lp_elementwise_params)
     LP_ADDRESS y; /* f32 */
     LP_UINT n_rows, n;
     LP_UINT a_stride, b_stride, y_stride;
+    LP_FLOAT in_factor, out_factor;
 };
 
 /* ---- rope, kv_write, sample, advance ------------------------------------------------------- */

@@ -46,6 +46,23 @@ static const fixture llama[] = {
     {FIXTURE("llama3-sharded"), FIXTURE("llama3-sharded/expected.safetensors"), 0},
     {FIXTURE("mistral"), FIXTURE("mistral/expected.safetensors"), 2},
 };
+#define FOLDER(name, ways) {FIXTURE(name), FIXTURE(name "/expected.safetensors"), ways}
+static const fixture others[] = {
+    FOLDER("gpt_neox", 2),  FOLDER("gpt_neox-sequential", 1), FOLDER("gptj", 2),
+    FOLDER("gpt_neo", 2),   FOLDER("opt", 1),                 FOLDER("opt-post", 1),
+    FOLDER("galactica", 1), FOLDER("bloom", 2),               FOLDER("bloom-176b", 1),
+    FOLDER("mpt", 2),       FOLDER("mpt-storywriter", 1),     FOLDER("falcon-7b", 1),
+    FOLDER("falcon-40b", 2), FOLDER("falcon-11b", 1),
+    FOLDER("qwen2", 1),     FOLDER("qwen2-window", 1),        FOLDER("qwen3", 2),
+    FOLDER("gemma", 1),     FOLDER("gemma2", 2),              FOLDER("gemma3", 2),
+    FOLDER("gemma3-v5", 1), FOLDER("mixtral", 2), 
+};
+/* The same weights as llama.cpp's converter stores them. */
+#define TWIN(name) {FIXTURE(name ".gguf"), FIXTURE(name "/expected.safetensors"), 0}
+static const fixture twins[] = {
+    TWIN("gpt_neox"), TWIN("bloom"), TWIN("mpt"),   TWIN("falcon-7b"), TWIN("falcon-40b"),
+    TWIN("qwen2"),    TWIN("qwen3"), TWIN("gemma"), TWIN("gemma2"),    TWIN("mixtral"),
+};
 static const fixture quantised[] = {
     {FIXTURE("llama-q8_0.gguf"), FIXTURE("llama-q8_0/expected.safetensors"), 2},
     {FIXTURE("llama-q4_0.gguf"), FIXTURE("llama-q4_0/expected.safetensors"), 2},
@@ -63,18 +80,24 @@ static const int32_t mixed[] = {1, 9, 1, 1, 17, 8, 3, 0};
 static const int32_t steps[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
                                 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0};
 
-static void check_close(const char *what, const float *want, const float *got, int32_t n_vocab,
+/* Failures are printed, so that one network does not hide the others'. */
+static bool is_close(const char *what, const float *want, const float *got, int32_t n_vocab,
                         double gate, double row_gate)
 {
     double all = nmse(want, got, (size_t)N_TOKENS * (size_t)n_vocab);
-    if (!(all < gate))
-        fail_msg("%s: NMSE %.2e of all logits, the gate is %.0e", what, all, gate);
+    if (!(all < gate)) {
+        print_error("%s: NMSE %.2e of all logits, the gate is %.0e\n", what, all, gate);
+        return false;
+    }
     for (int32_t t = 0; t < N_TOKENS; t++) {
         size_t at = (size_t)t * (size_t)n_vocab;
         double row = nmse(want + at, got + at, (size_t)n_vocab);
-        if (!(row < row_gate))
-            fail_msg("%s: NMSE %.2e of position %d, the gate is %.0e", what, row, t, row_gate);
+        if (!(row < row_gate)) {
+            print_error("%s: NMSE %.2e of position %d, the gate is %.0e\n", what, row, t, row_gate);
+            return false;
+        }
     }
+    return true;
 }
 
 typedef struct opened {
@@ -123,6 +146,7 @@ static void check_fixtures(const fixture *fixtures, size_t n)
         {"in mixed pieces", {.chunks = mixed}},
         {"without fusion", {.chunks = mixed, .no_fusion = true}},
     };
+    unsigned n_bad = 0;
     for (size_t f = 0; f < n; f++) {
         if (!goes(&fixtures[f], 1))
             continue;
@@ -132,11 +156,12 @@ static void check_fixtures(const fixture *fixtures, size_t n)
             char what[512];
             snprintf(what, sizeof what, "%s %s", fixtures[f].network, ways[i].how);
             model_session_run(session, &ways[i].run, o.e.tokens, o.logits);
-            check_close(what, o.e.logits, o.logits, o.e.n_vocab, GATE, ROW_GATE);
+            n_bad += !is_close(what, o.e.logits, o.logits, o.e.n_vocab, GATE, ROW_GATE);
         }
         model_session_destroy(session);
         fixture_close(&o);
     }
+    assert_int_equal(n_bad, 0);
 }
 
 static void test_gpt2(void **state)
@@ -149,6 +174,13 @@ static void test_llama(void **state)
 {
     (void)state;
     check_fixtures(llama, COUNT(llama));
+}
+
+static void test_others(void **state)
+{
+    (void)state;
+    check_fixtures(others, COUNT(others));
+    check_fixtures(twins, COUNT(twins));
 }
 
 static void test_quantised(void **state)
@@ -177,8 +209,8 @@ static void test_f16_cache(void **state)
         model_session *session = model_session_create(o.network, test_device(), LP_F16, 48);
         model_session_run(session, &(model_run){.chunks = mixed}, o.e.tokens, o.logits);
         model_session_destroy(session);
-        check_close(with_f16_cache[i].network, want, o.logits, o.e.n_vocab, GATE_F16_CACHE,
-                    10 * GATE_F16_CACHE);
+        assert_true(is_close(with_f16_cache[i].network, want, o.logits, o.e.n_vocab,
+                             GATE_F16_CACHE, 10 * GATE_F16_CACHE));
         free(want);
         fixture_close(&o);
     }
@@ -224,7 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gpt2),      cmocka_unit_test(test_llama),
-        cmocka_unit_test(test_quantised), cmocka_unit_test(test_f16_cache),
+        cmocka_unit_test(test_others), cmocka_unit_test(test_quantised), cmocka_unit_test(test_f16_cache),
         cmocka_unit_test(test_last_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

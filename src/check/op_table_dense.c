@@ -183,6 +183,8 @@ static void embeds(lp_case_table *table)
 
 /* ---- add, mul, act */
 
+/* W_ACT + FACTORS: with factors of argument and result, as a soft cap of 50 has them. */
+enum { FACTORS = 100 };
 enum { W_OP, W_DIMS, W_D0, W_D1, W_D2, W_VIEW, W_ACT, W_SCALE };
 
 static lp_tensor_id operand(lp_case_build *c, const int64_t *arg, int64_t first)
@@ -198,10 +200,14 @@ static void build_elementwise(lp_case_build *c, const int64_t *arg)
 {
     lp_node node = lp_case_node(c, (lp_op)arg[W_OP]);
     node.src[0] = operand(c, arg, 1);
-    if (node.op == LP_OP_ACT)
-        node.p.act.act = (lp_act_kind)arg[W_ACT];
-    else
+    if (node.op == LP_OP_ACT) {
+        const bool factors = arg[W_ACT] >= FACTORS;
+        node.p.act.act = (lp_act_kind)(arg[W_ACT] % FACTORS);
+        node.p.act.in = factors ? 0.02f : 1;
+        node.p.act.out = factors ? 50 : 1;
+    } else {
         node.src[1] = operand(c, arg, 2);
+    }
     lp_case_emit(c, &node);
 }
 
@@ -225,16 +231,17 @@ static void elementwises(lp_case_table *table)
         for (int view = 0; view <= (shapes[s].n == 2); view++) {
             elementwise(table, LP_OP_ADD, 0, shapes[s], view, 1);
             elementwise(table, LP_OP_MUL, 0, shapes[s], view, 1000000);
-            for (int act = LP_ACT_NONE; act <= LP_ACT_SILU; act++)
+            for (int act = LP_ACT_NONE; act < LP_N_ACTS; act++)
                 elementwise(table, LP_OP_ACT, act, shapes[s], view, s == 0 ? 1 : 8);
         }
-    for (int act = LP_ACT_NONE; act <= LP_ACT_SILU;
-         act++) { /* zero; 1e6; nearly the largest float */
+    for (int act = LP_ACT_NONE; act < LP_N_ACTS; act++) { /* zero; 1e6; nearly the largest float */
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(2, 9), 0, 0);
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, 1000000);
-        elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, INT64_C(1000000000000000000));
+        elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, act == LP_ACT_RELU_SQUARED ? INT64_C(1000000000000000) : INT64_C(1000000000000000000));
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, 1);
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, 100);
+        elementwise(table, LP_OP_ACT, act + FACTORS, LP_SHAPE2(9, 100), 0, 10);
+        elementwise(table, LP_OP_ACT, act + FACTORS, LP_SHAPE2(9, 100), 0, 1000);
     }
 }
 

@@ -383,29 +383,40 @@ lp_tensor_id lp_attention(lp_builder *b, const char *name, lp_tensor_id q, lp_te
 }
 
 static lp_tensor_id elementwise(lp_builder *b, lp_op op, const char *name, lp_tensor_id x,
-                                lp_tensor_id y, lp_act_kind act)
+                                lp_tensor_id y)
 {
     lp_node node = empty_node;
     node.op = op;
     node.src[0] = x;
     node.src[1] = y;
-    node.p.act.act = act;
     return emit(b, name, node);
 }
 
 lp_tensor_id lp_add(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y)
 {
-    return elementwise(b, LP_OP_ADD, name, x, y, LP_ACT_NONE);
+    return elementwise(b, LP_OP_ADD, name, x, y);
 }
 
 lp_tensor_id lp_mul(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y)
 {
-    return elementwise(b, LP_OP_MUL, name, x, y, LP_ACT_NONE);
+    return elementwise(b, LP_OP_MUL, name, x, y);
 }
 
 lp_tensor_id lp_act(lp_builder *b, const char *name, lp_act_kind kind, lp_tensor_id x)
 {
-    return elementwise(b, LP_OP_ACT, name, x, LP_NONE, kind);
+    return lp_act_scaled(b, name, kind, 1, x, 1);
+}
+
+lp_tensor_id lp_act_scaled(lp_builder *b, const char *name, lp_act_kind kind, float in,
+                           lp_tensor_id x, float out)
+{
+    lp_node node = empty_node;
+    node.op = LP_OP_ACT;
+    node.src[0] = x;
+    node.p.act.act = kind;
+    node.p.act.in = in;
+    node.p.act.out = out;
+    return emit(b, name, node);
 }
 
 void lp_sample(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id sampler,
@@ -497,6 +508,18 @@ lp_tensor_id lp_view_flat(lp_builder *b, lp_tensor_id x)
     lp_tensor t = b->graph->tensors[x];
     return add_view(b, x, t.shape.n == 3, "rows",
                     LP_SHAPE2(t.shape.dim[0], t.shape.dim[1] * t.shape.dim[2]), 0, t.stride);
+}
+
+lp_tensor_id lp_view_shape(lp_builder *b, lp_tensor_id x, lp_shape shape)
+{
+    if (b->status != LP_OK)
+        return LP_NONE;
+    lp_tensor t = b->graph->tensors[x];
+    char text[96];
+    bool good = t.stride == (uint64_t)lp_shape_row(t.shape) &&
+                lp_shape_elements(t.shape) == lp_shape_elements(shape);
+    return add_view(b, x, good, lp_shape_print(shape, text), shape, 0,
+                    (uint64_t)lp_shape_row(shape));
 }
 
 void lp_output(lp_builder *b, lp_tensor_id x, const char *name)

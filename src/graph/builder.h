@@ -92,16 +92,21 @@ lp_tensor_id lp_attention_biased(lp_builder *b, const char *name, lp_tensor_id q
 lp_tensor_id lp_add(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
 lp_tensor_id lp_mul(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
 lp_tensor_id lp_act(lp_builder *b, const char *name, lp_act_kind kind, lp_tensor_id x);
+/* out act(in x): a plain factor with LP_ACT_NONE, a soft cap c with LP_ACT_TANH, 1 / c and c. */
+lp_tensor_id lp_act_scaled(lp_builder *b, const char *name, lp_act_kind kind, float in,
+                           lp_tensor_id x, float out);
 void lp_sample(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id sampler,
                lp_tensor_id history, lp_tensor_id cursor, int32_t advance);
 void lp_advance(lp_builder *b, const char *name, lp_tensor_id cursor, int32_t advance);
 
 /* Views: no work, no copy. Columns [first, first + n) of x [T, K]; rows [first, first + n);
- * x [T, H * D] seen as [T, H, D]; x [T, H, D] seen as [T, H * D]. */
+ * x [T, H * D] seen as [T, H, D]; x [T, H, D] seen as [T, H * D]; x without gaps between its rows in
+ * any other shape of as many elements. */
 lp_tensor_id lp_view_columns(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n);
 lp_tensor_id lp_view_rows(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n);
 lp_tensor_id lp_view_heads(lp_builder *b, lp_tensor_id x, int64_t n_heads);
 lp_tensor_id lp_view_flat(lp_builder *b, lp_tensor_id x);
+lp_tensor_id lp_view_shape(lp_builder *b, lp_tensor_id x, lp_shape shape);
 
 /* Gives a tensor its own name and keeps it for the host. */
 void lp_output(lp_builder *b, lp_tensor_id x, const char *name);

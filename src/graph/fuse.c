@@ -46,7 +46,8 @@ static bool contiguous(const fusion *f, lp_tensor_id id)
 static void fuse_act(fusion *f, uint32_t i)
 {
     lp_node *node = &f->graph->nodes[i], *linear = plain_linear(f, node->src[0]);
-    if (linear == NULL || linear->p.linear.act != LP_ACT_NONE)
+    if (linear == NULL || linear->p.linear.act != LP_ACT_NONE || node->p.act.in != 1 ||
+        node->p.act.out != 1)
         return;
     linear->p.linear.act = node->p.act.act;
     merge_into(f, linear, i);

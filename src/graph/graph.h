@@ -39,7 +39,12 @@ typedef enum lp_act_kind {
     LP_ACT_GELU_ERF,  /* x/2 (1 + erf(x/sqrt 2)): Hendrycks & Gimpel 2016 */
     LP_ACT_GELU_TANH, /* the same paper's tanh approximation */
     LP_ACT_GELU_QUICK,/* x sigmoid(1.702 x) */
-    LP_ACT_SILU       /* x sigmoid(x) */
+    LP_ACT_SILU,      /* x sigmoid(x) */
+    LP_ACT_TANH,
+    LP_ACT_SIGMOID,
+    LP_ACT_RELU_SQUARED, /* max(x, 0)^2: So et al. 2021, arXiv:2109.08668 */
+    LP_ACT_CLAMP,        /* to [-1, 1] */
+    LP_N_ACTS
 } lp_act_kind;
 
 typedef enum lp_norm_kind { LP_NORM_LAYER, LP_NORM_RMS } lp_norm_kind;
@@ -127,7 +132,7 @@ enum {
  *           the keys that the mask shows, and over sinks[h], which has no value. A token that
  *           sees no key gets 0
  * ADD, MUL  src: 0 a, 1 b of one shape   dst: 0
- * ACT       src: 0 x   dst: 0
+ * ACT       src: 0 x   dst: 0   y = out act(in x)
  * SAMPLE    src: 0 logits [1, V], 1 sampler   dst: 0 history, 1 cursor (in place), 2 scratch [2, V]
  *           history[position + advance] = token; position += advance; draws += 1
  *           history[C + 1]: 1 + place in the history of the first token that was drawn although a
@@ -164,6 +169,7 @@ typedef struct lp_node {
         lp_route_options route;
         struct {
             lp_act_kind act;
+            float in, out; /* factors of argument and result; 1 for plain activations */
         } act;
         struct {
             float scale; /* of the row; 1 for most models */

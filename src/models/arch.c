@@ -1,108 +1,280 @@
-/* The rows of the architecture table and of the names of their weights. */
+/* The rows of the architecture table. */
 #include "models/arch.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const lp_config_keys gpt2_config = {
-    .embedding_length = "n_embd",
-    .block_count = "n_layer",
-    .feed_forward_length = "n_inner",
-    .head_count = "n_head",
-    .context_length = "n_positions",
-    .norm_eps = "layer_norm_epsilon",
-    .act = "activation_function",
-};
+#include "models/arch_names.h"
 
-static const lp_config_keys llama_config = {
-    .embedding_length = "hidden_size",
-    .block_count = "num_hidden_layers",
-    .feed_forward_length = "intermediate_size",
-    .head_count = "num_attention_heads",
-    .head_count_kv = "num_key_value_heads",
-    .head_size = "head_dim",
-    .context_length = "max_position_embeddings",
-    .norm_eps = "rms_norm_eps",
-    .act = "hidden_act",
-};
-
-static const lp_weight_name gpt2_names[] = {
-    {"token_embd", "wte", false},
-    {"position_embd", "wpe", false},
-    {"blk.%d.attn_norm", "h.%d.ln_1", false},
-    {"blk.%d.attn_qkv", "h.%d.attn.c_attn", true},
-    {"blk.%d.attn_output", "h.%d.attn.c_proj", true},
-    {"blk.%d.ffn_norm", "h.%d.ln_2", false},
-    {"blk.%d.ffn_up", "h.%d.mlp.c_fc", true},
-    {"blk.%d.ffn_down", "h.%d.mlp.c_proj", true},
-    {"output_norm", "ln_f", false},
-    {"output", "lm_head", false},
-    {NULL, NULL, false},
-};
-
-static const lp_weight_name llama_names[] = {
-    {"token_embd", "embed_tokens", false},
-    {"rope_freqs", NULL, false},
-    {"blk.%d.attn_norm", "layers.%d.input_layernorm", false},
-    {"blk.%d.attn_q", "layers.%d.self_attn.q_proj", false},
-    {"blk.%d.attn_k", "layers.%d.self_attn.k_proj", false},
-    {"blk.%d.attn_v", "layers.%d.self_attn.v_proj", false},
-    {"blk.%d.attn_output", "layers.%d.self_attn.o_proj", false},
-    {"blk.%d.ffn_norm", "layers.%d.post_attention_layernorm", false},
-    {"blk.%d.ffn_gate", "layers.%d.mlp.gate_proj", false},
-    {"blk.%d.ffn_up", "layers.%d.mlp.up_proj", false},
-    {"blk.%d.ffn_down", "layers.%d.mlp.down_proj", false},
-    {"output_norm", "norm", false},
-    {"output", "lm_head", false},
-    {NULL, NULL, false},
-};
-
-/* GPT-2's checkpoints store the causal mask; old Llama ones the RoPE frequencies. */
-static const char *const gpt2_ignored[] = {"h.%d.attn.bias", "h.%d.attn.masked_bias", NULL};
-static const char *const llama_ignored[] = {"layers.%d.self_attn.rotary_emb.inv_freq", NULL};
+/* Buffers that old checkpoints hold: masks and frequencies of RoPE. */
+#define GPT2_BUFFERS "h.%d.attn.bias h.%d.attn.masked_bias"
 
 const lp_arch lp_archs[] = {
-    /* Radford et al. 2019, "Language Models are Unsupervised Multitask Learners" */
     {
+        .paper = "Radford et al. 2019, Language Models are Unsupervised Multitask Learners",
         .gguf = "gpt2",
         .hf = "gpt2",
         .norm = LP_NORM_LAYER,
+        .norms = LP_NORMS_PRE,
         .position = LP_POSITION_LEARNED,
         .act = LP_ACT_GELU_TANH,
-        .fused_qkv = true,
         .tied = true,
-        .config = &gpt2_config,
-        .names = gpt2_names,
-        .hf_prefix = "transformer.",
-        .hf_ignored = gpt2_ignored,
+        .norm_eps = 1e-5f,
+        .names = lp_names_gpt2,
+        .hf_prefixes = "transformer.",
+        .hf_ignored = GPT2_BUFFERS,
     },
-    /* Touvron et al. 2023, arXiv:2302.13971 and 2307.09288; Grattafiori et al. 2024,
-     * arXiv:2407.21783 */
     {
+        .paper = "Black et al. 2021, GPT-Neo",
+        .hf = "gpt_neo",
+        .norm = LP_NORM_LAYER,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_LEARNED,
+        .act = LP_ACT_GELU_TANH,
+        .tied = true,
+        .unscaled = true,
+        .norm_eps = 1e-5f,
+        .names = lp_names_gpt_neo,
+        .hf_prefixes = "transformer.",
+        .hf_ignored = "h.%d.attn.attention.bias h.%d.attn.attention.masked_bias",
+    },
+    {
+        .paper = "Wang & Komatsuzaki 2021, GPT-J-6B",
+        .hf = "gptj",
+        .norm = LP_NORM_LAYER,
+        .norms = LP_NORMS_ATTN | LP_NORMS_OUTPUT,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_TANH,
+        .parallel = true,
+        .interleaved = true,
+        .norm_eps = 1e-5f,
+        .rotary_dim = 64,
+        .names = lp_names_gptj,
+        .hf_prefixes = "transformer.",
+        .hf_ignored = GPT2_BUFFERS,
+    },
+    {
+        .paper = "Black et al. 2022, arXiv:2204.06745; Biderman et al. 2023, arXiv:2304.01373",
+        .gguf = "gptneox",
+        .hf = "gpt_neox",
+        .norm = LP_NORM_LAYER,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_ERF,
+        .parallel = true,
+        .gguf_halves = true,
+        .norm_eps = 1e-5f,
+        .rotary = 0.25f,
+        .names = lp_names_neox,
+        .hf_prefixes = "gpt_neox.",
+        .hf_ignored = "layers.%d.attention.bias layers.%d.attention.masked_bias "
+                      "layers.%d.attention.rotary_emb.inv_freq",
+    },
+    {
+        .paper = "Zhang et al. 2022, arXiv:2205.01068; Galactica: Taylor et al. 2022, "
+                 "arXiv:2211.09085",
+        .hf = "opt",
+        .norm = LP_NORM_LAYER,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_LEARNED,
+        .position_offset = 2,
+        .act = LP_ACT_RELU,
+        .tied = true,
+        .norm_eps = 1e-5f,
+        .names = lp_names_opt,
+        .hf_prefixes = "model. decoder.",
+        .hf_ignored = "",
+    },
+    {
+        .paper = "BigScience 2022, arXiv:2211.05100",
+        .gguf = "bloom",
+        .hf = "bloom",
+        .context = 2048,
+        .norm = LP_NORM_LAYER,
+        .norms = LP_NORMS_EMBD | LP_NORMS_PRE,
+        .position = LP_POSITION_ALIBI,
+        .act = LP_ACT_GELU_TANH,
+        .tied = true,
+        .norm_eps = 1e-5f,
+        .names = lp_names_bloom,
+        .hf_prefixes = "transformer.",
+        .hf_ignored = "",
+    },
+    {
+        .paper = "MosaicML 2023, MPT",
+        .gguf = "mpt",
+        .hf = "mpt",
+        .norm = LP_NORM_LAYER,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ALIBI,
+        .act = LP_ACT_GELU_ERF,
+        .tied = true,
+        .norm_eps = 1e-5f,
+        .names = lp_names_mpt,
+        .hf_prefixes = "transformer.",
+        .hf_ignored = "",
+    },
+    {
+        .paper = "Almazrouei et al. 2023, arXiv:2311.16867",
+        .gguf = "falcon",
+        .hf = "falcon",
+        .multi_query = true,
+        .context = 2048,
+        .norm = LP_NORM_LAYER,
+        .norms = LP_NORMS_ATTN | LP_NORMS_OUTPUT,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_ERF,
+        .parallel = true,
+        .tied = true,
+        .gguf_halves = true,
+        .norm_eps = 1e-5f,
+        .names = lp_names_falcon,
+        .hf_prefixes = "transformer.",
+        .hf_ignored = "",
+    },
+    {
+        .paper = "Touvron et al. 2023, arXiv:2302.13971 and 2307.09288; Grattafiori et al. 2024, "
+                 "arXiv:2407.21783",
         .gguf = "llama",
         .hf = "llama",
         .norm = LP_NORM_RMS,
+        .norms = LP_NORMS_PRE,
         .position = LP_POSITION_ROPE,
         .act = LP_ACT_SILU,
         .gated = true,
-        .config = &llama_config,
-        .names = llama_names,
-        .hf_prefix = "model.",
-        .hf_ignored = llama_ignored,
+        .norm_eps = 1e-6f,
+        .route = {.score = LP_ROUTE_CHOSEN, .scale = 1},
+        .names = lp_names_llama,
+        .more_names = lp_names_mixtral, /* in GGUF files Mixtral calls itself llama */
+        .hf_prefixes = "model.",
+        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
     },
-    /* Jiang et al. 2023, arXiv:2310.06825. In GGUF files it calls itself llama. */
     {
-        .gguf = NULL,
+        .paper = "Jiang et al. 2023, arXiv:2310.06825", /* in GGUF files it calls itself llama */
         .hf = "mistral",
         .norm = LP_NORM_RMS,
+        .norms = LP_NORMS_PRE,
         .position = LP_POSITION_ROPE,
         .act = LP_ACT_SILU,
         .gated = true,
+        .norm_eps = 1e-6f,
         .window = 4096,
-        .config = &llama_config,
-        .names = llama_names,
-        .hf_prefix = "model.",
-        .hf_ignored = llama_ignored,
+        .names = lp_names_llama,
+        .hf_prefixes = "model.",
+        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
+    },
+    {
+        .paper = "Jiang et al. 2024, arXiv:2401.04088", /* in GGUF files it calls itself llama */
+        .hf = "mixtral",
+        .norm = LP_NORM_RMS,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_SILU,
+        .gated = true,
+        .norm_eps = 1e-5f,
+        .window = 1,
+        .route = {.score = LP_ROUTE_CHOSEN, .scale = 1},
+        .names = lp_names_mixtral,
+        .more_names = lp_names_llama,
+        .hf_prefixes = "model.",
+        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
+    },
+    {
+        .paper = "Yang et al. 2024, arXiv:2407.10671 and 2412.15115",
+        .gguf = "qwen2",
+        .hf = "qwen2",
+        .norm = LP_NORM_RMS,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_SILU,
+        .gated = true,
+        .gguf_halves = true,
+        .norm_eps = 1e-6f,
+        .window = 4096,
+        .window_off = true,
+        .names = lp_names_llama,
+        .hf_prefixes = "model.",
+        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
+    },
+    {
+        .paper = "Yang et al. 2025, arXiv:2505.09388",
+        .gguf = "qwen3",
+        .hf = "qwen3",
+        .norm = LP_NORM_RMS,
+        .norms = LP_NORMS_PRE | LP_NORMS_QK_HEAD,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_SILU,
+        .gated = true,
+        .gguf_halves = true,
+        .norm_eps = 1e-6f,
+        .window = 4096,
+        .window_off = true,
+        .names = lp_names_qk_norm,
+        .more_names = lp_names_llama,
+        .hf_prefixes = "model.",
+        .hf_ignored = "",
+    },
+    {
+        .paper = "Gemma Team 2024, arXiv:2403.08295",
+        .gguf = "gemma",
+        .hf = "gemma",
+        .norm = LP_NORM_RMS,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_TANH,
+        .gelu_is_tanh = true,
+        .gated = true,
+        .tied = true,
+        .embed_scaled = true,
+        .gguf_halves = true,
+        .norm_eps = 1e-6f,
+        .names = lp_names_gemma,
+        .more_names = lp_names_llama,
+        .hf_prefixes = "model.",
+        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
+    },
+    {
+        .paper = "Gemma Team 2024, arXiv:2408.00118",
+        .gguf = "gemma2",
+        .hf = "gemma2",
+        .norm = LP_NORM_RMS,
+        .norms = LP_NORMS_PRE | LP_NORMS_ATTN_POST | LP_NORMS_FFN_POST,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_TANH,
+        .gated = true,
+        .tied = true,
+        .embed_scaled = true,
+        .gguf_halves = true,
+        .norm_eps = 1e-6f,
+        .window = 4096,
+        .window_every = 2,
+        .full_scale_layers = 46,
+        .names = lp_names_gemma2,
+        .more_names = lp_names_llama,
+        .hf_prefixes = "model.",
+        .hf_ignored = "",
+    },
+    {
+        .paper = "Gemma Team 2025, arXiv:2503.19786",
+        .gguf = "gemma3",
+        .hf = "gemma3_text",
+        .norm = LP_NORM_RMS,
+        .norms = LP_NORMS_PRE | LP_NORMS_ATTN_POST | LP_NORMS_FFN_POST | LP_NORMS_QK_HEAD,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_TANH,
+        .gated = true,
+        .tied = true,
+        .embed_scaled = true,
+        .gguf_halves = true,
+        .norm_eps = 1e-6f,
+        .window = 4096,
+        .window_every = 6,
+        .window_rope_base = 10000,
+        .full_scale_layers = 62,
+        .names = lp_names_gemma2,
+        .more_names = lp_names_llama,
+        .hf_prefixes = "model.",
+        .hf_ignored = "",
     },
 };
 const size_t lp_n_archs = sizeof lp_archs / sizeof lp_archs[0];
@@ -120,9 +292,43 @@ const lp_arch *lp_arch_find_gguf(const char *name, size_t bytes)
 const lp_arch *lp_arch_find_hf(const char *name)
 {
     for (size_t i = 0; i < lp_n_archs; i++)
-        if (strcmp(lp_archs[i].hf, name) == 0)
+        if (lp_archs[i].hf && strcmp(lp_archs[i].hf, name) == 0)
             return &lp_archs[i];
     return NULL;
+}
+
+/* Levenshtein's distance of a and b, of at most 63 characters each. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], n = strnlen(b, 63);
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i] && i < 63; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 1; j <= n; j++) {
+            size_t change = diagonal + (a[i] != b[j - 1]);
+            size_t other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j] = change < other ? change : other;
+        }
+    }
+    return row[n];
+}
+
+const char *lp_arch_nearest(bool gguf, const char *name)
+{
+    const char *best = NULL;
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < lp_n_archs; i++) {
+        const char *row = gguf ? lp_archs[i].gguf : lp_archs[i].hf;
+        size_t d = row ? distance(name, row) : SIZE_MAX;
+        if (d < least) {
+            least = d;
+            best = row;
+        }
+    }
+    return best;
 }
 
 char *lp_arch_list(bool gguf, char *text, size_t n)

@@ -1,7 +1,7 @@
-/* The architectures: one row each, plain data. Whatever tells one member of the decoder-only,
- * pre-norm family from another is a field of its row; decoder.c builds the graph from it. What the
- * files decide for themselves (biases, tied heads, grouped heads) is not in the row: the presence
- * or the shape of a weight decides.
+/* The architectures: one row each, plain data. Whatever tells one transformer from another is a
+ * field of its row; decoder.c builds the graph from it. What a file decides for itself (biases,
+ * tied heads, fused or separate projections) is not in the row: the presence or the shape of a
+ * weight decides.
  *
  * A weight's canonical name is the one it has in GGUF files. */
 #ifndef LP_MODELS_ARCH_H
@@ -10,38 +10,82 @@
 #include "graph/graph.h"
 
 typedef enum lp_position_kind {
+    LP_POSITION_NONE,
     LP_POSITION_LEARNED, /* a table of position embeddings, added to the tokens' */
-    LP_POSITION_ROPE     /* rotations of queries and keys */
+    LP_POSITION_ROPE,    /* rotations of queries and keys: Su et al. 2021, arXiv:2104.09864 */
+    LP_POSITION_ALIBI    /* scores fall with the distance: Press et al. 2021, arXiv:2108.12409 */
 } lp_position_kind;
+
+/* Where norms stand; the names are those of their weights. */
+enum {
+    LP_NORMS_EMBD = 1 << 0,      /* token_embd_norm: of the embeddings */
+    LP_NORMS_ATTN = 1 << 1,      /* attn_norm: before attention */
+    LP_NORMS_ATTN_POST = 1 << 2, /* post_attention_norm: of its result, before it is added */
+    LP_NORMS_ATTN_SUM = 1 << 3,  /* attn_output_norm: of the sum, as in the paper of 2017 */
+    LP_NORMS_FFN = 1 << 4,       /* ffn_norm */
+    LP_NORMS_FFN_POST = 1 << 5,  /* post_ffw_norm */
+    LP_NORMS_FFN_SUM = 1 << 6,   /* layer_output_norm */
+    LP_NORMS_OUTPUT = 1 << 7,    /* output_norm: before the head */
+    LP_NORMS_QK_HEAD = 1 << 8,   /* attn_q_norm, attn_k_norm: of every head of queries and keys */
+    LP_NORMS_QK_ROW = 1 << 9,    /* the same, of all heads together */
+
+    LP_NORMS_PRE = LP_NORMS_ATTN | LP_NORMS_FFN | LP_NORMS_OUTPUT,
+    LP_NORMS_SUM = LP_NORMS_ATTN_SUM | LP_NORMS_FFN_SUM
+};
+
+/* How a weight lies in a file, if not as the graph wants it. */
+typedef enum lp_weight_form {
+    LP_FORM_SAME,
+    LP_FORM_TRANSPOSED, /* [in, out]: GPT-2's Conv1D */
+    LP_FORM_PLUS_ONE,   /* 1 is to be added: Gemma's gains */
+    LP_FORM_QKV_GROUPS, /* rows [G, H / G + 2, D]: per K/V head its queries, key and value */
+    LP_FORM_QKV_HEADS,  /* rows [H, 3, D]: the same with a key and a value per head */
+    LP_FORM_POSITIONS,  /* the first `position_offset` rows stand for no position */
+    LP_FORM_EXPERT      /* one of n_expert matrices that become one tensor; "%e" is its number */
+} lp_weight_form;
 
 /* One weight by both its names, without ".weight" or ".bias"; "%d" stands for the layer. */
 typedef struct lp_weight_name {
-    const char *name; /* canonical; NULL ends a table */
-    const char *hf;   /* in Hugging Face files */
-    bool conv1d;      /* stored as [in, out]: transposed when the folder is opened */
+    const char *name;    /* canonical; NULL ends a table */
+    const char *hf;      /* in Hugging Face files; NULL: not there */
+    lp_weight_form form; /* there */
 } lp_weight_name;
-
-/* Keys of config.json; NULL where the family has no such key. */
-typedef struct lp_config_keys {
-    const char *embedding_length, *block_count, *feed_forward_length, *head_count, *head_count_kv,
-        *head_size, *context_length, *norm_eps, *act;
-} lp_config_keys;
 
 typedef struct lp_arch {
     const char *gguf; /* general.architecture; NULL: comes in Hugging Face folders only */
-    const char *hf;   /* model_type of config.json */
+    const char *hf;   /* model_type of config.json; NULL: GGUF files only */
     lp_norm_kind norm;
+    unsigned norms;  /* LP_NORMS_ */
+    bool norm_plain; /* norms have neither gain nor bias */
     lp_position_kind position;
-    lp_act_kind act; /* GGUF files do not tell; config.json may */
-    bool gated;      /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
-    bool fused_qkv;  /* attn_qkv, rows of q, k, v in this order; or attn_q, attn_k, attn_v */
-    bool tied;       /* where config.json does not say: is the head the token embedding? */
-    uint32_t window; /* config.json's sliding_window is heeded, this is its default; 0: no such
-                        key */
-    const lp_config_keys *config;
+    uint32_t position_offset; /* row of the position table that position 0 has */
+    lp_act_kind act;          /* unless config.json tells otherwise; GGUF files do not */
+    bool gelu_is_tanh;        /* where config.json says "gelu", it means the tanh approximation */
+    bool gated;               /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
+    bool parallel;            /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
+    bool tied;                /* where config.json does not say: is the head the token embedding? */
+    bool unscaled;            /* q k^T is not divided by sqrt(d) */
+    bool embed_scaled;        /* embeddings times sqrt(N) */
+    bool interleaved;         /* Hugging Face: RoPE pairs (2k, 2k + 1) instead of (k, k + d/2) */
+    bool gguf_halves;         /* GGUF: pairs (k, k + d/2) instead of (2k, 2k + 1) */
+    float norm_eps;           /* where config.json has no such key */
+    float rotary;        /* share of a head that RoPE turns where config.json does not say; 0: 1 */
+    uint32_t rotary_dim; /* the same in elements; 0: by the share */
+    uint32_t window;     /* sliding_window where config.json does not say, 1: no such default
+                            but the key is heeded; 0: no such key */
+    uint32_t
+        window_every; /* n: every n-th layer sees everything, the others a window; 0: none does */
+    bool window_off;  /* the window counts only if use_sliding_window says so */
+    bool multi_query; /* config.json's multi_query and new_decoder_architecture count */
+    lp_route_options route;     /* of mixtures of experts: all but k */
+    uint32_t context;           /* context length where config.json has no such key; 0: it must */
+    float window_rope_base;     /* base of RoPE in layers with a window; 0: as in the others */
+    uint32_t full_scale_layers; /* GGUF, Gemma: models of so many layers scale by N / H, not by D */
     const lp_weight_name *names;
-    const char *hf_prefix;         /* that names in Hugging Face files may have or lack */
-    const char *const *hf_ignored; /* whole names of buffers that are no weights; ends with NULL */
+    const lp_weight_name *more_names; /* looked up after those; or NULL */
+    const char *hf_prefixes; /* that names in Hugging Face files may have, separated by " " */
+    const char *hf_ignored;  /* whole names of buffers that are no weights, by " " */
+    const char *paper;
 } lp_arch;
 
 extern const lp_arch lp_archs[];
@@ -50,6 +94,8 @@ extern const size_t lp_n_archs;
 /* Row by either name, or NULL. */
 const lp_arch *lp_arch_find_gguf(const char *name, size_t bytes);
 const lp_arch *lp_arch_find_hf(const char *name);
+/* The known name that resembles `name` most. `gguf`: among those of GGUF files. */
+const char *lp_arch_nearest(bool gguf, const char *name);
 /* "gpt2, llama, mistral" into text[n]; returns text. `gguf`: those of GGUF files. */
 char *lp_arch_list(bool gguf, char *text, size_t n);
 

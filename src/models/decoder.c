@@ -1,5 +1,5 @@
-/* The decoder-only, pre-norm family. Plain nodes only: merging activations, gates and residuals
- * into their neighbours is the fusion pass's work.
+/* Decoder-only transformers, as the rows of arch.c describe them. Plain nodes only: merging
+ * activations, gates and residuals into their neighbours is the fusion pass's work.
  *
  * Shapes: T tokens, N embedding, H heads of Dk (keys) and Dv (values), G key/value heads, F hidden
  * features of the feed-forward part, V vocabulary, C context. Activations are f32. */
@@ -15,9 +15,11 @@ typedef struct decoder {
     const lp_network *model;
     const lp_hparams *hp;
     const lp_network_options *options;
+    uint32_t layer;
     char block[24]; /* "blk.3." or "": put before the names of weights */
     lp_tensor_id cursor, history, sampler;
-    lp_rope_angles angles;
+    lp_tensor_id slopes;                  /* of ALiBi, or LP_NONE */
+    lp_rope_angles angles, angles_window; /* of layers that see everything, and of the others */
 } decoder;
 
 /* x [T, n_in] -> [T, n_out]; the bias is optional. */
@@ -29,16 +31,35 @@ static lp_tensor_id linear(decoder *d, const char *name, lp_tensor_id x, int64_t
     return lp_linear(d->b, name, x, w, bias);
 }
 
-/* x [T, N] -> [T, N]. A layer norm has a bias in every model so far. */
-static lp_tensor_id norm(decoder *d, const char *name, lp_tensor_id x)
+/* x [T, n] -> [T, n] with the weights `name`; a layer norm may lack the bias. */
+static lp_tensor_id norm_of(decoder *d, const char *name, lp_tensor_id x, int64_t n)
 {
-    lp_norm_kind kind = d->hp->arch->norm;
-    lp_shape shape = LP_SHAPE1(d->hp->n_embd);
-    lp_tensor_id gain = lp_weight_tensor(d->b, shape, "%s%s.weight", d->block, name),
-                 bias = LP_NONE;
-    if (kind == LP_NORM_LAYER)
-        bias = lp_weight_tensor(d->b, shape, "%s%s.bias", d->block, name);
+    const lp_norm_kind kind = d->hp->arch->norm;
+    lp_tensor_id gain = LP_NONE, bias = LP_NONE;
+    if (!d->hp->norm_plain)
+        gain = lp_weight_tensor(d->b, LP_SHAPE1(n), "%s%s.weight", d->block, name);
+    if (!d->hp->norm_plain && kind == LP_NORM_LAYER)
+        bias = lp_weight_optional(d->b, LP_SHAPE1(n), "%s%s.bias", d->block, name);
     return lp_norm(d->b, name, kind, d->hp->norm_eps, x, gain, bias);
+}
+
+/* x [T, N], normed if the model has `which` of LP_NORMS_. */
+static lp_tensor_id norm(decoder *d, unsigned which, const char *name, lp_tensor_id x)
+{
+    return d->hp->norms & which ? norm_of(d, name, x, d->hp->n_embd) : x;
+}
+
+/* x [T, heads * size], normed as a whole or head by head, if the model does. */
+static lp_tensor_id norm_heads(decoder *d, const char *name, lp_tensor_id x, uint32_t n_heads,
+                               uint32_t size)
+{
+    int64_t rows = d->options->n_tokens, n = (int64_t)n_heads * size;
+    if (d->hp->norms & LP_NORMS_QK_ROW)
+        return norm_of(d, name, x, n);
+    if (!(d->hp->norms & LP_NORMS_QK_HEAD))
+        return x;
+    x = norm_of(d, name, lp_view_shape(d->b, x, LP_SHAPE2(rows * n_heads, size)), size);
+    return lp_view_shape(d->b, x, LP_SHAPE2(rows, n));
 }
 
 /* The divisors of RoPE's frequencies that GGUF files bring along, or NULL. */
@@ -65,43 +86,83 @@ static lp_status rope_divisors(const decoder *d, float **divisors)
     return LP_OK;
 }
 
-static void make_rope_table(decoder *d)
+static lp_rope_angles make_rope_table(decoder *d, const char *name, const lp_rope_hparams *rope)
 {
-    const lp_rope_hparams *rope = &d->hp->rope;
+    lp_rope_angles angles = {.table = LP_NONE};
     float *divisors = NULL;
     double *frequencies = malloc(rope->n_rotated / 2 * sizeof *frequencies);
     lp_status status =
         frequencies ? rope_divisors(d, &divisors) : lp_fail_memory(d->b->ctx, "RoPE frequencies");
     if (status == LP_OK) {
         lp_rope_frequencies(rope, divisors, frequencies);
-        d->angles = lp_rope_table(d->b, "rope_table", frequencies, (int32_t)rope->n_rotated,
-                                  d->options->n_ctx);
+        angles =
+            lp_rope_table(d->b, name, frequencies, (int32_t)rope->n_rotated, d->options->n_ctx);
     } else if (d->b->status == LP_OK) {
         d->b->status = status;
     }
     free(divisors);
     free(frequencies);
+    return angles;
+}
+
+/* Whether layers with a window turn queries and keys otherwise than the rest. */
+static bool two_ropes(const lp_hparams *hp)
+{
+    const lp_rope_hparams *a = &hp->rope, *b = &hp->rope_window;
+    return a->base != b->base || a->n_rotated != b->n_rotated || a->scaling != b->scaling ||
+           a->factor != b->factor;
+}
+
+/* What the layers' attention needs to know of positions. */
+static void make_position_tables(decoder *d)
+{
+    const lp_hparams *hp = d->hp;
+    if (hp->position == LP_POSITION_ROPE) {
+        d->angles = make_rope_table(d, "rope_table", &hp->rope);
+        d->angles_window =
+            two_ropes(hp) ? make_rope_table(d, "rope_table_window", &hp->rope_window) : d->angles;
+    }
+    if (hp->position == LP_POSITION_ALIBI) {
+        float *slopes = malloc(hp->n_head * sizeof *slopes);
+        if (slopes) {
+            lp_alibi_slopes(hp, slopes);
+            d->slopes = lp_table_tensor(d->b, "alibi_slopes", LP_SHAPE1(hp->n_head), slopes);
+        } else if (d->b->status == LP_OK) {
+            d->b->status = lp_fail_memory(d->b->ctx, "ALiBi's slopes");
+        }
+        free(slopes);
+    }
 }
 
 /* Token embeddings, plus those of the positions where the model learned them: [T, N]. */
 static lp_tensor_id embed(decoder *d, lp_tensor_id table)
 {
-    lp_tensor_id x = lp_embed(d->b, "token_embd", table, d->cursor, d->history, 1);
-    if (d->hp->arch->position == LP_POSITION_ROPE)
-        return x;
-    lp_tensor_id positions =
-        lp_weight_tensor(d->b, LP_SHAPE2(d->hp->n_context, d->hp->n_embd), "position_embd.weight");
-    lp_tensor_id p = lp_embed(d->b, "position_embd", positions, d->cursor, LP_NONE, 1);
-    return lp_add(d->b, "embd", x, p);
+    const lp_hparams *hp = d->hp;
+    lp_tensor_id x = lp_embed(d->b, "token_embd", table, d->cursor, d->history, hp->embed_scale);
+    if (hp->n_embd_token != hp->n_embd)
+        x = linear(d, "embd_in", x, hp->n_embd, hp->n_embd_token);
+    if (hp->position == LP_POSITION_LEARNED) {
+        lp_tensor_id positions =
+            lp_weight_tensor(d->b, LP_SHAPE2(hp->n_context, hp->n_embd), "position_embd.weight");
+        lp_tensor_id p = lp_embed(d->b, "position_embd", positions, d->cursor, LP_NONE, 1);
+        x = lp_add(d->b, "embd", x, p);
+    }
+    return norm(d, LP_NORMS_EMBD, "token_embd_norm", x);
+}
+
+static bool has_window(const decoder *d)
+{
+    return d->hp->layers[d->layer] & LP_LAYER_WINDOW;
 }
 
 /* x [T, heads * size] -> [T, heads, size], rotated if the model does. */
 static lp_tensor_id heads(decoder *d, const char *name, lp_tensor_id x, uint32_t n_heads)
 {
     lp_tensor_id split = lp_view_heads(d->b, x, n_heads);
-    if (d->hp->arch->position != LP_POSITION_ROPE)
+    if (d->hp->position != LP_POSITION_ROPE)
         return split;
-    return lp_rope(d->b, name, d->hp->rope.pairing, split, d->cursor, d->angles);
+    return lp_rope(d->b, name, d->hp->rope.pairing, split, d->cursor,
+                   has_window(d) ? d->angles_window : d->angles);
 }
 
 /* Stores the new rows x [T, G, size] in the layer's cache [C, G, size], which is returned. */
@@ -126,6 +187,13 @@ static lp_tensor_id wanted_rows(decoder *d, lp_tensor_id x, block_rows rows)
     return rows == ROWS_LAST && n_tokens > 1 ? lp_view_rows(d->b, x, n_tokens - 1, 1) : x;
 }
 
+/* The queries, keys and values that have gone through one projection or three. */
+static lp_tensor_id clamped(decoder *d, const char *name, lp_tensor_id x)
+{
+    float most = d->hp->clamp_qkv;
+    return most == 0 ? x : lp_act_scaled(d->b, name, LP_ACT_CLAMP, 1 / most, x, most);
+}
+
 /* Normed x [T, N] -> [T, N] or [1, N]; LP_NONE if only the cache was to be filled. */
 static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
 {
@@ -133,37 +201,68 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
     int64_t n_q = (int64_t)hp->n_head * hp->head_k, n_k = (int64_t)hp->n_head_kv * hp->head_k;
     int64_t n_v = (int64_t)hp->n_head_kv * hp->head_v;
     lp_tensor_id q = LP_NONE, k, v;
-    if (hp->arch->fused_qkv) {
-        lp_tensor_id qkv = linear(d, "attn_qkv", x, n_q + n_k + n_v, hp->n_embd);
+    char fused[48];
+    snprintf(fused, sizeof fused, "%sattn_qkv.weight", d->block);
+    if (lp_weights_find(d->model->weights, fused)) {
+        lp_tensor_id qkv =
+            clamped(d, "attn_qkv_clamp", linear(d, "attn_qkv", x, n_q + n_k + n_v, hp->n_embd));
         q = lp_view_columns(d->b, qkv, 0, n_q);
         k = lp_view_columns(d->b, qkv, n_q, n_k);
         v = lp_view_columns(d->b, qkv, n_q + n_k, n_v);
     } else {
         if (rows != ROWS_NONE)
-            q = linear(d, "attn_q", x, n_q, hp->n_embd);
-        k = linear(d, "attn_k", x, n_k, hp->n_embd);
-        v = linear(d, "attn_v", x, n_v, hp->n_embd);
+            q = clamped(d, "attn_q_clamp", linear(d, "attn_q", x, n_q, hp->n_embd));
+        k = clamped(d, "attn_k_clamp", linear(d, "attn_k", x, n_k, hp->n_embd));
+        v = clamped(d, "attn_v_clamp", linear(d, "attn_v", x, n_v, hp->n_embd));
     }
-    k = heads(d, "attn_k_rope", k, hp->n_head_kv);
+    k = heads(d, "attn_k_rope", norm_heads(d, "attn_k_norm", k, hp->n_head_kv, hp->head_k),
+              hp->n_head_kv);
     v = lp_view_heads(d->b, v, hp->n_head_kv);
     k = cached(d, "attn_k", k, hp->head_k);
     v = cached(d, "attn_v", v, hp->head_v);
     if (rows == ROWS_NONE)
         return LP_NONE;
-    q = heads(d, "attn_q_rope", q, hp->n_head);
+    q = heads(d, "attn_q_rope", norm_heads(d, "attn_q_norm", q, hp->n_head, hp->head_k),
+              hp->n_head);
+    const lp_attention_options options = {.scale = hp->attn_scale,
+                                          .kv_max = d->options->kv_max,
+                                          .window = has_window(d) ? (int32_t)hp->window : 0,
+                                          .softcap = hp->attn_softcap};
     lp_tensor_id mixed =
-        lp_attention(d->b, "attn", q, k, v, d->cursor,
-                     (lp_attention_options){.scale = (float)(1 / sqrt((double)hp->head_k)),
-                                            .kv_max = d->options->kv_max,
-                                            .window = (int32_t)hp->window});
+        lp_attention_biased(d->b, "attn", q, k, v, d->cursor, d->slopes, LP_NONE, options);
     mixed = wanted_rows(d, lp_view_flat(d->b, mixed), rows);
     return linear(d, "attn_output", mixed, hp->n_embd, (int64_t)hp->n_head * hp->head_v);
+}
+
+/* w [E, n_out, n_in]. */
+static lp_tensor_id experts(decoder *d, const char *name, lp_tensor_id x, lp_tensor_id routes,
+                            int64_t n_out, int64_t n_in)
+{
+    lp_shape shape = LP_SHAPE3(d->hp->n_expert, n_out, n_in);
+    lp_tensor_id w = lp_weight_tensor(d->b, shape, "%s%s.weight", d->block, name);
+    return lp_linear_experts(d->b, name, x, routes, w, LP_NONE);
+}
+
+/* Normed x [T, N] -> [T, N]: a mixture of gated feed-forward parts, of which each token uses a few:
+ * Shazeer et al. 2017, arXiv:1701.06538. */
+static lp_tensor_id mixture(decoder *d, lp_tensor_id x)
+{
+    const lp_hparams *hp = d->hp;
+    lp_tensor_id logits = linear(d, "ffn_gate_inp", x, hp->n_expert, hp->n_embd);
+    lp_tensor_id routes = lp_route(d->b, "ffn_route", logits, LP_NONE, hp->route);
+    lp_tensor_id up = experts(d, "ffn_up_exps", x, routes, hp->n_ff, hp->n_embd);
+    lp_tensor_id gate = experts(d, "ffn_gate_exps", x, routes, hp->n_ff, hp->n_embd);
+    lp_tensor_id hidden = lp_mul(d->b, "ffn_mul", lp_act(d->b, "ffn_act", hp->act, gate), up);
+    lp_tensor_id y = experts(d, "ffn_down_exps", hidden, routes, hp->n_embd, hp->n_ff);
+    return lp_combine(d->b, "ffn_combine", y, routes);
 }
 
 /* Normed x [T, N] -> [T, N]: ffn_down(act(ffn_up x)), or gated: Shazeer 2020, arXiv:2002.05202. */
 static lp_tensor_id feed_forward(decoder *d, lp_tensor_id x)
 {
     const lp_hparams *hp = d->hp;
+    if (hp->n_expert > 0)
+        return mixture(d, x);
     lp_tensor_id up = linear(d, "ffn_up", x, hp->n_ff, hp->n_embd), hidden;
     if (hp->arch->gated) {
         lp_tensor_id gate = linear(d, "ffn_gate", x, hp->n_ff, hp->n_embd);
@@ -174,16 +273,69 @@ static lp_tensor_id feed_forward(decoder *d, lp_tensor_id x)
     return linear(d, "ffn_down", hidden, hp->n_embd, hp->n_ff);
 }
 
-/* The residual stream x [T, N] through one block: [T, N] or [1, N]; LP_NONE if only the cache was to
- * be filled. */
-static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
+/* Norms of sums: OPT calls them as if they stood before. */
+static lp_tensor_id norm_sum(decoder *d, unsigned which, const char *name, const char *other,
+                             lp_tensor_id x)
 {
-    lp_tensor_id y = attention(d, norm(d, "attn_norm", x), rows);
+    char weight[64];
+    snprintf(weight, sizeof weight, "%s%s.weight", d->block, name);
+    return norm(d, which, lp_weights_find(d->model->weights, weight) ? name : other, x);
+}
+
+/* Attention and feed-forward part side by side: Wang & Komatsuzaki 2021. With one norm both read
+ * its result; with attn_norm_2 that one is attention's; ffn_norm is the feed-forward part's. */
+static lp_tensor_id parallel_block(decoder *d, lp_tensor_id x, block_rows rows)
+{
+    char second[48];
+    snprintf(second, sizeof second, "%sattn_norm_2.weight", d->block);
+    lp_tensor_id first = norm(d, LP_NORMS_ATTN, "attn_norm", x), of_attention = first;
+    if (lp_weights_find(d->model->weights, second))
+        of_attention = norm(d, LP_NORMS_ATTN, "attn_norm_2", x);
+    lp_tensor_id y = attention(d, of_attention, rows);
     if (rows == ROWS_NONE)
         return LP_NONE;
+    x = wanted_rows(d, x, rows);
+    lp_tensor_id of_ffn = d->hp->norms & LP_NORMS_FFN ? norm(d, LP_NORMS_FFN, "ffn_norm", x)
+                                                      : wanted_rows(d, first, rows);
+    y = lp_add(d->b, "attn_residual", y, x);
+    return lp_add(d->b, "ffn_residual", feed_forward(d, of_ffn), y);
+}
+
+/* The residual stream x [T, N] through one block: [T, N] or [1, N]; LP_NONE if only the cache was
+ * to be filled. */
+static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
+{
+    if (d->hp->parallel)
+        return parallel_block(d, x, rows);
+    lp_tensor_id normed = norm(d, LP_NORMS_ATTN, "attn_norm", x);
+    lp_tensor_id y = attention(d, normed, rows);
+    if (rows == ROWS_NONE)
+        return LP_NONE;
+    x = d->hp->residual_normed ? normed : x;
+    y = norm(d, LP_NORMS_ATTN_POST, "post_attention_norm", y);
     x = lp_add(d->b, "attn_residual", y, wanted_rows(d, x, rows));
-    y = feed_forward(d, norm(d, "ffn_norm", x));
-    return lp_add(d->b, "ffn_residual", y, x);
+    x = norm_sum(d, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
+    normed = norm(d, LP_NORMS_FFN, "ffn_norm", x);
+    y = feed_forward(d, normed);
+    x = d->hp->residual_normed ? normed : x;
+    y = norm(d, LP_NORMS_FFN_POST, "post_ffw_norm", y);
+    x = lp_add(d->b, "ffn_residual", y, x);
+    return norm_sum(d, LP_NORMS_FFN_SUM, "layer_output_norm", "ffn_norm", x);
+}
+
+/* x [T, N] -> logits [T, V]. */
+static lp_tensor_id head(decoder *d, lp_tensor_id x, lp_tensor_id table)
+{
+    const lp_hparams *hp = d->hp;
+    x = norm(d, LP_NORMS_OUTPUT, "output_norm", x);
+    if (hp->n_embd_token != hp->n_embd)
+        x = linear(d, "embd_out", x, hp->n_embd_token, hp->n_embd);
+    x = hp->tied ? lp_linear(d->b, "output", x, table, LP_NONE)
+                 : linear(d, "output", x, hp->n_vocab, hp->n_embd_token);
+    if (hp->logit_softcap == 0)
+        return x;
+    return lp_act_scaled(d->b, "output_softcap", LP_ACT_TANH, 1 / hp->logit_softcap, x,
+                         hp->logit_softcap);
 }
 
 void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_options *options)
@@ -194,17 +346,18 @@ void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_o
     d.cursor = lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), "cursor");
     d.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 2), "history");
     d.sampler = lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_SAMPLER_WORDS), "sampler");
-    if (hp->arch->position == LP_POSITION_ROPE)
-        make_rope_table(&d);
+    d.slopes = LP_NONE;
+    make_position_tables(&d);
 
     bool has_head = options->outputs != LP_OUTPUTS_NONE || options->sample;
     block_rows wanted = options->outputs == LP_OUTPUTS_ALL ? ROWS_ALL
                         : has_head                         ? ROWS_LAST
                                                            : ROWS_NONE;
     lp_tensor_id table =
-        lp_weight_tensor(b, LP_SHAPE2(hp->n_vocab, hp->n_embd), "token_embd.weight");
+        lp_weight_tensor(b, LP_SHAPE2(hp->n_vocab, hp->n_embd_token), "token_embd.weight");
     lp_tensor_id x = embed(&d, table);
     for (uint32_t i = 0; i < hp->n_layer && b->status == LP_OK; i++) {
+        d.layer = i;
         snprintf(d.block, sizeof d.block, "blk.%u.", i);
         lp_builder_prefix(b, "%s", d.block);
         x = block(&d, x, i + 1 == hp->n_layer ? wanted : ROWS_ALL);
@@ -216,9 +369,7 @@ void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_o
         return;
     }
 
-    x = norm(&d, "output_norm", x);
-    lp_tensor_id logits = hp->tied ? lp_linear(b, "output", x, table, LP_NONE)
-                                   : linear(&d, "output", x, hp->n_vocab, hp->n_embd);
+    lp_tensor_id logits = head(&d, x, table);
     if (options->outputs != LP_OUTPUTS_NONE)
         lp_output(b, logits, "logits");
     if (!options->sample) {

@@ -22,15 +22,37 @@ typedef struct lp_rope_hparams {
     uint32_t original_context; /* tokens */
 } lp_rope_hparams;
 
+#define LP_MAX_LAYERS 1024
+
+/* What tells layers of one model apart. */
+enum {
+    LP_LAYER_WINDOW = 1 << 0 /* attention sees `window` tokens, RoPE is rope_window's */
+};
+
 typedef struct lp_hparams {
     const lp_arch *arch;
     uint32_t n_vocab, n_context, n_embd, n_layer, n_ff;
+    uint32_t n_embd_token; /* size of the token embeddings; other than n_embd: projected */
     uint32_t n_head, n_head_kv, head_k, head_v; /* head sizes of keys and values */
+    uint32_t n_expert;                          /* of the feed-forward part; 0: it is one */
+    lp_route_options route;                     /* which of them a token uses */
+    unsigned norms;                             /* LP_NORMS_ */
+    bool norm_plain;                            /* norms have neither gain nor bias */
     float norm_eps;
+    lp_position_kind position;
     lp_act_kind act;
-    bool tied;       /* the head is the token embedding */
-    uint32_t window; /* sliding window of attention in tokens; 0: none */
-    lp_rope_hparams rope;
+    bool parallel;                     /* attention and feed-forward part read one input */
+    bool residual_normed;              /* what is added to a part's result is its normed input */
+    bool tied;                         /* the head is the token embedding */
+    uint32_t window;                   /* sliding window of attention in tokens; 0: none */
+    float embed_scale;                 /* factor of the token embeddings */
+    float attn_scale;                  /* of q k^T */
+    float attn_softcap;                /* of scaled q k^T; 0: none */
+    float logit_softcap;               /* 0: none */
+    float clamp_qkv;                   /* largest |q|, |k|, |v| before anything else; 0: none */
+    float alibi_max;                   /* slopes go down to 2^-alibi_max */
+    lp_rope_hparams rope, rope_window; /* of layers that see everything, and of the others */
+    uint8_t layers[LP_MAX_LAYERS];     /* LP_LAYER_ */
 } lp_hparams;
 
 /* Errors name `where` (the file) and the key. An unknown architecture is LP_E_UNSUPPORTED with the
@@ -43,8 +65,14 @@ lp_status lp_hparams_from_config(lp_context *ctx, const char *path, lp_hparams *
 lp_status lp_hparams_parse_config(lp_context *ctx, const char *where, const char *text,
                                   size_t bytes, lp_hparams *hp);
 
-/* What both end with: ranges and divisibility. */
-lp_status lp_hparams_check(lp_context *ctx, const char *where, const lp_hparams *hp);
+/* What both begin with: what the row says. */
+void lp_hparams_init(lp_hparams *hp, const lp_arch *arch);
+/* What both end with: what follows from the rest, then ranges and divisibility. */
+lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp);
+
+/* Slopes of ALiBi per head, Press et al. 2021: with n the largest power of two up to n_head,
+ * 2^(-max (h + 1) / n), then for the heads beyond 2^(-max (2 (h - n) + 1) / (2 n)). */
+void lp_alibi_slopes(const lp_hparams *hp, float *slopes);
 
 /* Radians per position of each of the n_rotated / 2 pairs, frequency i =
  * base^(-2 i / n_rotated), scaled as the model says (Su et al. 2021, arXiv:2104.09864).
@@ -61,7 +89,7 @@ typedef struct lp_hparam {
     bool is_number;   /* in JSON without quotes */
     char value[40];
 } lp_hparam;
-#define LP_MAX_FACTS 24
+#define LP_MAX_FACTS 32
 /* Returns how many were written. */
 size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS]);
 

@@ -3,6 +3,7 @@
  * the numbers in a way that is not implemented are refused, not ignored. */
 #include "models/hparams.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"
@@ -13,9 +14,51 @@ typedef struct config {
     yyjson_val *root;
 } config;
 
-static lp_status get_u32(const config *c, const char *key, lp_json_need need, uint32_t *value)
+/* The first of several keys, separated by " ", that `object` has: families call one thing by
+ * different names. NULL if it has none of them. */
+static const char *find_key(yyjson_val *object, const char *keys, char found[64])
 {
-    return key ? lp_json_get_u32(c->ctx, c->where, c->root, key, need, value) : LP_OK;
+    while (*keys) {
+        size_t n = strcspn(keys, " ");
+        yyjson_val *value = yyjson_obj_getn(object, keys, n);
+        if (value && !yyjson_is_null(value)) {
+            snprintf(found, 64, "%.*s", (int)n, keys);
+            return found;
+        }
+        keys += n;
+        keys += strspn(keys, " ");
+    }
+    return NULL;
+}
+
+static lp_status missing(const config *c, const char *keys)
+{
+    return lp_fail(c->ctx, LP_E_MISSING, "%s: key %s is missing%s", c->where, keys,
+                   strchr(keys, ' ') ? " (one of these)" : "");
+}
+
+/* *value stays as it is if no key is there and none needs to be. */
+static lp_status get_u32(const config *c, const char *keys, lp_json_need need, uint32_t *value)
+{
+    char text[64];
+    const char *key = find_key(c->root, keys, text);
+    if (!key)
+        return need == LP_JSON_REQUIRED ? missing(c, keys) : LP_OK;
+    return lp_json_get_u32(c->ctx, c->where, c->root, key, need, value);
+}
+
+static lp_status get_f32(const config *c, const char *keys, float *value)
+{
+    char text[64];
+    const char *key = find_key(c->root, keys, text);
+    return key ? lp_json_get_f32(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, value) : LP_OK;
+}
+
+static lp_status get_bool(const config *c, const char *keys, bool *value)
+{
+    char text[64];
+    const char *key = find_key(c->root, keys, text);
+    return key ? lp_json_get_bool(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, value) : LP_OK;
 }
 
 static lp_status read_act(const config *c, lp_hparams *hp)
@@ -31,42 +74,34 @@ static lp_status read_act(const config *c, lp_hparams *hp)
         {"gelu_python", LP_ACT_GELU_ERF},
         {"quick_gelu", LP_ACT_GELU_QUICK},
         {"relu", LP_ACT_RELU},
+        {"relu2", LP_ACT_RELU_SQUARED},
         {"silu", LP_ACT_SILU},
         {"swish", LP_ACT_SILU},
+        {"tanh", LP_ACT_TANH},
     };
-    const char *key = hp->arch->config->act, *name = NULL;
-    hp->act = hp->arch->act;
-    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &name));
-    if (!name)
+    char text[64];
+    const char *key =
+        find_key(c->root, "hidden_activation hidden_act activation_function activation", text);
+    const char *name = NULL;
+    if (!key)
         return LP_OK;
-    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &name));
+    for (size_t i = 0; name && i < sizeof acts / sizeof acts[0]; i++) {
         if (strcmp(acts[i].name, name) == 0) {
-            hp->act = acts[i].act;
+            hp->act = acts[i].act == LP_ACT_GELU_ERF && hp->arch->gelu_is_tanh ? LP_ACT_GELU_TANH
+                                                                               : acts[i].act;
             return LP_OK;
         }
     }
     return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s: activation \"%.60s\" is not supported",
-                   c->where, key, name);
+                   c->where, key, name ? name : "");
 }
 
-static lp_status read_rope(const config *c, lp_hparams *hp)
+/* One kind of RoPE: `params` as in `rope_scaling` or, with the base inside, `rope_parameters`. */
+static lp_status read_rope_scaling(const config *c, const char *key, yyjson_val *params,
+                                   lp_rope_hparams *rope)
 {
-    lp_rope_hparams *rope = &hp->rope;
-    yyjson_val *params = NULL;
-    const char *key = "rope_parameters", *type = NULL;
-    rope->pairing = LP_ROPE_HALVES;
-    rope->n_rotated = hp->head_k;
-    rope->base = 10000;
-    rope->factor = 1;
-    LP_TRY(lp_json_get_f32(c->ctx, c->where, c->root, "rope_theta", LP_JSON_OPTIONAL, &rope->base));
-    LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &params));
-    if (!params) {
-        key = "rope_scaling";
-        LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &params));
-    }
-    if (!params)
-        return LP_OK;
-
+    const char *type = NULL;
     char where[512];
     snprintf(where, sizeof where, "%s: %s", c->where, key);
     LP_TRY(lp_json_get_f32(c->ctx, where, params, "rope_theta", LP_JSON_OPTIONAL, &rope->base));
@@ -92,9 +127,213 @@ static lp_status read_rope(const config *c, lp_hparams *hp)
                            LP_JSON_REQUIRED, &rope->original_context);
 }
 
+/* The elements of a head that are turned: a number, or a share of the head. */
+static lp_status read_rotated(const config *c, yyjson_val *params, lp_hparams *hp)
+{
+    float share = hp->arch->rotary != 0 ? hp->arch->rotary : 1;
+    uint32_t n = hp->arch->rotary_dim;
+    LP_TRY(get_f32(c, "rotary_pct partial_rotary_factor rope_pct", &share));
+    if (params)
+        LP_TRY(lp_json_get_f32(c->ctx, c->where, params, "partial_rotary_factor", LP_JSON_OPTIONAL,
+                               &share));
+    LP_TRY(get_u32(c, "rotary_dim", LP_JSON_OPTIONAL, &n));
+    if (n == 0 && share >= 0 && share <= 1)
+        n = (uint32_t)((double)share * hp->head_k);
+    else if (n == 0)
+        return lp_fail(c->ctx, LP_E_FORMAT,
+                       "%s: RoPE on a share of %g of a head; 0 to 1 is possible", c->where,
+                       (double)share);
+    hp->rope.n_rotated = n;
+    return LP_OK;
+}
+
+static lp_status read_rope(const config *c, lp_hparams *hp)
+{
+    lp_rope_hparams *rope = &hp->rope;
+    rope->pairing = hp->arch->interleaved ? LP_ROPE_ADJACENT : LP_ROPE_HALVES;
+    LP_TRY(get_f32(c, "rope_theta rotary_emb_base", &rope->base));
+    yyjson_val *params = NULL, *of_window = NULL, *of_rest = NULL;
+    const char *key = "rope_parameters";
+    LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &params));
+    if (params) { /* transformers 5 may tell them apart by the kind of layer */
+        LP_TRY(lp_json_get_object(c->ctx, c->where, params, "full_attention", LP_JSON_OPTIONAL,
+                                  &of_rest));
+        LP_TRY(lp_json_get_object(c->ctx, c->where, params, "sliding_attention", LP_JSON_OPTIONAL,
+                                  &of_window));
+        params = of_rest ? of_rest : params;
+    } else {
+        key = "rope_scaling";
+        LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &params));
+    }
+    LP_TRY(read_rotated(c, params, hp));
+    if (params)
+        LP_TRY(read_rope_scaling(c, key, params, rope));
+    if (hp->arch->window_rope_base == 0 && !of_window)
+        return LP_OK;
+    hp->rope_window = (lp_rope_hparams){.pairing = rope->pairing,
+                                        .n_rotated = rope->n_rotated,
+                                        .base = hp->arch->window_rope_base,
+                                        .factor = 1};
+    LP_TRY(get_f32(c, "rope_local_base_freq", &hp->rope_window.base));
+    return of_window ? read_rope_scaling(c, key, of_window, &hp->rope_window) : LP_OK;
+}
+
+static lp_status set_layer(const config *c, const char *key, lp_hparams *hp, uint32_t layer,
+                           yyjson_val *kind)
+{
+    const char *name = yyjson_get_str(kind);
+    bool window = name && (strcmp(name, "sliding_attention") == 0 || strcmp(name, "local") == 0);
+    if (!window && !(name && (strcmp(name, "full_attention") == 0 || strcmp(name, "global") == 0)))
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
+                       "%s: %s: layer %u is \"%.60s\"; full and sliding attention are supported",
+                       c->where, key, layer, name ? name : "?");
+    hp->layers[layer] = window ? LP_LAYER_WINDOW : 0;
+    return LP_OK;
+}
+
+/* One kind per layer. */
+static lp_status read_layer_types(const config *c, const char *key, yyjson_val *types,
+                                  lp_hparams *hp)
+{
+    if (yyjson_arr_size(types) != hp->n_layer)
+        return lp_fail(c->ctx, LP_E_FORMAT, "%s: %s has %zu entries for %u layers", c->where, key,
+                       yyjson_arr_size(types), hp->n_layer);
+    size_t i, n;
+    yyjson_val *kind;
+    yyjson_arr_foreach(types, i, n, kind) LP_TRY(set_layer(c, key, hp, (uint32_t)i, kind));
+    return LP_OK;
+}
+
+/* GPT-Neo: [[["global", "local"], 12]]: lists of kinds, repeated. */
+static lp_status read_attention_types(const config *c, yyjson_val *groups, lp_hparams *hp)
+{
+    static const char key[] = "attention_types";
+    uint32_t layer = 0;
+    size_t g, n_groups, i, n;
+    yyjson_val *group, *kind;
+    yyjson_arr_foreach(groups, g, n_groups, group)
+    {
+        yyjson_val *kinds = yyjson_arr_get(group, 0), *times = yyjson_arr_get(group, 1);
+        if (!yyjson_is_arr(kinds) || yyjson_arr_size(kinds) == 0 || !yyjson_is_uint(times))
+            return lp_fail(c->ctx, LP_E_FORMAT, "%s: %s: [[kinds, times], ...] expected", c->where,
+                           key);
+        for (uint64_t t = 0; t < yyjson_get_uint(times) && layer < hp->n_layer; t++)
+            yyjson_arr_foreach(kinds, i, n, kind) if (layer < hp->n_layer)
+                LP_TRY(set_layer(c, key, hp, layer++, kind));
+    }
+    if (layer < hp->n_layer)
+        return lp_fail(c->ctx, LP_E_FORMAT, "%s: %s tells of %u layers; there are %u", c->where,
+                       key, layer, hp->n_layer);
+    return LP_OK;
+}
+
+/* The window, and which layers have it. */
+static lp_status read_window(const config *c, lp_hparams *hp)
+{
+    yyjson_val *types = NULL;
+    LP_TRY(
+        lp_json_get_array(c->ctx, c->where, c->root, "attention_types", LP_JSON_OPTIONAL, &types));
+    if (types) {
+        LP_TRY(get_u32(c, "window_size", LP_JSON_REQUIRED, &hp->window));
+        return read_attention_types(c, types, hp);
+    }
+    if (hp->arch->window == 0)
+        return LP_OK;
+    bool used = true;
+    LP_TRY(get_bool(c, "use_sliding_window", &used));
+    if (!yyjson_obj_get(c->root, "sliding_window") && hp->arch->window > 1)
+        hp->window = hp->arch->window; /* null: no window */
+    LP_TRY(get_u32(c, "sliding_window", LP_JSON_OPTIONAL, &hp->window));
+    if (!used || (hp->arch->window_off && !yyjson_obj_get(c->root, "use_sliding_window")))
+        hp->window = 0;
+    LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_OPTIONAL, &types));
+    if (hp->window == 0)
+        return LP_OK;
+    if (types)
+        return read_layer_types(c, "layer_types", types, hp);
+    uint32_t every = hp->arch->window_every, first = 0;
+    LP_TRY(get_u32(c, "sliding_window_pattern", LP_JSON_OPTIONAL, &every));
+    /* Qwen: the layers below see everything */
+    if (hp->arch->window_off)
+        first = 28;
+    LP_TRY(get_u32(c, "max_window_layers", LP_JSON_OPTIONAL, &first));
+    for (uint32_t i = first; i < hp->n_layer && i < LP_MAX_LAYERS; i++)
+        hp->layers[i] = every == 0 || i % every < every - 1 ? LP_LAYER_WINDOW : 0;
+    return LP_OK;
+}
+
+/* OPT: the 350M model has its norms behind the sums and none before the head. */
+static lp_status read_norms(const config *c, lp_hparams *hp)
+{
+    bool before = true, without_last = false, affine = !hp->norm_plain;
+    LP_TRY(get_bool(c, "layer_norm_elementwise_affine", &affine));
+    hp->norm_plain = !affine;
+    LP_TRY(get_bool(c, "do_layer_norm_before", &before));
+    LP_TRY(get_bool(c, "_remove_final_layer_norm", &without_last));
+    if (!before)
+        hp->norms = LP_NORMS_SUM;
+    if (without_last)
+        hp->norms &= ~(unsigned)LP_NORMS_OUTPUT;
+    return LP_OK;
+}
+
+/* MPT nests what concerns attention. */
+static lp_status read_attn_config(const config *c, lp_hparams *hp)
+{
+    yyjson_val *attn = NULL;
+    LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, "attn_config", LP_JSON_OPTIONAL, &attn));
+    if (!attn)
+        return LP_OK;
+    char where[512];
+    snprintf(where, sizeof where, "%s: attn_config", c->where);
+    const config inner = {c->ctx, where, attn};
+    bool alibi = true, qk_norm = false, rope = false, prefix = false, sequences = false;
+    LP_TRY(get_bool(&inner, "alibi", &alibi));
+    LP_TRY(get_bool(&inner, "qk_ln", &qk_norm));
+    LP_TRY(get_bool(&inner, "rope", &rope));
+    LP_TRY(get_bool(&inner, "prefix_lm", &prefix));
+    LP_TRY(get_bool(&inner, "attn_uses_sequence_id", &sequences));
+    LP_TRY(get_f32(&inner, "alibi_bias_max", &hp->alibi_max));
+    LP_TRY(get_f32(&inner, "clip_qkv", &hp->clamp_qkv));
+    LP_TRY(get_f32(&inner, "softmax_scale", &hp->attn_scale));
+    LP_TRY(get_u32(&inner, "kv_n_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
+    if (rope || prefix || sequences)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s is not supported", where,
+                       rope     ? "rope"
+                       : prefix ? "prefix_lm"
+                                : "attn_uses_sequence_id");
+    if (!alibi)
+        hp->position = LP_POSITION_LEARNED;
+    if (qk_norm)
+        hp->norms |= LP_NORMS_QK_ROW;
+    return LP_OK;
+}
+
+/* Falcon: three generations share a name. */
+static lp_status read_falcon(const config *c, lp_hparams *hp)
+{
+    bool multi_query = true, grouped = false, alibi = false;
+    uint32_t n_norms = 0;
+    if (hp->arch->multi_query) {
+        LP_TRY(get_bool(c, "multi_query", &multi_query));
+        LP_TRY(get_bool(c, "new_decoder_architecture", &grouped));
+        LP_TRY(get_u32(c, "num_ln_in_parallel_attn", LP_JSON_OPTIONAL, &n_norms));
+        if (!grouped)
+            hp->n_head_kv = multi_query ? 1 : hp->n_head;
+        hp->parallel = hp->parallel || grouped;
+        if (!hp->parallel)
+            hp->norms |= LP_NORMS_FFN;
+    }
+    LP_TRY(get_bool(c, "alibi", &alibi));
+    if (alibi) /* the two ways of attention in the transformers library disagree on it */
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: alibi is not supported", c->where);
+    return LP_OK;
+}
+
 static lp_status refuse_unknown(const config *c)
 {
-    static const char *const keys[] = {"scale_attn_by_inverse_layer_idx", "add_cross_attention"};
+    static const char *const keys[] = {"scale_attn_by_inverse_layer_idx", "add_cross_attention",
+                                       "use_bidirectional_attention"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         bool value = false;
         LP_TRY(lp_json_get_bool(c->ctx, c->where, c->root, keys[i], LP_JSON_OPTIONAL, &value));
@@ -116,54 +355,76 @@ static lp_status refuse_unknown(const config *c)
     return LP_OK;
 }
 
-static lp_status read_config(const config *c, lp_hparams *hp)
+static lp_status read_sizes(const config *c, lp_hparams *hp)
 {
-    char list[256];
-    const char *type = NULL;
-    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "model_type", LP_JSON_REQUIRED, &type));
-    hp->arch = lp_arch_find_hf(type);
-    if (!hp->arch)
-        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
-                       "%s: model_type \"%.60s\" is not supported; supported are: %s", c->where,
-                       type, lp_arch_list(false, list, sizeof list));
-
-    const lp_config_keys *keys = hp->arch->config;
     LP_TRY(get_u32(c, "vocab_size", LP_JSON_REQUIRED, &hp->n_vocab));
-    LP_TRY(get_u32(c, keys->context_length, LP_JSON_REQUIRED, &hp->n_context));
-    LP_TRY(get_u32(c, keys->embedding_length, LP_JSON_REQUIRED, &hp->n_embd));
-    LP_TRY(get_u32(c, keys->block_count, LP_JSON_REQUIRED, &hp->n_layer));
-    LP_TRY(get_u32(c, keys->head_count, LP_JSON_REQUIRED, &hp->n_head));
+    hp->n_context = hp->arch->context;
+    LP_TRY(get_u32(c, "max_position_embeddings n_positions max_seq_len seq_length",
+                   hp->n_context ? LP_JSON_OPTIONAL : LP_JSON_REQUIRED, &hp->n_context));
+    LP_TRY(get_u32(c, "hidden_size n_embd d_model n_embed", LP_JSON_REQUIRED, &hp->n_embd));
+    LP_TRY(get_u32(c, "word_embed_proj_dim", LP_JSON_OPTIONAL, &hp->n_embd_token));
+    LP_TRY(get_u32(c, "num_hidden_layers n_layer n_layers num_layers", LP_JSON_REQUIRED,
+                   &hp->n_layer));
+    LP_TRY(
+        get_u32(c, "num_attention_heads n_head n_heads num_heads", LP_JSON_REQUIRED, &hp->n_head));
     hp->n_head_kv = hp->n_head;
-    LP_TRY(get_u32(c, keys->head_count_kv, LP_JSON_OPTIONAL, &hp->n_head_kv));
-    /* GPT-2 leaves it out: four times the embedding */
-    hp->n_ff = hp->n_embd <= UINT32_MAX / 4 ? 4 * hp->n_embd : UINT32_MAX;
-    LP_TRY(get_u32(c, keys->feed_forward_length,
+    LP_TRY(get_u32(c, "num_key_value_heads num_kv_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
+    if (hp->arch->route.scale != 0) {
+        uint32_t k = 2;
+        LP_TRY(get_u32(c, "num_local_experts", LP_JSON_OPTIONAL, &hp->n_expert));
+        LP_TRY(get_u32(c, "num_experts_per_tok", LP_JSON_OPTIONAL, &k));
+        hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    }
+    /* GPT-2 and others leave it out: four times the embedding */
+    uint32_t ratio = 4;
+    LP_TRY(get_u32(c, "expansion_ratio", LP_JSON_OPTIONAL, &ratio));
+    hp->n_ff = ratio > 0 && hp->n_embd <= UINT32_MAX / ratio ? ratio * hp->n_embd : UINT32_MAX;
+    LP_TRY(get_u32(c, "intermediate_size n_inner ffn_dim ffn_hidden_size",
                    hp->arch->gated ? LP_JSON_REQUIRED : LP_JSON_OPTIONAL, &hp->n_ff));
     if (hp->n_head > 0)
         hp->head_k = hp->n_embd / hp->n_head;
-    LP_TRY(get_u32(c, keys->head_size, LP_JSON_OPTIONAL, &hp->head_k));
+    LP_TRY(get_u32(c, "head_dim", LP_JSON_OPTIONAL, &hp->head_k));
     hp->head_v = hp->head_k;
-    LP_TRY(lp_json_get_f32(c->ctx, c->where, c->root, keys->norm_eps, LP_JSON_REQUIRED,
-                           &hp->norm_eps));
-    hp->tied = hp->arch->tied;
-    LP_TRY(lp_json_get_bool(c->ctx, c->where, c->root, "tie_word_embeddings", LP_JSON_OPTIONAL,
-                            &hp->tied));
-    if (hp->arch->window) { /* null: no window */
-        yyjson_val *window = yyjson_obj_get(c->root, "sliding_window");
-        hp->window = window ? 0 : hp->arch->window;
-        LP_TRY(get_u32(c, "sliding_window", LP_JSON_OPTIONAL, &hp->window));
-    }
-    if (hp->arch->position == LP_POSITION_ROPE)
+    return LP_OK;
+}
+
+static lp_status read_config(const config *c, lp_hparams *hp)
+{
+    const char *type = NULL;
+    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "model_type", LP_JSON_REQUIRED, &type));
+    const lp_arch *arch = lp_arch_find_hf(type);
+    if (!arch)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
+                       "%s: model_type \"%.60s\" is not supported; the supported one that is most "
+                       "like it is \"%s\"",
+                       c->where, type, lp_arch_nearest(false, type));
+    lp_hparams_init(hp, arch);
+    LP_TRY(read_sizes(c, hp));
+    LP_TRY(get_f32(c, "rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon norm_eps",
+                   &hp->norm_eps));
+    LP_TRY(get_bool(c, "tie_word_embeddings", &hp->tied));
+    LP_TRY(get_bool(c, "use_parallel_residual parallel_attn", &hp->parallel));
+    LP_TRY(get_bool(c, "apply_residual_connection_post_layernorm", &hp->residual_normed));
+    LP_TRY(get_f32(c, "attn_logit_softcapping", &hp->attn_softcap));
+    LP_TRY(get_f32(c, "final_logit_softcapping", &hp->logit_softcap));
+    float scalar = 0;
+    LP_TRY(get_f32(c, "query_pre_attn_scalar", &scalar));
+    if (scalar != 0)
+        hp->attn_scale = (float)(1 / sqrt((double)scalar));
+    LP_TRY(read_norms(c, hp));
+    LP_TRY(read_attn_config(c, hp));
+    LP_TRY(read_falcon(c, hp));
+    LP_TRY(read_window(c, hp));
+    if (hp->position == LP_POSITION_ROPE)
         LP_TRY(read_rope(c, hp));
     LP_TRY(read_act(c, hp));
     LP_TRY(refuse_unknown(c));
-    return lp_hparams_check(c->ctx, c->where, hp);
+    return lp_hparams_finish(c->ctx, c->where, hp);
 }
 
 static lp_status read_doc(lp_context *ctx, const char *where, yyjson_doc *doc, lp_hparams *hp)
 {
     config c = {ctx, where, yyjson_doc_get_root(doc)};
-    *hp = (lp_hparams){0};
     lp_status status = read_config(&c, hp);
     yyjson_doc_free(doc);
     return status;

@@ -7,50 +7,88 @@
 
 #define MAX_NAME 128
 
-/* Whether `name` is `pattern` with a number below n_layer in the place of "%d", then `suffix`. */
-static bool matches(const char *pattern, const char *suffix, const char *name, uint32_t n_layer,
-                    uint32_t *layer)
+/* The number at *text, below n, without leading zeros; moves *text behind it. */
+static bool take_number(const char **text, uint32_t n, uint32_t *number)
 {
-    char want[MAX_NAME];
-    const char *hole = strstr(pattern, "%d");
-    if (hole) {
-        size_t before = (size_t)(hole - pattern);
-        if (strncmp(pattern, name, before) != 0 || name[before] < '0' || name[before] > '9')
+    char *end;
+    if (**text < '0' || **text > '9' || (**text == '0' && (*text)[1] >= '0' && (*text)[1] <= '9'))
+        return false;
+    unsigned long value = strtoul(*text, &end, 10);
+    *text = end;
+    *number = (uint32_t)value;
+    return value < n;
+}
+
+/* The numbers in a name. */
+typedef struct place {
+    uint32_t layer, expert;
+} place;
+
+/* Whether `name` is `pattern`, then `suffix`, with numbers of a layer and an expert in the places
+ * of
+ * "%d" and "%e". */
+static bool matches(const lp_hparams *hp, const char *pattern, const char *suffix, const char *name,
+                    place *at)
+{
+    for (; *pattern; pattern++) {
+        if (pattern[0] != '%') {
+            if (*name++ != *pattern)
+                return false;
+            continue;
+        }
+        bool layer = *++pattern == 'd';
+        if (!take_number(&name, layer ? hp->n_layer : hp->n_expert,
+                         layer ? &at->layer : &at->expert))
             return false;
-        char *end;
-        unsigned long number = strtoul(name + before, &end, 10);
-        if (number >= n_layer)
-            return false;
-        *layer = (uint32_t)number;
-        snprintf(want, sizeof want, "%.*s%lu%s%s", (int)before, pattern, number, hole + 2, suffix);
-    } else {
-        snprintf(want, sizeof want, "%s%s", pattern, suffix);
     }
-    return strcmp(want, name) == 0;
+    return strcmp(name, suffix) == 0;
 }
 
 /* Row that `name` belongs to, or NULL. *suffix is ".weight" or ".bias". */
-static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char *name,
-                                      uint32_t *layer, const char **suffix)
+static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char *name, place *at,
+                                      const char **suffix)
 {
     static const char *const suffixes[] = {".weight", ".bias"};
-    for (const lp_weight_name *row = hp->arch->names; row->name; row++) {
-        const char *pattern = hf ? row->hf : row->name;
-        for (int s = 0; pattern && s < 2; s++) {
-            if (matches(pattern, suffixes[s], name, hp->n_layer, layer)) {
-                *suffix = suffixes[s];
-                return row;
+    const lp_weight_name *const tables[] = {hp->arch->names, hp->arch->more_names};
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
+        for (const lp_weight_name *row = tables[t]; row && row->name; row++) {
+            const char *pattern = hf ? row->hf : row->name;
+            for (int s = 0; pattern && s < 2; s++) {
+                if (matches(hp, pattern, suffixes[s], name, at)) {
+                    *suffix = suffixes[s];
+                    return row;
+                }
             }
         }
-    }
     return NULL;
+}
+
+/* The next word of a list that is separated by " "; false at its end. */
+static bool next_word(const char **list, char word[MAX_NAME])
+{
+    *list += strspn(*list, " ");
+    size_t n = strcspn(*list, " ");
+    snprintf(word, MAX_NAME, "%.*s", (int)n, *list);
+    *list += n;
+    return n > 0;
+}
+
+/* `name` without the prefixes that it may have, each at most once. */
+static const char *without_prefixes(const lp_arch *arch, const char *name)
+{
+    char prefix[MAX_NAME];
+    for (const char *list = arch->hf_prefixes; next_word(&list, prefix);)
+        if (strncmp(name, prefix, strlen(prefix)) == 0)
+            name += strlen(prefix);
+    return name;
 }
 
 static bool is_ignored(const lp_hparams *hp, const char *name)
 {
-    uint32_t layer;
-    for (const char *const *pattern = hp->arch->hf_ignored; *pattern; pattern++)
-        if (matches(*pattern, "", name, hp->n_layer, &layer))
+    place at;
+    char pattern[MAX_NAME];
+    for (const char *list = hp->arch->hf_ignored; next_word(&list, pattern);)
+        if (matches(hp, pattern, "", name, &at))
             return true;
     return false;
 }
@@ -75,61 +113,217 @@ static void transpose(const uint8_t *from, uint8_t *to, int64_t rows, int64_t co
                            from + (size_t)(r * columns + c) * size, size);
 }
 
-static lp_status transpose_weight(lp_context *ctx, const char *where, lp_weights *weights,
-                                  lp_weight *weight)
+/* The weight's new contents are in `memory`, which the table takes over. */
+static lp_status replace(lp_context *ctx, lp_weights *weights, lp_weight *weight, lp_file *memory)
 {
-    LP_TRY(lp_weight_usable(ctx, weight));
-    const lp_dtype_info *type = &lp_dtype_table[weight->dtype];
-    char shape[96];
-    if (weight->shape.n != 2 || type->block != 1)
-        return lp_fail(ctx, LP_E_SHAPE, "%s: %s: a matrix expected, file has %s %s", where,
-                       weight->name, type->name, lp_shape_print(weight->shape, shape));
-    if (weight->bytes == 0)
-        return LP_OK;
-    lp_file memory;
-    LP_TRY(lp_file_memory(ctx, weight->bytes, weight->name, &memory));
-    transpose(weight->data, (uint8_t *)memory.data, weight->shape.dim[0], weight->shape.dim[1],
-              type->bytes);
-    const uint8_t *data = memory.data;
-    lp_status status = lp_weights_own_file(ctx, weights, &memory);
+    const uint8_t *data = memory->data;
+    lp_status status = lp_weights_own_file(ctx, weights, memory);
     if (status != LP_OK) {
-        lp_file_close(&memory);
+        lp_file_close(memory);
         return status;
     }
     lp_file_forget(weight->data, weight->bytes);
     weight->data = data;
+    return LP_OK;
+}
+
+static lp_status fail_form(lp_context *ctx, const char *where, const lp_weight *weight,
+                           const char *expected)
+{
+    char shape[96];
+    return lp_fail(ctx, LP_E_SHAPE, "%s: %s: %s expected, file has %s %s", where, weight->name,
+                   expected, weight->type, lp_shape_print(weight->shape, shape));
+}
+
+static lp_status transpose_weight(lp_context *ctx, const char *where, lp_weights *weights,
+                                  lp_weight *weight)
+{
+    const lp_dtype_info *type = &lp_dtype_table[weight->dtype];
+    if (weight->shape.n != 2 || type->block != 1)
+        return fail_form(ctx, where, weight, "a matrix");
+    lp_file memory;
+    LP_TRY(lp_file_memory(ctx, weight->bytes, weight->name, &memory));
+    transpose(weight->data, (uint8_t *)memory.data, weight->shape.dim[0], weight->shape.dim[1],
+              type->bytes);
+    LP_TRY(replace(ctx, weights, weight, &memory));
     weight->shape = LP_SHAPE2(weight->shape.dim[1], weight->shape.dim[0]);
     return LP_OK;
+}
+
+/* A gain that is stored less 1 becomes f32. */
+static lp_status add_one(lp_context *ctx, const char *where, lp_weights *weights, lp_weight *weight)
+{
+    const lp_dtype_info *type = &lp_dtype_table[weight->dtype];
+    if (weight->shape.n != 1 || type->block != 1)
+        return fail_form(ctx, where, weight, "a vector");
+    size_t n = (size_t)weight->shape.dim[0];
+    lp_file memory;
+    LP_TRY(lp_file_memory(ctx, n * sizeof(float), weight->name, &memory));
+    float *values = (float *)(uintptr_t)memory.data;
+    type->to_f32(weight->data, values, n);
+    for (size_t i = 0; i < n; i++)
+        values[i] += 1;
+    LP_TRY(replace(ctx, weights, weight, &memory));
+    weight->dtype = LP_F32;
+    weight->type = lp_dtype_table[LP_F32].name;
+    weight->bytes = n * sizeof(float);
+    return LP_OK;
+}
+
+/* Rows [groups, q_heads + 2, D] of queries, key and value become all queries, all keys, all values.
+ */
+static lp_status sort_qkv(lp_context *ctx, const char *where, const lp_hparams *hp, uint32_t groups,
+                          lp_weights *weights, lp_weight *weight)
+{
+    const uint64_t q_heads = hp->n_head / groups;
+    const uint64_t rows = (uint64_t)groups * (q_heads + 2) * hp->head_k;
+    if (groups == 1) /* in this order already */
+        return LP_OK;
+    if (weight->shape.n < 1 || weight->shape.n > 2 || weight->shape.dim[0] < 0 ||
+        (uint64_t)weight->shape.dim[0] != rows)
+        return fail_form(ctx, where, weight, "rows of all heads' queries, keys and values");
+    const size_t head = weight->bytes / rows * hp->head_k;
+    lp_file memory;
+    LP_TRY(lp_file_memory(ctx, weight->bytes, weight->name, &memory));
+    const uint8_t *from = weight->data;
+    uint8_t *q = (uint8_t *)(uintptr_t)memory.data, *k = q + groups * q_heads * head;
+    uint8_t *v = k + groups * head;
+    for (uint32_t g = 0; g < groups; g++, from += (q_heads + 2) * head) {
+        memcpy(q + g * q_heads * head, from, q_heads * head);
+        memcpy(k + g * head, from + q_heads * head, head);
+        memcpy(v + g * head, from + (q_heads + 1) * head, head);
+    }
+    return replace(ctx, weights, weight, &memory);
+}
+
+/* Drops the rows before that of position 0. */
+static lp_status drop_rows(lp_context *ctx, const char *where, int64_t n, lp_weight *weight)
+{
+    if (weight->shape.n != 2 || weight->shape.dim[0] <= n)
+        return fail_form(ctx, where, weight, "a table of positions");
+    const uint64_t bytes = weight->bytes / (uint64_t)weight->shape.dim[0] * (uint64_t)n;
+    weight->data = (const uint8_t *)weight->data + bytes;
+    weight->bytes -= bytes;
+    weight->shape.dim[0] -= n;
+    return LP_OK;
+}
+
+/* As the graph wants it. */
+static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hparams *hp,
+                                 lp_weight_form form, lp_weights *weights, lp_weight *weight)
+{
+    if (form == LP_FORM_SAME)
+        return LP_OK;
+    LP_TRY(lp_weight_usable(ctx, weight));
+    if (weight->bytes == 0)
+        return LP_OK;
+    switch (form) {
+    case LP_FORM_TRANSPOSED:
+        return transpose_weight(ctx, where, weights, weight);
+    case LP_FORM_PLUS_ONE:
+        return add_one(ctx, where, weights, weight);
+    case LP_FORM_QKV_GROUPS:
+        return sort_qkv(ctx, where, hp, hp->n_head_kv, weights, weight);
+    case LP_FORM_QKV_HEADS:
+        return sort_qkv(ctx, where, hp, hp->n_head, weights, weight);
+    case LP_FORM_POSITIONS:
+        return drop_rows(ctx, where, hp->arch->position_offset, weight);
+    case LP_FORM_SAME:
+    case LP_FORM_EXPERT:
+        break;
+    }
+    return LP_OK;
+}
+
+/* Puts the matrix [N, K] of an expert where it belongs in `stack` [E, N, K], which is made when it
+ * is NULL, and whose pages come with the first expert. */
+static lp_status stack_expert(lp_context *ctx, const char *where, const lp_hparams *hp,
+                              uint32_t expert, lp_weights *weights, lp_weight *weight,
+                              lp_weight *stack)
+{
+    LP_TRY(lp_weight_usable(ctx, weight));
+    if (weight->shape.n != 2 || weight->bytes == 0)
+        return fail_form(ctx, where, weight, "a matrix");
+    const lp_shape shape = LP_SHAPE3(hp->n_expert, weight->shape.dim[0], weight->shape.dim[1]);
+    const void *from = weight->data;
+    const uint64_t bytes = weight->bytes;
+    if (stack == NULL) {
+        lp_file memory;
+        if (bytes > SIZE_MAX / hp->n_expert)
+            return fail_form(ctx, where, weight, "a smaller matrix");
+        LP_TRY(lp_file_memory(ctx, bytes * hp->n_expert, weight->name, &memory));
+        LP_TRY(replace(ctx, weights, weight, &memory));
+        weight->shape = shape;
+        weight->bytes = bytes * hp->n_expert;
+        stack = weight;
+    } else if (!lp_shape_equal(stack->shape, shape) || stack->dtype != weight->dtype) {
+        return fail_form(ctx, where, weight, "a matrix like those of the other experts");
+    }
+    memcpy((uint8_t *)(uintptr_t)stack->data + expert * bytes, from, bytes);
+    lp_file_forget(from, bytes);
+    return LP_OK;
+}
+
+static void put_layer(char canonical[MAX_NAME], const char *pattern, uint32_t layer,
+                      const char *suffix)
+{
+    const char *hole = strstr(pattern, "%d");
+    if (hole)
+        snprintf(canonical, MAX_NAME, "%.*s%u%s%s", (int)(hole - pattern), pattern, layer, hole + 2,
+                 suffix);
+    else
+        snprintf(canonical, MAX_NAME, "%s%s", pattern, suffix);
+}
+
+/* Weight `i` under its canonical name and in form; drop[i] is set if it went into another one.
+ * stacked[j] counts the experts in weight j. */
+static lp_status settle(lp_context *ctx, const char *where, const lp_hparams *hp,
+                        lp_weights *weights, size_t i, bool *drop, uint32_t *stacked)
+{
+    lp_weight *weight = lp_weights_at(weights, i);
+    const char *name = without_prefixes(hp->arch, weight->name), *suffix = "";
+    if (is_ignored(hp, name))
+        return LP_OK;
+    place at = {0, 0};
+    char canonical[MAX_NAME];
+    const lp_weight_name *row = find_row(hp, true, name, &at, &suffix);
+    if (!row)
+        return fail_unknown(ctx, where, hp, weight->name);
+    put_layer(canonical, row->name, at.layer, suffix);
+    if (row->form == LP_FORM_EXPERT) {
+        size_t host = 0;
+        while (host < i && strcmp(lp_weights_at(weights, host)->name, canonical) != 0)
+            host++;
+        LP_TRY(stack_expert(ctx, where, hp, at.expert, weights, weight,
+                            host < i ? lp_weights_at(weights, host) : NULL));
+        stacked[host]++;
+        drop[i] = host < i;
+        return drop[i] ? LP_OK : lp_weights_rename(ctx, weights, i, canonical);
+    }
+    bool is_bias = strcmp(suffix, ".bias") == 0;
+    if (!(is_bias && row->form == LP_FORM_TRANSPOSED)) /* other forms are those of rows */
+        LP_TRY(bring_into_form(ctx, where, hp, row->form, weights, weight));
+    return lp_weights_rename(ctx, weights, i, canonical);
 }
 
 lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams *hp,
                            lp_weights *weights)
 {
-    const char *prefix = hp->arch->hf_prefix;
-    size_t n = strlen(prefix);
-    for (size_t i = 0; i < lp_weights_count(weights); i++) {
-        lp_weight *weight = lp_weights_at(weights, i);
-        const char *name = weight->name, *suffix = "";
-        if (strncmp(name, prefix, n) == 0)
-            name += n;
-        if (is_ignored(hp, name))
-            continue;
-        uint32_t layer = 0;
-        const lp_weight_name *row = find_row(hp, true, name, &layer, &suffix);
-        if (!row)
-            return fail_unknown(ctx, where, hp, weight->name);
-        if (row->conv1d && strcmp(suffix, ".weight") == 0)
-            LP_TRY(transpose_weight(ctx, where, weights, weight));
-        char canonical[MAX_NAME];
-        const char *hole = strstr(row->name, "%d");
-        if (hole)
-            snprintf(canonical, sizeof canonical, "%.*s%u%s%s", (int)(hole - row->name), row->name,
-                     layer, hole + 2, suffix);
-        else
-            snprintf(canonical, sizeof canonical, "%s%s", row->name, suffix);
-        LP_TRY(lp_weights_rename(ctx, weights, i, canonical));
-    }
-    return LP_OK;
+    const size_t n = lp_weights_count(weights);
+    bool *drop = calloc(n + 1, sizeof *drop);
+    uint32_t *stacked = calloc(n + 1, sizeof *stacked);
+    lp_status status = drop && stacked ? LP_OK : lp_fail_memory(ctx, "the names of tensors");
+    for (size_t i = 0; i < n && status == LP_OK; i++)
+        status = settle(ctx, where, hp, weights, i, drop, stacked);
+    for (size_t i = 0; i < n && status == LP_OK; i++)
+        if (stacked[i] != 0 && stacked[i] != hp->n_expert)
+            status = lp_fail(ctx, LP_E_MISSING, "%s: %s: %u of %u experts are there", where,
+                             lp_weights_at(weights, i)->name, stacked[i], hp->n_expert);
+    if (status == LP_OK)
+        lp_weights_drop(weights, drop);
+    free(drop);
+    free(stacked);
+    return status;
 }
 
 lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *hp,
@@ -137,8 +331,8 @@ lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *h
 {
     for (size_t i = 0; i < lp_weights_count(weights); i++) {
         const char *suffix, *name = lp_weights_at(weights, i)->name;
-        uint32_t layer;
-        if (!find_row(hp, false, name, &layer, &suffix))
+        place at;
+        if (!find_row(hp, false, name, &at, &suffix))
             return fail_unknown(ctx, where, hp, name);
     }
     return LP_OK;

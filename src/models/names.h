@@ -5,8 +5,9 @@
 
 #include "models/hparams.h"
 
-/* Renames the weights of a Hugging Face folder; [in, out] matrices (GPT-2's Conv1D) are transposed
- * once into memory of the table, and the pages they came from are given back. Buffers that are no
+/* Renames the weights of a Hugging Face folder; what lies otherwise than the graph
+ * wants it (lp_weight_form) is brought into form once, in memory of the table, and the pages it came
+ * from are given back. Buffers that are no
  * weights keep their names. LP_E_UNSUPPORTED names an unknown tensor. */
 lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams *hp,
                            lp_weights *weights);

@@ -70,7 +70,7 @@ static lp_status check_options(lp_context *ctx, const lp_network *model,
                        o->n_tokens, o->kv_max, o->n_ctx);
     if (o->kv_dtype != LP_F16 && o->kv_dtype != LP_F32)
         return lp_fail(ctx, LP_E_ARG, "a K/V cache is F16 or F32");
-    if (hp->arch->position == LP_POSITION_LEARNED && (uint32_t)o->n_ctx > hp->n_context)
+    if (hp->position == LP_POSITION_LEARNED && (uint32_t)o->n_ctx > hp->n_context)
         return lp_fail(ctx, LP_E_LIMIT, "%s: a context of %d; the model has positions for %u",
                        model->path, o->n_ctx, hp->n_context);
     return LP_OK;

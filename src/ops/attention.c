@@ -195,10 +195,11 @@ static double score_of(const lp_cpu_call *call, const lp_attention_row *row, int
 
 /* Sums over the keys of a row, on the way to the sigma of its result. */
 typedef struct row_errors {
-    double variance[LP_MAX_HEAD], so_far[LP_MAX_HEAD], lost[LP_MAX_HEAD];
+    double variance[LP_MAX_HEAD], so_far[LP_MAX_HEAD];
     lp_dot_sums sums[LP_MAX_HEAD], total;
-    double top,
-        n_sums; /* the largest score so far; additions, and multiplications of what is there */
+    double lost[LP_MAX_HEAD], lost_total; /* what may get lost in the sums and in their total */
+    double top;                           /* the largest score so far */
+    double n_sums;                        /* additions, and multiplications of what is there */
 } row_errors;
 
 /* The next key: p = exp(score - largest) / sum, and its value [dv]; a sink has none. */
@@ -220,8 +221,9 @@ static void add_errors(row_errors *e, double score, double variance, double larg
         e->variance[i] += lp_square(moved) * relative + lp_square(e->so_far[i]) * rescaling;
         lp_dot_add(&e->sums[i], p * v);
         e->so_far[i] += moved;
-        e->lost[i] += p < 0x1p-23 ? moved : 0;
+        e->lost[i] += p < 0x1p-23 ? p * v : 0;
     }
+    e->lost_total += p < 0x1p-23 ? p : 0;
     lp_dot_add(&e->total, p);
     e->n_sums++;
 }
@@ -230,7 +232,8 @@ static void add_errors(row_errors *e, double score, double variance, double larg
  * moves element i of it by p_j (v_ji - out_i), because the total has the same error. Such errors
  * come from the score, from exp(), and whenever online softmax finds a larger score, from rescaling
  * all keys so far at once. The two sums are rounded on the way, too. Weights below half a ULP of
- * their total can get lost in it one by one, all with one sign: they may be missing altogether. */
+ * their total can get lost in it one by one, all with one sign: they may be missing altogether, in
+ * the total, in the sum (which is smaller, and may keep what the total loses) or in both. */
 static void row_sigma(const lp_cpu_call *call, const lp_attention_row *row, double largest,
                       double sum, const double *out, float *sigma)
 {
@@ -250,9 +253,12 @@ static void row_sigma(const lp_cpu_call *call, const lp_attention_row *row, doub
     }
     const double in_total = lp_dot_variance(e.n_sums, &e.total) +
                             lp_ulp_variance(LP_ULP_DIVISION, 1) + lp_rounding_variance(1);
-    for (int64_t i = 0; i < dv; i++)
-        sigma[i] = lp_sigma(e.variance[i] + lp_square(e.lost[i]) +
+    for (int64_t i = 0; i < dv; i++) {
+        const double of_total = out[i] * e.lost_total, of_sum = e.lost[i];
+        const double lost = fmax(fmax(fabs(of_total), fabs(of_sum)), fabs(of_sum - of_total));
+        sigma[i] = lp_sigma(e.variance[i] + lp_square(lost) +
                             lp_dot_variance(e.n_sums, &e.sums[i]) + lp_square(out[i]) * in_total);
+    }
 }
 
 /* One row of the formula: the scores are computed twice, for their maximum and for the sum. */

@@ -1,7 +1,8 @@
-/* Elementwise ops that the fusion pass left alone: a + b, a * b, act(a). Inputs may be strided views
+/* Elementwise ops that the fusion pass left alone: a + b, a * b, out act(in a). Inputs may be strided views
  * (rows of dim[0]), outputs are contiguous. One kernel; the operation is a constant of it. */
 #include "ops/ops.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #include "ops/sigma.h"
@@ -35,6 +36,9 @@ lp_status lp_op_act_infer(lp_context *ctx, const lp_graph *graph, const lp_node 
                           lp_shape shapes[LP_MAX_DST])
 {
     LP_TRY(lp_op_check_input(ctx, graph, node, 0, "the input", 0));
+    if (!isfinite(node->p.act.in) || !isfinite(node->p.act.out) || node->p.act.act >= LP_N_ACTS)
+        return lp_fail(ctx, LP_E_ARG, "%s: activation %d with the factors %g and %g", node->name,
+                       (int)node->p.act.act, (double)node->p.act.in, (double)node->p.act.out);
     shapes[0] = lp_op_tensor(graph, node->src[0])->shape;
     return LP_OK;
 }
@@ -45,9 +49,14 @@ static float element_sigma(const lp_node *node, int operation, double x, double 
     if (operation != DO_ACT)
         return lp_sigma(lp_rounding_variance(y));
     const lp_act_kind act = node->p.act.act;
-    if (act == LP_ACT_NONE || act == LP_ACT_RELU)
-        return lp_sigma(0); /* copied */
-    return lp_sigma(lp_act_variance(act, x, 0) + lp_rounding_variance(y));
+    const double in = (double)node->p.act.in, out = (double)node->p.act.out;
+    /* Multiplying by 1 rounds nothing. */
+    const double variance = in == 1 ? 0 : lp_rounding_variance(in * x);
+    const double own = act == LP_ACT_NONE || act == LP_ACT_RELU || act == LP_ACT_CLAMP
+                           ? 0
+                           : lp_rounding_variance(y);
+    return lp_sigma(lp_square(out) * lp_act_variance(act, in * x, variance) + own +
+                    (out == 1 ? 0 : lp_rounding_variance(y)));
 }
 
 static lp_status elementwise_cpu(const lp_cpu_call *call, int operation)
@@ -68,7 +77,9 @@ static lp_status elementwise_cpu(const lp_cpu_call *call, int operation)
                 to[i] = p[i] * q[i];
                 break;
             default:
-                to[i] = (float)lp_act_exact(call->node->p.act.act, (double)p[i]);
+                to[i] = (float)((double)call->node->p.act.out *
+                                lp_act_exact(call->node->p.act.act,
+                                             (double)call->node->p.act.in * (double)p[i]));
                 break;
             }
         for (int64_t i = 0; i < n && call->sigma != NULL; i++)
@@ -93,17 +104,20 @@ lp_status lp_op_act_cpu(const lp_cpu_call *call)
     return elementwise_cpu(call, DO_ACT);
 }
 
-static lp_status elementwise_plan(lp_planner *pl, const lp_node *node, uint32_t operation,
-                                  lp_tensor_id b, lp_act_kind act)
+static lp_status elementwise_plan(lp_planner *pl, const lp_node *node, uint32_t operation)
 {
     enum { SIZE = 128, PER_INVOCATION = 4 };
     const lp_shape shape = lp_op_tensor(pl->graph, node->src[0])->shape;
+    const bool is_act = operation == DO_ACT;
+    const lp_tensor_id b = is_act ? LP_NONE : node->src[1];
     lp_elementwise_params p = {
         .n_rows = (uint32_t)shape.dim[0],
         .n = (uint32_t)lp_shape_row(shape),
         .a_stride = lp_op_stride(pl->graph, node->src[0]),
         .b_stride = lp_op_stride(pl->graph, b),
         .y_stride = lp_op_stride(pl->graph, node->dst[0]),
+        .in_factor = is_act ? node->p.act.in : 1,
+        .out_factor = is_act ? node->p.act.out : 1,
     };
     if (p.n == 1 && p.a_stride == 1 && p.b_stride <= 1 && p.y_stride == 1) { /* a vector */
         p.n = p.n_rows;
@@ -118,7 +132,7 @@ static lp_status elementwise_plan(lp_planner *pl, const lp_node *node, uint32_t 
     lp_dispatch_spec(d, 0, SIZE);
     lp_dispatch_spec(d, 1, PER_INVOCATION);
     lp_dispatch_spec(d, 2, operation);
-    lp_dispatch_spec(d, 3, act);
+    lp_dispatch_spec(d, 3, is_act ? node->p.act.act : LP_ACT_NONE);
     lp_dispatch_tensor(pl, d, offsetof(lp_elementwise_params, a), node->src[0], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_elementwise_params, b), b, LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_elementwise_params, y), node->dst[0], LP_WRITE);
@@ -128,15 +142,15 @@ static lp_status elementwise_plan(lp_planner *pl, const lp_node *node, uint32_t 
 
 lp_status lp_op_add_plan(lp_planner *pl, const lp_node *node)
 {
-    return elementwise_plan(pl, node, DO_ADD, node->src[1], LP_ACT_NONE);
+    return elementwise_plan(pl, node, DO_ADD);
 }
 
 lp_status lp_op_mul_plan(lp_planner *pl, const lp_node *node)
 {
-    return elementwise_plan(pl, node, DO_MUL, node->src[1], LP_ACT_NONE);
+    return elementwise_plan(pl, node, DO_MUL);
 }
 
 lp_status lp_op_act_plan(lp_planner *pl, const lp_node *node)
 {
-    return elementwise_plan(pl, node, DO_ACT, LP_NONE, node->p.act.act);
+    return elementwise_plan(pl, node, DO_ACT);
 }

@@ -187,6 +187,15 @@ double lp_act_exact(lp_act_kind kind, double x)
         return x / (1 + exp(-1.702 * x));
     case LP_ACT_SILU:
         return x / (1 + exp(-x));
+    case LP_ACT_TANH:
+        return tanh(x);
+    case LP_ACT_SIGMOID:
+        return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
+    case LP_ACT_RELU_SQUARED:
+        return x < 0 ? 0 : x * x;
+    case LP_ACT_CLAMP:
+        return x < -1 ? -1 : x > 1 ? 1 : x;
+    case LP_N_ACTS:
     case LP_ACT_NONE:
         break;
     }

@@ -76,8 +76,19 @@ double lp_act_variance(lp_act_kind kind, double x, double variance)
     case LP_ACT_SILU:
         own = sigmoid_variance(x, y, fabs(x), 0);
         break;
+    case LP_ACT_TANH:
+        own = lp_tanh_variance(x);
+        break;
+    case LP_ACT_SIGMOID:
+        own = sigmoid_variance(x < 0 ? -1 : 1, y, fabs(x), 0);
+        break;
+    case LP_ACT_RELU_SQUARED:
+        own = lp_rounding_variance(y);
+        break;
+    case LP_ACT_CLAMP:
     case LP_ACT_RELU:
     case LP_ACT_NONE:
+    case LP_N_ACTS:
         break;
     }
     return lp_square(fmax(up, down)) + own;

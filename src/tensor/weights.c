@@ -167,6 +167,20 @@ lp_status lp_weights_rename(lp_context *ctx, lp_weights *weights, size_t index, 
     return LP_OK;
 }
 
+void lp_weights_drop(lp_weights *weights, const bool *drop)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < weights->n_entries; i++)
+        if (!drop[i])
+            weights->entries[n++] = weights->entries[i];
+    weights->n_entries = n;
+    weights->n_used = 0;
+    for (size_t i = 0; i < weights->n_slots; i++)
+        weights->slots[i] = SLOT_FREE;
+    for (size_t i = 0; i < n; i++)
+        insert(weights, i);
+}
+
 lp_status lp_weight_usable(lp_context *ctx, const lp_weight *weight)
 {
     if (weight->dtype < LP_N_DTYPES)

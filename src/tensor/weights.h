@@ -40,6 +40,8 @@ lp_weight *lp_weights_at(lp_weights *weights, size_t index);
 const lp_weight *lp_weights_find(const lp_weights *weights, const char *name);
 /* Gives tensor `index` another name. LP_E_FORMAT if the name exists already. */
 lp_status lp_weights_rename(lp_context *ctx, lp_weights *weights, size_t index, const char *name);
+/* Takes every tensor i with drop[i] out of the table; indices change, pointers stay. */
+void lp_weights_drop(lp_weights *weights, const bool *drop);
 /* LP_E_UNSUPPORTED, naming tensor and type, if the weight's type is one that we do not read. To be
  * asked before any use of `dtype` or `data`. */
 lp_status lp_weight_usable(lp_context *ctx, const lp_weight *weight);

@@ -49,7 +49,7 @@ static void add_weights(paper *p)
     const uint32_t d = hp->n_embd, q = hp->n_head * hp->head_k;
     const uint32_t k = hp->n_head_kv * hp->head_k, v = hp->n_head_kv * hp->head_v;
     add(p, "token_embd", "weight", p->type, LP_SHAPE2(hp->n_vocab, d));
-    if (hp->arch->position == LP_POSITION_LEARNED)
+    if (hp->position == LP_POSITION_LEARNED)
         add(p, "position_embd", "weight", LP_F32, LP_SHAPE2(hp->n_context, d));
     add_norm(p, "output_norm");
     if (!hp->tied)
@@ -57,7 +57,7 @@ static void add_weights(paper *p)
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         snprintf(p->block, sizeof p->block, "blk.%u.", i);
         add_norm(p, "attn_norm");
-        if (hp->arch->fused_qkv) {
+        if (strcmp(hp->arch->hf, "gpt2") == 0) {
             add_linear(p, "attn_qkv", q + k + v, d);
         } else {
             add_linear(p, "attn_q", q, d);
@@ -82,22 +82,20 @@ static lp_status describe(lp_context *ctx, const char *name, uint32_t n_layer, l
     if (s == NULL)
         return lp_fail(ctx, LP_E_MISSING, "no shape \"%s\"", name);
     const uint32_t head = s->dim / s->n_head;
-    *hp = (lp_hparams){.arch = lp_arch_find_gguf(s->arch, strlen(s->arch)),
-                       .n_vocab = s->n_vocab,
-                       .n_context = s->n_context,
-                       .n_embd = s->dim,
-                       .n_layer = n_layer,
-                       .n_ff = s->n_ff,
-                       .n_head = s->n_head,
-                       .n_head_kv = s->n_head_kv,
-                       .head_k = head,
-                       .head_v = head,
-                       .norm_eps = 1e-5f,
-                       .tied = s->tied};
-    hp->act = hp->arch->act;
-    if (hp->arch->position == LP_POSITION_ROPE)
-        hp->rope = (lp_rope_hparams){.n_rotated = head, .base = s->rope_base, .factor = 1};
-    return lp_hparams_check(ctx, name, hp);
+    lp_hparams_init(hp, lp_arch_find_gguf(s->arch, strlen(s->arch)));
+    hp->n_vocab = s->n_vocab;
+    hp->n_context = s->n_context;
+    hp->n_embd = s->dim;
+    hp->n_layer = n_layer;
+    hp->n_ff = s->n_ff;
+    hp->n_head = s->n_head;
+    hp->n_head_kv = s->n_head_kv;
+    hp->head_k = hp->head_v = head;
+    hp->norm_eps = 1e-5f;
+    hp->tied = s->tied;
+    hp->rope.n_rotated = head;
+    hp->rope.base = s->rope_base;
+    return lp_hparams_finish(ctx, name, hp);
 }
 
 lp_status paper_model_create(lp_context *ctx, const char *shape, lp_dtype type, uint32_t n_layer,

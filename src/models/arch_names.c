@@ -1,0 +1,186 @@
+/* Tables of names, see arch.h. GGUF's are those of gguf-py's constants; Hugging Face's are those of
+ * the published checkpoints, without the prefixes that the architecture's row lists. */
+#include "models/arch_names.h"
+
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, NULL, LP_FORM_SAME                                                                   \
+    }
+#define ROW(name, hf)                                                                              \
+    {                                                                                              \
+        name, hf, LP_FORM_SAME                                                                     \
+    }
+#define FORM(name, hf, form)                                                                       \
+    {                                                                                              \
+        name, hf, form                                                                             \
+    }
+
+const lp_weight_name lp_names_gpt2[] = {
+    ROW("token_embd", "wte"),
+    ROW("position_embd", "wpe"),
+    ROW("blk.%d.attn_norm", "h.%d.ln_1"),
+    FORM("blk.%d.attn_qkv", "h.%d.attn.c_attn", LP_FORM_TRANSPOSED),
+    FORM("blk.%d.attn_output", "h.%d.attn.c_proj", LP_FORM_TRANSPOSED),
+    ROW("blk.%d.ffn_norm", "h.%d.ln_2"),
+    FORM("blk.%d.ffn_up", "h.%d.mlp.c_fc", LP_FORM_TRANSPOSED),
+    FORM("blk.%d.ffn_down", "h.%d.mlp.c_proj", LP_FORM_TRANSPOSED),
+    ROW("output_norm", "ln_f"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_gpt_neo[] = {
+    ROW("token_embd", "wte"),
+    ROW("position_embd", "wpe"),
+    ROW("blk.%d.attn_norm", "h.%d.ln_1"),
+    ROW("blk.%d.attn_q", "h.%d.attn.attention.q_proj"),
+    ROW("blk.%d.attn_k", "h.%d.attn.attention.k_proj"),
+    ROW("blk.%d.attn_v", "h.%d.attn.attention.v_proj"),
+    ROW("blk.%d.attn_output", "h.%d.attn.attention.out_proj"),
+    ROW("blk.%d.ffn_norm", "h.%d.ln_2"),
+    ROW("blk.%d.ffn_up", "h.%d.mlp.c_fc"),
+    ROW("blk.%d.ffn_down", "h.%d.mlp.c_proj"),
+    ROW("output_norm", "ln_f"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_gptj[] = {
+    ROW("token_embd", "wte"),
+    ROW("blk.%d.attn_norm", "h.%d.ln_1"),
+    ROW("blk.%d.attn_q", "h.%d.attn.q_proj"),
+    ROW("blk.%d.attn_k", "h.%d.attn.k_proj"),
+    ROW("blk.%d.attn_v", "h.%d.attn.v_proj"),
+    ROW("blk.%d.attn_output", "h.%d.attn.out_proj"),
+    ROW("blk.%d.ffn_up", "h.%d.mlp.fc_in"),
+    ROW("blk.%d.ffn_down", "h.%d.mlp.fc_out"),
+    ROW("output_norm", "ln_f"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_neox[] = {
+    ROW("token_embd", "embed_in"),
+    ROW("blk.%d.attn_norm", "layers.%d.input_layernorm"),
+    FORM("blk.%d.attn_qkv", "layers.%d.attention.query_key_value", LP_FORM_QKV_HEADS),
+    ROW("blk.%d.attn_output", "layers.%d.attention.dense"),
+    ROW("blk.%d.ffn_norm", "layers.%d.post_attention_layernorm"),
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.dense_h_to_4h"),
+    ROW("blk.%d.ffn_down", "layers.%d.mlp.dense_4h_to_h"),
+    ROW("output_norm", "final_layer_norm"),
+    ROW("output", "embed_out"),
+    END,
+};
+
+const lp_weight_name lp_names_opt[] = {
+    ROW("token_embd", "embed_tokens"),
+    FORM("position_embd", "embed_positions", LP_FORM_POSITIONS),
+    ROW("embd_in", "project_in"),
+    ROW("embd_out", "project_out"),
+    ROW("blk.%d.attn_norm", "layers.%d.self_attn_layer_norm"),
+    ROW("blk.%d.attn_q", "layers.%d.self_attn.q_proj"),
+    ROW("blk.%d.attn_k", "layers.%d.self_attn.k_proj"),
+    ROW("blk.%d.attn_v", "layers.%d.self_attn.v_proj"),
+    ROW("blk.%d.attn_output", "layers.%d.self_attn.out_proj"),
+    ROW("blk.%d.ffn_norm", "layers.%d.final_layer_norm"),
+    ROW("blk.%d.ffn_up", "layers.%d.fc1"),
+    ROW("blk.%d.ffn_down", "layers.%d.fc2"),
+    ROW("output_norm", "final_layer_norm"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_bloom[] = {
+    ROW("token_embd", "word_embeddings"),
+    ROW("token_embd_norm", "word_embeddings_layernorm"),
+    ROW("blk.%d.attn_norm", "h.%d.input_layernorm"),
+    FORM("blk.%d.attn_qkv", "h.%d.self_attention.query_key_value", LP_FORM_QKV_HEADS),
+    ROW("blk.%d.attn_output", "h.%d.self_attention.dense"),
+    ROW("blk.%d.ffn_norm", "h.%d.post_attention_layernorm"),
+    ROW("blk.%d.ffn_up", "h.%d.mlp.dense_h_to_4h"),
+    ROW("blk.%d.ffn_down", "h.%d.mlp.dense_4h_to_h"),
+    ROW("output_norm", "ln_f"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_mpt[] = {
+    ROW("token_embd", "wte"),
+    ROW("position_embd", "wpe"),
+    ROW("blk.%d.attn_norm", "blocks.%d.norm_1"),
+    ROW("blk.%d.attn_qkv", "blocks.%d.attn.Wqkv"),
+    ROW("blk.%d.attn_q_norm", "blocks.%d.attn.q_ln"),
+    ROW("blk.%d.attn_k_norm", "blocks.%d.attn.k_ln"),
+    ROW("blk.%d.attn_output", "blocks.%d.attn.out_proj"),
+    ROW("blk.%d.ffn_norm", "blocks.%d.norm_2"),
+    ROW("blk.%d.ffn_up", "blocks.%d.ffn.up_proj"),
+    ROW("blk.%d.ffn_down", "blocks.%d.ffn.down_proj"),
+    ROW("output_norm", "norm_f"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+/* With two norms in a parallel block the second one's input is attention's. */
+const lp_weight_name lp_names_falcon[] = {
+    ROW("token_embd", "word_embeddings"),
+    ROW("blk.%d.attn_norm", "h.%d.input_layernorm"),
+    ROW("blk.%d.attn_norm", "h.%d.ln_mlp"),
+    ROW("blk.%d.attn_norm_2", "h.%d.ln_attn"),
+    FORM("blk.%d.attn_qkv", "h.%d.self_attention.query_key_value", LP_FORM_QKV_GROUPS),
+    ROW("blk.%d.attn_output", "h.%d.self_attention.dense"),
+    ROW("blk.%d.ffn_norm", "h.%d.post_attention_layernorm"),
+    ROW("blk.%d.ffn_up", "h.%d.mlp.dense_h_to_4h"),
+    ROW("blk.%d.ffn_down", "h.%d.mlp.dense_4h_to_h"),
+    ROW("output_norm", "ln_f"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_llama[] = {
+    ROW("token_embd", "embed_tokens"),
+    ROW("rope_freqs", NULL),
+    ROW("blk.%d.attn_norm", "layers.%d.input_layernorm"),
+    ROW("blk.%d.attn_q", "layers.%d.self_attn.q_proj"),
+    ROW("blk.%d.attn_k", "layers.%d.self_attn.k_proj"),
+    ROW("blk.%d.attn_v", "layers.%d.self_attn.v_proj"),
+    ROW("blk.%d.attn_output", "layers.%d.self_attn.o_proj"),
+    ROW("blk.%d.ffn_norm", "layers.%d.post_attention_layernorm"),
+    ROW("blk.%d.ffn_gate", "layers.%d.mlp.gate_proj"),
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.up_proj"),
+    ROW("blk.%d.ffn_down", "layers.%d.mlp.down_proj"),
+    ROW("output_norm", "norm"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_qk_norm[] = {
+    ROW("blk.%d.attn_q_norm", "layers.%d.self_attn.q_norm"),
+    ROW("blk.%d.attn_k_norm", "layers.%d.self_attn.k_norm"),
+    END,
+};
+
+const lp_weight_name lp_names_gemma[] = {
+    FORM("blk.%d.attn_norm", "layers.%d.input_layernorm", LP_FORM_PLUS_ONE),
+    FORM("blk.%d.ffn_norm", "layers.%d.post_attention_layernorm", LP_FORM_PLUS_ONE),
+    FORM("output_norm", "norm", LP_FORM_PLUS_ONE),
+    END,
+};
+
+const lp_weight_name lp_names_gemma2[] = {
+    FORM("blk.%d.attn_norm", "layers.%d.input_layernorm", LP_FORM_PLUS_ONE),
+    FORM("blk.%d.attn_q_norm", "layers.%d.self_attn.q_norm", LP_FORM_PLUS_ONE),
+    FORM("blk.%d.attn_k_norm", "layers.%d.self_attn.k_norm", LP_FORM_PLUS_ONE),
+    FORM("blk.%d.post_attention_norm", "layers.%d.post_attention_layernorm", LP_FORM_PLUS_ONE),
+    FORM("blk.%d.ffn_norm", "layers.%d.pre_feedforward_layernorm", LP_FORM_PLUS_ONE),
+    FORM("blk.%d.post_ffw_norm", "layers.%d.post_feedforward_layernorm", LP_FORM_PLUS_ONE),
+    FORM("output_norm", "norm", LP_FORM_PLUS_ONE),
+    END,
+};
+
+const lp_weight_name lp_names_mixtral[] = {
+    ROW("blk.%d.ffn_gate_inp", "layers.%d.block_sparse_moe.gate"),
+    FORM("blk.%d.ffn_gate_exps", "layers.%d.block_sparse_moe.experts.%e.w1", LP_FORM_EXPERT),
+    FORM("blk.%d.ffn_up_exps", "layers.%d.block_sparse_moe.experts.%e.w3", LP_FORM_EXPERT),
+    FORM("blk.%d.ffn_down_exps", "layers.%d.block_sparse_moe.experts.%e.w2", LP_FORM_EXPERT),
+    END,
+};

@@ -1,0 +1,188 @@
+/* Hyperparameters from GGUF metadata. The keys are those of the GGUF specification:
+ * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "models/hparams.h"
+
+typedef struct reader {
+    lp_context *ctx;
+    const char *where, *arch;
+    const lp_gguf *gguf;
+    char key[128];
+} reader;
+
+static const char *full_key(reader *r, const char *key)
+{
+    snprintf(r->key, sizeof r->key, "%s.%s", r->arch, key);
+    return r->key;
+}
+
+static bool has_key(const lp_gguf *gguf, const char *key)
+{
+    size_t n = strlen(key);
+    for (size_t i = 0; i < lp_gguf_count(gguf); i++) {
+        lp_gguf_string k = lp_gguf_key(gguf, i);
+        if (k.bytes == n && memcmp(k.data, key, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Why a getter found nothing: no such key (fine unless it is required), or another type. */
+static lp_status not_there(reader *r, bool required, const char *expected)
+{
+    if (has_key(r->gguf, r->key))
+        return lp_fail(r->ctx, LP_E_FORMAT, "%s: %s: %s expected", r->where, r->key, expected);
+    if (required)
+        return lp_fail(r->ctx, LP_E_MISSING, "%s: key %s is missing", r->where, r->key);
+    return LP_OK;
+}
+
+static lp_status read_u32(reader *r, const char *key, bool required, uint32_t *value)
+{
+    if (lp_gguf_get_u32(r->gguf, full_key(r, key), value))
+        return LP_OK;
+    return not_there(r, required, "a whole number");
+}
+
+static lp_status read_f32(reader *r, const char *key, bool required, float *value)
+{
+    if (lp_gguf_get_f32(r->gguf, full_key(r, key), value))
+        return LP_OK;
+    return not_there(r, required, "a number");
+}
+
+static bool string_is(lp_gguf_string s, const char *text)
+{
+    return s.bytes == strlen(text) && memcmp(s.data, text, s.bytes) == 0;
+}
+
+/* A name out of a file, fit for an error message. */
+static char *printable(lp_gguf_string s, char text[64])
+{
+    size_t n = s.bytes < 60 ? s.bytes : 60;
+    for (size_t i = 0; i < n; i++)
+        text[i] = s.data[i] >= 32 && s.data[i] < 127 ? s.data[i] : '?';
+    text[n] = '\0';
+    return text;
+}
+
+static lp_status read_rope(reader *r, lp_hparams *hp)
+{
+    lp_rope_hparams *rope = &hp->rope;
+    rope->pairing = hp->arch->gguf_halves ? LP_ROPE_HALVES : LP_ROPE_ADJACENT;
+    rope->n_rotated = hp->head_k;
+    LP_TRY(read_u32(r, "rope.dimension_count", false, &rope->n_rotated));
+    LP_TRY(read_f32(r, "rope.freq_base", false, &rope->base));
+    LP_TRY(read_f32(r, "rope.scale_linear", false, &rope->factor)); /* old files */
+    rope->scaling = rope->factor != 1 ? LP_ROPE_SCALING_LINEAR : LP_ROPE_SCALING_NONE;
+    lp_gguf_string type;
+    if (!lp_gguf_get_string(r->gguf, full_key(r, "rope.scaling.type"), &type))
+        return not_there(r, false, "a string");
+    if (string_is(type, "none"))
+        return LP_OK;
+    if (!string_is(type, "linear")) {
+        char name[64];
+        return lp_fail(r->ctx, LP_E_UNSUPPORTED,
+                       "%s: %s: RoPE scaling \"%s\" is not supported (none, linear are)", r->where,
+                       r->key, printable(type, name));
+    }
+    rope->scaling = LP_ROPE_SCALING_LINEAR;
+    return read_f32(r, "rope.scaling.factor", true, &rope->factor);
+}
+
+/* The vocabulary is the tokenizer's; files without a tokenizer say how many. */
+static lp_status read_n_vocab(reader *r, uint32_t *n_vocab)
+{
+    lp_gguf_type type;
+    uint64_t n;
+    if (lp_gguf_get_array(r->gguf, "tokenizer.ggml.tokens", &type, &n)) {
+        *n_vocab = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+        return LP_OK;
+    }
+    return read_u32(r, "vocab_size", true, n_vocab);
+}
+
+/* Numbers that a file may have; without them hparams keep what the row says. */
+static lp_status read_optional(reader *r, lp_hparams *hp)
+{
+    const struct {
+        const char *key;
+        float *value;
+    } numbers[] = {
+        {"attention.scale", &hp->attn_scale},
+        {"attention.max_alibi_bias", &hp->alibi_max},
+        {"attention.clamp_kqv", &hp->clamp_qkv},
+        {"attn_logit_softcapping", &hp->attn_softcap},
+        {"final_logit_softcapping", &hp->logit_softcap},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        LP_TRY(read_f32(r, numbers[i].key, false, numbers[i].value));
+    if (!lp_gguf_get_bool(r->gguf, full_key(r, "use_parallel_residual"), &hp->parallel))
+        LP_TRY(not_there(r, false, "true or false"));
+    return LP_OK;
+}
+
+/* Which layers have the window, where the file has one. */
+static void read_window(lp_hparams *hp)
+{
+    uint32_t every = hp->arch->window_every;
+    for (uint32_t i = 0; i < hp->n_layer && i < LP_MAX_LAYERS && hp->window > 0; i++)
+        hp->layers[i] = every == 0 || i % every < every - 1 ? LP_LAYER_WINDOW : 0;
+}
+
+lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf *gguf,
+                               const lp_weights *weights, lp_hparams *hp)
+{
+    char text[64];
+    lp_gguf_string name;
+    if (!lp_gguf_get_string(gguf, "general.architecture", &name))
+        return lp_fail(ctx, LP_E_MISSING, "%s: key general.architecture is missing", where);
+    const lp_arch *arch = lp_arch_find_gguf(name.data, name.bytes);
+    if (!arch)
+        return lp_fail(ctx, LP_E_UNSUPPORTED,
+                       "%s: architecture \"%s\" is not supported; the supported one that is most "
+                       "like it is \"%s\"",
+                       where, printable(name, text), lp_arch_nearest(true, text));
+
+    lp_hparams_init(hp, arch);
+    reader r = {.ctx = ctx, .where = where, .arch = arch->gguf, .gguf = gguf};
+    LP_TRY(read_n_vocab(&r, &hp->n_vocab));
+    LP_TRY(read_u32(&r, "context_length", true, &hp->n_context));
+    LP_TRY(read_u32(&r, "embedding_length", true, &hp->n_embd));
+    LP_TRY(read_u32(&r, "block_count", true, &hp->n_layer));
+    LP_TRY(read_u32(&r, "feed_forward_length", true, &hp->n_ff));
+    LP_TRY(read_u32(&r, "attention.head_count", true, &hp->n_head));
+    hp->n_head_kv = hp->n_head;
+    LP_TRY(read_u32(&r, "attention.head_count_kv", false, &hp->n_head_kv));
+    LP_TRY(read_f32(&r,
+                    hp->arch->norm == LP_NORM_RMS ? "attention.layer_norm_rms_epsilon"
+                                                  : "attention.layer_norm_epsilon",
+                    true, &hp->norm_eps));
+    if (hp->n_head > 0)
+        hp->head_k = hp->head_v = hp->n_embd / hp->n_head;
+    LP_TRY(read_u32(&r, "attention.key_length", false, &hp->head_k));
+    LP_TRY(read_u32(&r, "attention.value_length", false, &hp->head_v));
+    LP_TRY(read_u32(&r, "attention.sliding_window", false, &hp->window));
+    LP_TRY(read_optional(&r, hp));
+    if (hp->n_head > 0 && arch->full_scale_layers > 0 && hp->n_layer == arch->full_scale_layers)
+        hp->attn_scale = (float)(1 / sqrt((double)hp->n_embd / hp->n_head));
+    if (hp->position == LP_POSITION_ROPE) {
+        LP_TRY(read_rope(&r, hp));
+        if (arch->window_rope_base != 0) { /* GGUF files do not tell it */
+            hp->rope_window = (lp_rope_hparams){.pairing = hp->rope.pairing,
+                                                .n_rotated = hp->rope.n_rotated,
+                                                .base = arch->window_rope_base,
+                                                .factor = 1};
+        }
+    }
+    uint32_t k = 0;
+    LP_TRY(read_u32(&r, "expert_count", false, &hp->n_expert));
+    LP_TRY(read_u32(&r, "expert_used_count", hp->n_expert > 0, &k));
+    hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    read_window(hp);
+    hp->tied = !lp_weights_find(weights, "output.weight");
+    return lp_hparams_finish(ctx, where, hp);
+}
