@@ -1,6 +1,7 @@
 // Mixtures of experts as graphs: blocks of the transformers library (tests/fixtures/ops/
 // make_experts.py, float64), fused and not, on the device under test; choices made by hand; what is
 // refused. Single ops on all types and sizes are rows of the op table.
+#include "check/choice.h"
 #include "check/plan_proof.h"
 #include "check/recompute.h"
 #include "graph/builder.h"
@@ -34,8 +35,9 @@ static int set_up(void **state)
 {
     (void)state;
     weights = lp_weights_create();
-    return weights == NULL || lp_safetensors_open(&ctx, LAPILLI_TEST_FIXTURES
-                                                  "/ops/experts.safetensors", weights) != LP_OK;
+    return weights == NULL ||
+           lp_safetensors_open(&ctx, LAPILLI_TEST_FIXTURES "/ops/experts.safetensors", weights) !=
+               LP_OK;
 }
 
 static int tear_down(void **state)
@@ -59,7 +61,11 @@ typedef struct block {
 
 static const block blocks[] = {
     {"mixtral", {.score = LP_ROUTE_CHOSEN, .k = 2, .scale = 1}, LP_ACT_SILU, PLAIN, 5},
-    {"qwen2moe", {.score = LP_ROUTE_SOFTMAX, .k = 4, .scale = 1}, LP_ACT_SILU, SHARED_WITH_GATE, 10},
+    {"qwen2moe",
+     {.score = LP_ROUTE_SOFTMAX, .k = 4, .scale = 1},
+     LP_ACT_SILU,
+     SHARED_WITH_GATE,
+     10},
     {"qwen3moe",
      {.score = LP_ROUTE_SOFTMAX, .k = 4, .scale = 1, .normalise = true},
      LP_ACT_SILU,
@@ -134,8 +140,8 @@ static void build(run *r, const block *k, int64_t n_tokens, bool no_fusion)
     lp_tensor_id logits =
         lp_linear(b, "router", r->x, weight(b, k, "router"), weight(b, k, "router_bias"));
     r->routes = lp_route(b, "route", logits, weight(b, k, "selection_bias"), k->route);
-    lp_tensor_id up = lp_linear_experts(b, "up", r->x, r->routes, weight(b, k, "up"),
-                                        weight(b, k, "up_bias"));
+    lp_tensor_id up =
+        lp_linear_experts(b, "up", r->x, r->routes, weight(b, k, "up"), weight(b, k, "up_bias"));
     if (find(k, "gate") != NULL) {
         lp_tensor_id gate = lp_linear_experts(b, "gate", r->x, r->routes, weight(b, k, "gate"),
                                               weight(b, k, "gate_bias"));
@@ -209,8 +215,8 @@ static void check_nodes(const run *r, lp_backend *backend, lp_program *program)
         lp_recomputed result;
         MUST(lp_recompute_node(&what, &result));
         if (!lp_recomputed_agrees(&result))
-            fail_msg("%s: want %.9g, got %.9g", r->graph->nodes[i].name,
-                     result.difference.expected, result.difference.got);
+            fail_msg("%s: want %.9g, got %.9g", r->graph->nodes[i].name, result.difference.expected,
+                     result.difference.got);
     }
     if (backend->table->program_plan == NULL)
         return;
@@ -348,9 +354,77 @@ static void biases_choose_only(void **state)
     route((lp_route_options){.k = 2, .score = LP_ROUTE_SIGMOID, .scale = 1}, logits, bias, to);
     assert_true(to[0] == 0 && to[2] == 5 && to[1] == 0.5f);
     for (int score = LP_ROUTE_SOFTMAX; score <= LP_ROUTE_CHOSEN; score++) {
-        route((lp_route_options){.k = 2, .score = (lp_route_score)score, .scale = 1}, odd, NULL, to);
+        route((lp_route_options){.k = 2, .score = (lp_route_score)score, .scale = 1}, odd, NULL,
+              to);
         assert_true(to[0] == 1 && isnan(to[1]));
     }
+}
+
+// ---- Free runs that choose others
+
+static void read_output(const run *r, lp_backend *backend, lp_program *program, uint32_t node,
+                        lp_outputs *to)
+{
+    const lp_tensor_id id = r->graph->nodes[node].dst[0];
+    to->values[0] = malloc((size_t)lp_shape_elements(r->graph->tensors[id].shape) * sizeof(float));
+    assert_non_null(to->values[0]);
+    MUST(backend->table->tensor_read(program, id, to->values[0]));
+}
+
+// The router is node 1, its logits are made by node 0. Token 3's second and third expert are as
+// good as equal; then rounding turns them round.
+static void other_choices_are_explained(void **state)
+{
+    (void)state;
+    enum { EXPERTS = 7, K = 2, TOKEN = 3 };
+    const block *k = &blocks[0];
+    run r = {0};
+    lp_test_device *opened;
+    lp_program *program;
+    lp_outputs outputs[2] = {{{0}}};
+    lp_choice choice;
+    uint64_t ticket;
+    build(&r, k, MAX_T, false);
+    assert_true(r.graph->nodes[1].op == LP_OP_ROUTE);
+    lp_backend *backend = lp_test_device_create(&ctx, "reference", &opened);
+    MUST(backend->table->load(backend, &r.store, NULL, NULL));
+    MUST(backend->table->program_create(backend, r.graph, (lp_plan_options){.keep_all = true},
+                                        &program));
+    MUST(backend->table->tensor_write(program, r.x, find(k, "x")->data));
+    MUST(backend->table->submit(program, 1, &ticket));
+    for (uint32_t i = 0; i < 2; i++)
+        read_output(&r, backend, program, i, &outputs[i]);
+    float *logits = outputs[0].values[0], *routes = outputs[1].values[0];
+    float chain_logits[MAX_T * EXPERTS], chain_routes[MAX_T * K * 2], to[2 * EXPERTS];
+    memcpy(chain_logits, logits, sizeof chain_logits);
+    memcpy(chain_routes, routes, sizeof chain_routes);
+    MUST(lp_choice_compare(&ctx, r.graph, 1, outputs, chain_logits, chain_routes, &choice));
+    assert_true(choice.n_tokens == 0 && choice.own && choice.nmse == 0);
+
+    const lp_node node = {.op = LP_OP_ROUTE, .p.route = {.k = 3, .scale = 1}, .src = {0, LP_NONE}};
+    lp_cpu_call call = {.ctx = &ctx, .node = &node};
+    call.src[0] = (lp_view){logits + TOKEN * EXPERTS, LP_F32, LP_SHAPE2(1, EXPERTS), EXPERTS};
+    call.dst[0] = (lp_view){to, LP_F32, LP_SHAPE3(1, 3, 2), 6};
+    MUST(lp_op_route_cpu(&call));
+    float *of_token = logits + TOKEN * EXPERTS;
+    const int second = (int)to[2], third = (int)to[4];
+    of_token[third] = nextafterf(of_token[second], INFINITY);
+    routes[(TOKEN * K + 1) * 2] = (float)third; // as it must
+    chain_logits[TOKEN * EXPERTS + third] = nextafterf(of_token[second], -INFINITY);
+    MUST(lp_choice_compare(&ctx, r.graph, 1, outputs, chain_logits, chain_routes, &choice));
+    assert_true(choice.n_tokens == 1 && choice.first == TOKEN && choice.own);
+    assert_true(choice.nmse > 0 && choice.nmse < 1e-13);
+
+    routes[(TOKEN * K + 1) * 2] = (float)second; // not what its logits say
+    MUST(lp_choice_compare(&ctx, r.graph, 1, outputs, chain_logits, chain_routes, &choice));
+    assert_true(choice.n_tokens == 0 && !choice.own);
+    for (int i = 0; i < 2; i++)
+        lp_outputs_free(&outputs[i]);
+    backend->table->program_destroy(program);
+    backend->table->destroy(backend);
+    lp_test_device_destroy(opened);
+    lp_graph_destroy(r.graph);
+    lp_store_destroy(&r.store);
 }
 
 // ---- What is refused
@@ -382,10 +456,14 @@ static void bad_routers_are_refused(void **state)
     refused(s, (lp_route_options){.k = 1, .scale = 1, .capacity = -1}, "capacity -1");
     refused(s, (lp_route_options){.k = 1, .scale = 1, .score = (lp_route_score)7}, "score 7");
     refused(s, (lp_route_options){.k = 1, .scale = 1, .n_groups = 5}, "12 experts in 5 groups");
-    refused(s, (lp_route_options){.k = 5, .scale = 1, .n_groups = 3, .n_groups_used = 1,
-                                  .group_best = 1}, "1 of 3 groups for 5");
-    refused(s, (lp_route_options){.k = 1, .scale = 1, .n_groups = 12, .n_groups_used = 2,
-                                  .group_best = 2}, "best 2");
+    refused(
+        s,
+        (lp_route_options){.k = 5, .scale = 1, .n_groups = 3, .n_groups_used = 1, .group_best = 1},
+        "1 of 3 groups for 5");
+    refused(
+        s,
+        (lp_route_options){.k = 1, .scale = 1, .n_groups = 12, .n_groups_used = 2, .group_best = 2},
+        "best 2");
 }
 
 // Shapes that do not belong together: each builds a linear of experts, or a sum.
@@ -427,9 +505,10 @@ static void misfits_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_on_the_reference), cmocka_unit_test(blocks_equal_transformers),
-        cmocka_unit_test(ties_go_to_the_lower_id), cmocka_unit_test(biases_choose_only),
-        cmocka_unit_test(bad_routers_are_refused), cmocka_unit_test(misfits_are_refused),
+        cmocka_unit_test(blocks_on_the_reference),     cmocka_unit_test(blocks_equal_transformers),
+        cmocka_unit_test(ties_go_to_the_lower_id),     cmocka_unit_test(biases_choose_only),
+        cmocka_unit_test(other_choices_are_explained), cmocka_unit_test(bad_routers_are_refused),
+        cmocka_unit_test(misfits_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -101,8 +101,9 @@ static lp_check_pass small_passes[] = {{.name = "7 tokens",
                                         .kl = 1.25e-9,
                                         .top1_same = 1,
                                         .top5_common = 4,
-                                        .digest = "abcd"},
-                                       {.name = "empty", .digest = ""}};
+                                        .digest = "abcd",
+                                        .choices = "blk.0.route gave 1 of 3 tokens other experts"},
+                                       {.name = "empty", .digest = "", .choices = ""}};
 static lp_check_trial small_trials[] = {{"full barriers", LP_TRIAL_WRONG, "as before"},
                                         {"7 tokens", LP_TRIAL_RIGHT, ""},
                                         {"fp32", LP_TRIAL_NOTHING, ""}};
@@ -180,6 +181,7 @@ static void json_holds_every_field(void **state)
     has_bool(doc, "/passes/0/top1_same", true);
     has_number(doc, "/passes/0/top5_common", 4);
     has_text(doc, "/passes/0/digest", "abcd");
+    has_text(doc, "/passes/0/choices", "blk.0.route gave 1 of 3 tokens other experts");
     has_null(doc, "/passes/1/logits");
     has_bool(doc, "/passes/1/top1_same", false);
     assert_int_equal(yyjson_arr_size(at(doc, "/passes/1/nodes")), 0);

@@ -94,6 +94,8 @@ typedef struct lp_check_pass {
     int top1_same;       /* both devices find the same token likeliest */
     int top5_common;     /* how many of the five likeliest tokens are the same */
     const char *digest;  /* SHA-256 of the device's free-running logits; "" if not wanted */
+    const char *choices; /* "" or one sentence: where a router, free-running, chose other experts
+                            because of rounding; what comes behind it drifts further */
 } lp_check_pass;
 
 /* One attempt to make a bad node right. */

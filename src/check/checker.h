@@ -30,6 +30,7 @@ typedef struct lp_checker {
     uint64_t done, total;              /* for progress */
     bool lost;                         /* the device cannot go on */
     bool any_bad;                      /* in an earlier pass: the device's caches are spoiled */
+    bool other_choice;                 /* in an earlier pass a router chose other experts */
     uint32_t n_trial_runs;             /* how often a trial runs: often, after a flaky finding */
     bool tried_node, tried_plan, tried_unfused;
     /* What trials found: the smallest change that makes the first bad node right. */

@@ -60,19 +60,19 @@ static void build_route(lp_case_build *c, const int64_t *arg)
 
 static void route(lp_case_table *table, const int64_t arg[R_VALUES + 1])
 {
-    lp_case *row = lp_case_add(table, LP_OP_ROUTE, build_route,
-                               "route T%d E%d k%d score%d with%d groups%d/%d best%d capacity%d values%d",
-                               (int)arg[R_T], (int)arg[R_E], (int)arg[R_K], (int)arg[R_SCORE],
-                               (int)arg[R_WITH], (int)arg[R_USED], (int)arg[R_GROUPS],
-                               (int)arg[R_BEST], (int)arg[R_CAPACITY], (int)arg[R_VALUES]);
+    lp_case *row = lp_case_add(
+        table, LP_OP_ROUTE, build_route,
+        "route T%d E%d k%d score%d with%d groups%d/%d best%d capacity%d values%d", (int)arg[R_T],
+        (int)arg[R_E], (int)arg[R_K], (int)arg[R_SCORE], (int)arg[R_WITH], (int)arg[R_USED],
+        (int)arg[R_GROUPS], (int)arg[R_BEST], (int)arg[R_CAPACITY], (int)arg[R_VALUES]);
     memcpy(row->arg, arg, (R_VALUES + 1) * sizeof *arg);
     row->n_tokens = (int32_t)arg[R_T];
 }
 
 static void routes(lp_case_table *table)
 {
-    static const int64_t sizes[][3] = {{1, 1, 1},  {1, 8, 2},   {9, 60, 4},  {70, 7, 1},
-                                       {3, 3, 3},  {2, 160, 6}, {17, 64, 8}, {1, 128, 8},
+    static const int64_t sizes[][3] = {{1, 1, 1},   {1, 8, 2},    {9, 60, 4},  {70, 7, 1},
+                                       {3, 3, 3},   {2, 160, 6},  {17, 64, 8}, {1, 128, 8},
                                        {5, 257, 8}, {1, 2048, 1}, {2, 100, 32}};
     static const int64_t groups[][6] = {/* T, E, k, groups, used, best */
                                         {9, 256, 8, 8, 4, 2},
@@ -84,17 +84,18 @@ static void routes(lp_case_table *table)
     for (unsigned s = 0; s < N_OF(sizes); s++)
         for (int64_t score = LP_ROUTE_SOFTMAX; score <= LP_ROUTE_CHOSEN; score++)
             for (int64_t values = 0; values < N_VALUES; values++, n++)
-                route(table, (int64_t[]){sizes[s][0], sizes[s][1], sizes[s][2], score,
-                                         n * 7 % 16, 0, 0, 0, n % 5 == 4 ? 3 : 0, values});
+                route(table, (int64_t[]){sizes[s][0], sizes[s][1], sizes[s][2], score, n * 7 % 16,
+                                         0, 0, 0, n % 5 == 4 ? 3 : 0, values});
     for (unsigned g = 0; g < N_OF(groups); g++)
         for (int64_t score = LP_ROUTE_SOFTMAX; score <= LP_ROUTE_CHOSEN; score++)
             for (int64_t with = 0; with < 4; with++, n++)
                 route(table, (int64_t[]){groups[g][0], groups[g][1], groups[g][2], score,
                                          with | (n % 3 == 0 ? WITH_VIEW : WITH_SCALE), groups[g][3],
                                          groups[g][4], groups[g][5], 0, n % N_VALUES});
-    for (int64_t capacity = 1; capacity <= 65; capacity *= 4) /* Switch: one expert gets nearly all */
-        route(table, (int64_t[]){70, 8, 1, LP_ROUTE_SOFTMAX, WITH_BIAS, 0, 0, 0, capacity,
-                                 capacity % 5});
+    for (int64_t capacity = 1; capacity <= 65;
+         capacity *= 4) /* Switch: one expert gets nearly all */
+        route(table,
+              (int64_t[]){70, 8, 1, LP_ROUTE_SOFTMAX, WITH_BIAS, 0, 0, 0, capacity, capacity % 5});
 }
 
 /* ---- linear with routes, combine */
@@ -135,8 +136,8 @@ static void build_linear(lp_case_build *c, const int64_t *arg)
     const lp_shape w = LP_SHAPE3(arg[L_E], arg[L_N], arg[L_K]);
     lp_node node = lp_case_node(c, LP_OP_LINEAR);
     node.p.linear.act = (lp_act_kind)arg[L_ACT];
-    node.src[0] = matrix(c, with & WITH_ROWS ? n_rows : arg[L_T], arg[L_K],
-                         (with & WITH_VIEW) != 0, 1);
+    node.src[0] =
+        matrix(c, with & WITH_ROWS ? n_rows : arg[L_T], arg[L_K], (with & WITH_VIEW) != 0, 1);
     node.src[1] = lp_case_weight(c, type, w, LP_CASE_UNIT);
     if (with & WITH_BIAS)
         node.src[2] = biases(c, blocks ? LP_F32 : type, arg[L_E], arg[L_N]);
@@ -153,10 +154,9 @@ static void build_linear(lp_case_build *c, const int64_t *arg)
 static void linear(lp_case_table *table, const int64_t arg[L_PATTERN + 1])
 {
     lp_case *row = lp_case_add(
-        table, LP_OP_LINEAR, build_linear,
-        "linear %s T%d E%d K%d k%d N%d act%d with%d pattern%d", lp_dtype_table[arg[L_TYPE]].name,
-        (int)arg[L_T], (int)arg[L_E], (int)arg[L_K], (int)arg[L_SLOTS], (int)arg[L_N],
-        (int)arg[L_ACT], (int)arg[L_WITH], (int)arg[L_PATTERN]);
+        table, LP_OP_LINEAR, build_linear, "linear %s T%d E%d K%d k%d N%d act%d with%d pattern%d",
+        lp_dtype_table[arg[L_TYPE]].name, (int)arg[L_T], (int)arg[L_E], (int)arg[L_K],
+        (int)arg[L_SLOTS], (int)arg[L_N], (int)arg[L_ACT], (int)arg[L_WITH], (int)arg[L_PATTERN]);
     memcpy(row->arg, arg, (L_PATTERN + 1) * sizeof *arg);
     row->n_tokens = (int32_t)arg[L_T];
 }
@@ -171,7 +171,8 @@ static void linears(lp_case_table *table)
             continue;
         const int64_t k1 = info->block > 1 ? 96 : 101, k2 = info->block > 1 ? 160 : 128;
         for (unsigned s = 0; s < N_OF(sizes); s++) {
-            const int64_t t = sizes[s][0], e = sizes[s][1], k = sizes[s][2], pattern = s % N_PATTERNS;
+            const int64_t t = sizes[s][0], e = sizes[s][1], k = sizes[s][2],
+                          pattern = s % N_PATTERNS;
             linear(table, (int64_t[]){t, e, k1, k, 37, type, LP_ACT_NONE, 0, IN_TURN});
             linear(table, (int64_t[]){t, e, k2, k, 70, type, LP_ACT_SILU, WITH_ALL, pattern});
             linear(table, (int64_t[]){t, e, k2, k, 19, type, LP_ACT_GELU_TANH,
@@ -195,16 +196,18 @@ static void build_combine(lp_case_build *c, const int64_t *arg)
 
 static void combines(lp_case_table *table)
 {
-    static const int64_t sizes[][3] = {{1, 1, 1}, {1, 2, 1030}, {9, 8, 33}, {70, 4, 129},
-                                       {3, 32, 64}}; /* T, k, N */
+    static const int64_t sizes[][3] = {
+        {1, 1, 1}, {1, 2, 1030}, {9, 8, 33}, {70, 4, 129}, {3, 32, 64}}; /* T, k, N */
     static const int64_t withs[] = {0, WITH_RESIDUAL, WITH_RESIDUAL | WITH_VIEW, WITH_SCALE};
     for (unsigned s = 0; s < N_OF(sizes); s++)
         for (unsigned w = 0; w < N_OF(withs); w++) {
-            lp_case *row = lp_case_add(table, LP_OP_COMBINE, build_combine,
-                                       "combine T%d k%d N%d with%d", (int)sizes[s][0],
-                                       (int)sizes[s][1], (int)sizes[s][2], (int)withs[w]);
-            const int64_t arg[] = {[L_T] = sizes[s][0], [L_SLOTS] = sizes[s][1],
-                                   [L_N] = sizes[s][2], [L_WITH] = withs[w]};
+            lp_case *row =
+                lp_case_add(table, LP_OP_COMBINE, build_combine, "combine T%d k%d N%d with%d",
+                            (int)sizes[s][0], (int)sizes[s][1], (int)sizes[s][2], (int)withs[w]);
+            const int64_t arg[] = {[L_T] = sizes[s][0],
+                                   [L_SLOTS] = sizes[s][1],
+                                   [L_N] = sizes[s][2],
+                                   [L_WITH] = withs[w]};
             memcpy(row->arg, arg, sizeof arg);
             row->n_tokens = (int32_t)sizes[s][0];
         }

@@ -127,6 +127,7 @@ static yyjson_mut_val *pass_value(lp_json_writer *w, const lp_check_pass *pass)
     lp_json_add(w, object, "top1_same", yyjson_mut_bool(w->doc, pass->top1_same != 0));
     lp_json_add(w, object, "top5_common", yyjson_mut_sint(w->doc, pass->top5_common));
     lp_json_add_string(w, object, "digest", pass->digest);
+    lp_json_add_string(w, object, "choices", pass->choices);
     return object;
 }
 

@@ -414,7 +414,7 @@ lp_status lp_repro_run(lp_context *ctx, const char *folder, lp_backend *backend,
     report->model = text_of(r, root, "model");
     report->n_passes = 1;
     report->passes[0] =
-        (lp_check_pass){.name = "repro", .n_tokens = n_tokens, .n_nodes = 1, .nodes = row, .digest = ""};
+        (lp_check_pass){.name = "repro", .n_tokens = n_tokens, .n_nodes = 1, .nodes = row, .digest = "", .choices = ""};
     LP_CHECK(judge(r, n_runs, row));
     if (row->kernels == NULL)
         status = lp_fail_memory(ctx, "a report");

@@ -94,6 +94,14 @@ static void print_passes(FILE *to, const lp_report *r)
         }
         putc('\n', to);
     }
+    for (size_t i = 0; i < r->n_passes; i++) {
+        if (!*r->passes[i].choices)
+            continue;
+        put(to, r->passes[i].name, 0);
+        fprintf(to, ": ");
+        put(to, r->passes[i].choices, 0);
+        fprintf(to, ".\n");
+    }
     fprintf(to, "sigma: largest error of a node that gets the reference's inputs, in units of what "
                 "rounding does\n");
     if (!r->agrees && r->bad_pass + 1 < r->n_passes)

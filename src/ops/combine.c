@@ -47,8 +47,8 @@ lp_status lp_op_combine_cpu(const lp_cpu_call *call)
                 value += (double)row_of(residual, t)[i];
             to[i] = (float)value;
             if (call->sigma != NULL) /* the residual's sum, and the reference's own to float */
-                call->sigma[t * n + i] = lp_sigma(lp_dot_variance((double)k, &sums) +
-                                                  2 * lp_rounding_variance(value));
+                call->sigma[t * n + i] =
+                    lp_sigma(lp_dot_variance((double)k, &sums) + 2 * lp_rounding_variance(value));
         }
     }
     return LP_OK;

@@ -5,10 +5,10 @@
  * A choice is discrete: with nearly equal scores one rounding decides, and then all of an expert's
  * output differs. So the choice is defined bit for bit, and every device must make the same one of
  * the same logits; there are no near ties to be lenient with, and a check accepts no other expert.
- * Scores are compared as the integers of their bits. Where they are the logits themselves, or rise with
- * them, nothing is computed at all. Where a function of the logits counts (a bias is added, or groups
- * are ranked by sums), it is made of float additions and products in a fixed order, which are
- * correctly rounded everywhere: route_exp() and what follows it, like their twins in
+ * Scores are compared as the integers of their bits. Where they are the logits themselves, or rise
+ * with them, nothing is computed at all. Where a function of the logits counts (a bias is added, or
+ * groups are ranked by sums), it is made of float additions and products in a fixed order, which
+ * are correctly rounded everywhere: route_exp() and what follows it, like their twins in
  * shaders/route.comp. (This file is compiled without contraction; there it says `precise`.)
  * NaN is above all numbers, so that it is chosen and shows.
  *
@@ -94,12 +94,12 @@ lp_status lp_op_route_infer(lp_context *ctx, const lp_graph *graph, const lp_nod
 
 /* ---- The choice: floats, the same as in shaders/route.comp ---------------------------------- */
 
-/* e^x, x <= 0, within two ULP: x = n ln 2 + f, |f| < 0.36; Taylor's series. 0 below e^-87, so that no
- * result is subnormal. */
+/* e^x, x <= 0, within two ULP: x = n ln 2 + f, |f| < 0.36; Taylor's series. 0 below e^-87, so that
+ * no result is subnormal. */
 static float route_exp(float x)
 {
-    static const float taylor[] = {1.38888889e-3f, 8.33333333e-3f, 4.16666667e-2f, 1.66666667e-1f,
-                                   0.5f, 1.0f, 1.0f};
+    static const float taylor[] = {
+        1.38888889e-3f, 8.33333333e-3f, 4.16666667e-2f, 1.66666667e-1f, 0.5f, 1.0f, 1.0f};
     if (!(x >= -87))
         return isnan(x) ? x : 0;
     const int n = (int)(x * 1.44269504f - 0.5f);
@@ -140,7 +140,9 @@ static uint32_t route_key(float x)
 
 static float value_of_key(uint32_t key)
 {
-    const uint32_t bits = key == UINT32_MAX ? 0x7fc00000u : key & 0x80000000u ? key & 0x7fffffffu : ~key;
+    const uint32_t bits = key == UINT32_MAX   ? 0x7fc00000u
+                          : key & 0x80000000u ? key & 0x7fffffffu
+                                              : ~key;
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;
@@ -186,8 +188,8 @@ static void drop_groups(const router *r, uint32_t *keys)
             second = key > best ? best : key > second ? key : second;
             best = key > best ? key : best;
         }
-        group[g] = r->o->group_best == 1 ? best
-                                         : route_key(value_of_key(best) + value_of_key(second));
+        group[g] =
+            r->o->group_best == 1 ? best : route_key(value_of_key(best) + value_of_key(second));
     }
     for (int g = 0; g < r->o->n_groups; g++) {
         int rank = 0;
@@ -287,10 +289,10 @@ static void weigh(const router *r, const float *logits, const int32_t *chosen,
         float of_chosen[MAX_CHOSEN];
         for (int s = 0; s < k; s++)
             of_chosen[s] = logits[chosen[s]];
-        const double largest = (double)(all ? largest_of(logits, r->n_experts)
-                                            : largest_of(of_chosen, k));
-        const rounded total = exponentials(logits, all ? NULL : chosen, all ? r->n_experts : k,
-                                           largest);
+        const double largest =
+            (double)(all ? largest_of(logits, r->n_experts) : largest_of(of_chosen, k));
+        const rounded total =
+            exponentials(logits, all ? NULL : chosen, all ? r->n_experts : k, largest);
         for (int s = 0; s < k; s++)
             weights[s] = divide(exact_exp((double)of_chosen[s], largest), total);
     }
@@ -358,8 +360,8 @@ lp_status lp_op_route_cpu(const lp_cpu_call *call)
 
 /* ---- Plan ----------------------------------------------------------------------------------- */
 
-/* Constants of the kernel: 1 what is done, 2 to 5 how. Capacity is a dispatch of its own: it looks at
- * all tokens. */
+/* Constants of the kernel: 1 what is done, 2 to 5 how. Capacity is a dispatch of its own: it looks
+ * at all tokens. */
 enum { CHOOSE, LIMIT };
 enum { HAS_BIAS = 1, HAS_GROUPS = 2, NORMALISE = 4 };
 

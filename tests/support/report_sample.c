@@ -135,6 +135,7 @@ static void fill_pass(sample *s, lp_check_pass *pass, int index)
     pass->top1_same = !bad;
     pass->top5_common = bad ? 3 : 5;
     pass->digest = text(s, "");
+    pass->choices = text(s, "");
 }
 
 static void fill_verdict(sample *s, lp_report *r)

@@ -214,7 +214,8 @@ function passes() {
   });
   at('passes').append(el('div', {class: 'scroll'}, el('table', {},
     el('thead', {}, el('tr', {}, heads.map(([t, n]) => el('th', {class: n && 'num'}, t)))),
-    el('tbody', {}, rows))));
+    el('tbody', {}, rows))),
+    ...report.passes.filter(p => p.choices).map(p => el('p', {}, p.name + ': ' + p.choices + '.')));
   return () => rows.forEach((r, i) => r.classList.toggle('picked', i === state.pass));
 }
 
