@@ -230,6 +230,20 @@ LP_API lp_status lp_session_generate(lp_session *session, const lp_generate_opti
                                      lp_generation *result);
 LP_API const char *lp_ending_text(lp_ending ending);
 
+/* A session's tokens [first, first + n) into tokens[n]. */
+LP_API lp_status lp_session_tokens(lp_session *session, uint32_t first, uint32_t n,
+                                   int32_t *tokens);
+
+/* Writes the tokens with their keys and values, after computing what was fed: the file is whole or
+ * not there. */
+LP_API lp_status lp_session_save(lp_session *session, const char *path);
+/* Takes over from such a file the keys and values of the longest beginning that its tokens and the
+ * session's have in common, so that they need not be computed; a session without tokens takes over
+ * all of the file's. *n_common: how many tokens that are. The file may come from another device and
+ * from a session with another length of context; one of another model or with another type of keys
+ * and values is LP_E_SHAPE, a damaged one LP_E_FORMAT. */
+LP_API lp_status lp_session_load(lp_session *session, const char *path, uint32_t *n_common);
+
 /* Forgets all tokens after the first n. */
 LP_API lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens);
 

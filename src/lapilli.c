@@ -13,6 +13,7 @@
 #include "lapilli_private.h"
 #include "models/network.h"
 #include "text/generate.h"
+#include "text/snapshot.h"
 #include "text/tokenizer.h"
 
 struct lp_model {
@@ -410,6 +411,22 @@ const char *lp_ending_text(lp_ending ending)
 lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens)
 {
     return lp_runner_rewind(session->runner, n_tokens);
+}
+
+lp_status lp_session_tokens(lp_session *session, uint32_t first, uint32_t n, int32_t *tokens)
+{
+    return lp_runner_tokens(session->runner, first, n, tokens);
+}
+
+lp_status lp_session_save(lp_session *session, const char *path)
+{
+    LP_TRY(lp_runner_save(session->runner, path));
+    return check_fault(session);
+}
+
+lp_status lp_session_load(lp_session *session, const char *path, uint32_t *n_common)
+{
+    return lp_runner_load(session->runner, path, n_common);
 }
 
 lp_guard_summary lp_session_guard(const lp_session *session)

@@ -294,6 +294,33 @@ head -c 3000 /dev/urandom > "$out/noise" # any bytes are a prompt
 expect 1 "context" run -q -m "$model" -d cpu -c 64 -f "$out/noise" -n 4
 expect 0 "" run -m "$model" -d cpu -p "$(printf 'ba\377\300be')" -n 4
 
+# --- run --prompt-cache --------------------------------------------------------------------------
+expect 0 "^lapilli: prompt cache $out/pc: 0 of 3 tokens found; written$" \
+    run -m "$model" -d cpu -p "ba be" -n 8 --temp 0 --prompt-cache "$out/pc"
+cmp -s "$out/first" "$out/stdout" || fail "--prompt-cache changed the text"
+cp "$out/pc" "$out/pc1"
+expect 0 "^lapilli: prompt cache $out/pc: 3 of 3 tokens found$" \
+    run -m "$model" -d cpu -p "ba be" -n 8 --temp 0 --prompt-cache "$out/pc"
+cmp -s "$out/first" "$out/stdout" || fail "from the prompt cache another text"
+grep -Eq "\(prompt: 0 tokens\)" "$out/stderr" || fail "the prompt was computed again"
+expect 0 "^lapilli: prompt cache $out/pc: 2 of 3 tokens found$" \
+    run -m "$model" -d cpu -p "ba bo" -n 8 --prompt-cache "$out/pc" --prompt-cache-ro
+cmp -s "$out/pc" "$out/pc1" || fail "--prompt-cache-ro wrote the file"
+expect 0 "" run -q -m "$model" -d cpu -p "ba bo" -n 8 --prompt-cache "$out/pc"
+[ ! -s "$out/stderr" ] && ! cmp -s "$out/pc" "$out/pc1" || fail "not written anew, or not quietly"
+expect_line 1 "^lapilli: $out/pc: blk.0.attn_k_cache is F16 .* for a token, in this session F32 " \
+    run -q -m "$model" -d cpu -p "ba be" --cache-type f32 --prompt-cache "$out/pc"
+[ ! -s "$out/stdout" ] || fail "the prompt was printed before the file was refused"
+expect_line 1 "^lapilli: $out/pc: .*another model" \
+    run -q -m "$out/tiny-gpt2.gguf" -d cpu -p "ba be" --prompt-cache "$out/pc"
+expect_line 1 "^lapilli: $model: not a prompt cache that lapilli wrote" \
+    run -q -m "$model" -d cpu -p "ba be" --prompt-cache "$model"
+expect_line 1 "^lapilli: $out/none: No such file" \
+    run -q -m "$model" -d cpu -p "ba be" --prompt-cache "$out/none" --prompt-cache-ro
+expect 1 "^lapilli: /nonexistent/pc: No such file" \
+    run -q -m "$model" -d cpu -p "ba be" -n 1 --prompt-cache /nonexistent/pc
+expect_line 2 "^lapilli run: --prompt-cache-ro wants --prompt-cache FILE" run -p a --prompt-cache-ro
+
 # --- bench ---------------------------------------------------------------------------------------
 expect 0 "" bench -m "$model" -d cpu -p 16 -n 4 -r 2
 stdout_has "^\| llama .* \| +pp16 \| +[0-9.]+ ± [0-9.]+ \|$"

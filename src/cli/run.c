@@ -2,6 +2,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "job.h"
@@ -14,12 +15,16 @@ typedef struct settings {
     cli_job job;
     cli_prompt prompt;
     bool has_prompt, no_echo, quiet, nothing_written;
+    const char *prompt_cache; /* file, or NULL */
+    bool prompt_cache_ro;
     cli_sampling sampling;
     lp_generate_options generate;
 } settings;
 
 enum {
     CACHE_TYPE = CLI_LONG_ONLY,
+    PROMPT_CACHE,
+    PROMPT_CACHE_RO,
     WORKAROUND,
     NO_ECHO,
     GUARD,
@@ -37,6 +42,8 @@ static const struct option long_options[] = {
     CLI_SAMPLING_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
+    {"prompt-cache", required_argument, NULL, PROMPT_CACHE},
+    {"prompt-cache-ro", no_argument, NULL, PROMPT_CACHE_RO},
     {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
     {"guard", optional_argument, NULL, GUARD},
@@ -109,6 +116,12 @@ static int set_option(settings *s, int id)
     case CACHE_TYPE:
         ok = cli_parse_cache_type(&cli_run, optarg, &s->job.options.cache_type);
         break;
+    case PROMPT_CACHE:
+        ok = cli_parse_name(&cli_run, "--prompt-cache", optarg, &s->prompt_cache);
+        break;
+    case PROMPT_CACHE_RO:
+        s->prompt_cache_ro = true;
+        break;
     case WORKAROUND:
         s->job.workaround = optarg;
         break;
@@ -153,6 +166,8 @@ static int parse(settings *s, int argc, char **argv, bool *end)
         if (code != CLI_OK)
             return code;
     }
+    if (s->prompt_cache_ro && !s->prompt_cache)
+        return cli_usage_error(&cli_run, "--prompt-cache-ro wants --prompt-cache FILE");
     if (!s->has_prompt && !cli_prompt_ask(&s->prompt))
         return CLI_FAILED;
     cli_sampling_finish(&s->sampling);
@@ -221,18 +236,43 @@ static void print_memory(const lp_session *session)
             cli_bytes(m.activations, activations), cli_bytes(m.staging, staging));
 }
 
+/* Keys and values of the prompt, as far as the file has them. */
+static lp_status load_prompt_cache(const settings *s, uint32_t *n_known)
+{
+    if (!s->prompt_cache_ro && access(s->prompt_cache, F_OK) != 0)
+        return LP_OK; /* the first time */
+    return lp_session_load(s->job.session, s->prompt_cache, n_known);
+}
+
+/* Computes the others and writes the file anew, if it lacked any. */
+static lp_status save_prompt_cache(const settings *s, uint32_t n_known)
+{
+    const uint32_t n = lp_session_n_tokens(s->job.session);
+    const bool save = !s->prompt_cache_ro && n_known < n;
+    const lp_status status = save          ? lp_session_save(s->job.session, s->prompt_cache)
+                             : n_known < n ? lp_session_eval(s->job.session, NULL)
+                                           : LP_OK;
+    if (status == LP_OK && !s->quiet)
+        fprintf(stderr, "lapilli: prompt cache %s: %u of %u tokens found%s\n", s->prompt_cache,
+                n_known, n, save ? "; written" : "");
+    return status;
+}
+
 /* Everything after the session is there. */
 static int generate(settings *s)
 {
     lp_context *ctx = s->job.ctx;
     lp_session *session = s->job.session;
     lp_generation g = {0};
+    uint32_t n_known = 0;
     lp_status status = lp_session_feed_text(session, s->prompt.text ? s->prompt.text : "",
                                             s->prompt.bytes, LP_FEED_PROMPT);
     if (status == LP_OK && lp_session_n_tokens(session) == 0) {
         cli_error("the prompt is empty, and this model has no token that begins a text");
         return CLI_FAILED;
     }
+    if (status == LP_OK && s->prompt_cache)
+        status = load_prompt_cache(s, &n_known);
     if (status == LP_OK)
         status = lp_session_sampling(session, &s->sampling.values);
     if (status != LP_OK)
@@ -240,10 +280,21 @@ static int generate(settings *s)
     if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
         return CLI_FAILED; /* cli_finish() tells why */
     s->nothing_written = s->prompt.bytes == 0;
-    status = lp_session_generate(session, &s->generate, &g);
+    const uint32_t n_computed = lp_session_n_tokens(session) - n_known;
+    const double begin = cli_seconds();
+    if (s->prompt_cache)
+        status = save_prompt_cache(s, n_known);
+    const double before = cli_seconds() - begin;
+    if (status == LP_OK)
+        status = lp_session_generate(session, &s->generate, &g);
     cli_write("\n", 1);
     if (status != LP_OK)
         return cli_failed(ctx, status);
+    if (s->prompt_cache) {
+        g.n_prompt = n_computed;
+        g.seconds += before;
+        g.first_token_seconds += before;
+    }
     if (!s->quiet)
         print_summary(&g, s->sampling.values.seed, s->sampling.values.temperature > 0);
     if (!s->quiet && s->job.options.guard > 0)
@@ -305,6 +356,9 @@ const cli_command cli_run = {
         "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+        "      --prompt-cache=FILE  takes keys and values of the prompt from FILE as far as it has\n"
+        "                        them; computes the others and writes FILE anew\n"
+        "      --prompt-cache-ro never writes it\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
         "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"

@@ -237,6 +237,11 @@ const lp_guard *lp_runner_guard(const lp_runner *s)
     return &s->guard;
 }
 
+const lp_network *lp_runner_network(const lp_runner *s)
+{
+    return s->network;
+}
+
 lp_store *lp_runner_store(lp_runner *s)
 {
     return &s->store;
@@ -270,6 +275,13 @@ lp_status lp_runner_rewind(lp_runner *s, uint32_t n)
         return lp_fail(s->ctx, LP_E_ARG, "rewind to token %u of %u", n, s->n_tokens);
     s->n_tokens = n; /* tokens in flight stand behind these, in the history and in the cache */
     return settle(s, min_u32(s->n_cached, n));
+}
+
+lp_status lp_runner_adopt(lp_runner *s, uint32_t n)
+{
+    if (n > s->n_tokens || s->n_ahead > 0)
+        return lp_fail(s->ctx, LP_E_ARG, "rows of %u of %u tokens", n, s->n_tokens);
+    return settle(s, n);
 }
 
 lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)

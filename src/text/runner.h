@@ -77,6 +77,9 @@ lp_status lp_runner_tokens(lp_runner *runner, uint32_t first, uint32_t n, int32_
 /* Forgets all tokens after the first n (n <= n_tokens), and what is in flight. */
 lp_status lp_runner_rewind(lp_runner *runner, uint32_t n);
 
+/* The caches hold the rows of the first n tokens (n <= n_tokens): their owner has written them. */
+lp_status lp_runner_adopt(lp_runner *runner, uint32_t n);
+
 /* Drops all recorded programs; they are made again when they are needed. */
 lp_status lp_runner_trim(lp_runner *runner);
 
@@ -84,6 +87,7 @@ lp_status lp_runner_trim(lp_runner *runner);
 void lp_runner_memory(const lp_runner *runner, uint64_t bytes[4]);
 lp_backend *lp_runner_backend(lp_runner *runner);
 lp_store *lp_runner_store(lp_runner *runner);
+const lp_network *lp_runner_network(const lp_runner *runner);
 const lp_guard *lp_runner_guard(const lp_runner *runner);
 
 #endif
