@@ -80,6 +80,16 @@ static bool change(lp_node *node, int which)
     }
 }
 
+// Queries so large that one key may have all the weight, whatever the scale.
+static bool is_sharp(const lp_case_tensor *input)
+{
+    const float *x = input->data;
+    float most = 0;
+    for (uint64_t i = 0; i < input->bytes / sizeof *x; i++)
+        most = fmaxf(most, fabsf(x[i]));
+    return most > 50;
+}
+
 static void check_row(lp_backend *device, lp_case *row, unsigned *n_changed)
 {
     lp_program *program = NULL;
@@ -107,7 +117,7 @@ static void check_row(lp_backend *device, lp_case *row, unsigned *n_changed)
     }
     const lp_node as_it_is = row->graph->nodes[0];
     for (int i = 0; i < 4 && sees_many(row) && !is_zero(&row->inputs[0]); i++) {
-        if (change(&row->graph->nodes[0], i)) {
+        if (change(&row->graph->nodes[0], i) && !(i == 0 && is_sharp(&row->inputs[0]))) {
             what.budget = 1 << 30;
             assert_int_equal(lp_recompute_node(&what, &result), LP_OK);
             if (lp_recomputed_agrees(&result))
