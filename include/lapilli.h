@@ -28,8 +28,9 @@
  * context and everything made with it belong to one thread at a time; different contexts are
  * independent. examples/generate.c is a whole program.
  *
- * On the CPU, work is shared among OpenMP threads, which by default spin for a while between pieces:
- * where other programs want the cores too, set OMP_WAIT_POLICY=passive before the program starts. */
+ * On the CPU, work is shared among OpenMP threads, which by default spin for a while between
+ * pieces: where other programs want the cores too, set OMP_WAIT_POLICY=passive before the program
+ * starts. */
 #ifndef LAPILLI_H
 #define LAPILLI_H
 
@@ -66,26 +67,27 @@ typedef struct lp_devices lp_devices;
 
 /* Everything that `lapilli devices` prints. Zero or "" where a device does not tell. */
 typedef struct lp_device_info {
-    const char *id;        /* "vulkan:0", "cpu", "reference" */
-    const char *name;      /* "AMD Radeon RX 7800 XT (RADV NAVI32)" */
-    const char *driver;    /* name and build; "" for the CPU */
-    const char *type;      /* "discrete", "integrated", "virtual", "cpu" (a driver that computes on
-                              the CPU), "host" (no Vulkan), "other" */
-    const char *unusable;  /* "" or why it cannot be used */
+    const char *id;       /* "vulkan:0", "cpu", "reference" */
+    const char *name;     /* "AMD Radeon RX 7800 XT (RADV NAVI32)" */
+    const char *driver;   /* name and build; "" for the CPU */
+    const char *type;     /* "discrete", "integrated", "virtual", "cpu" (a driver that computes on
+                             the CPU), "host" (no Vulkan), "other" */
+    const char *unusable; /* "" or why it cannot be used */
     int uma, fp16, bf16, storage16, storage8, int64, int_dot;
-    const char *matrix_cores; /* "", "KHR", "KHR, NV2" */
+    const char *matrix_cores;                           /* "", "KHR", "KHR, NV2" */
     uint32_t subgroup_size, subgroup_min, subgroup_max; /* invocations */
     uint64_t shared_bytes, memory_bytes;
     uint32_t api_version; /* Vulkan's packed form; 0 for the CPU */
 } lp_device_info;
 
-/* Lists all devices: those of Vulkan, then `cpu`, then `reference`. No Vulkan loader or driver is no
- * error (lp_devices_vulkan_problem() tells). */
+/* Lists all devices: those of Vulkan, then `cpu`, then `reference`. No Vulkan loader or driver is
+ * no error (lp_devices_vulkan_problem() tells). */
 LP_API lp_status lp_devices_create(lp_context *ctx, lp_devices **devices);
-/* Only `cpu` and `reference`: no Vulkan loader and no driver is opened, so that a broken one can do no
- * harm. */
+/* Only `cpu` and `reference`: no Vulkan loader and no driver is opened, so that a broken one can do
+ * no harm. */
 LP_API lp_status lp_devices_create_host(lp_context *ctx, lp_devices **devices);
-/* The same as lp_devices_create() with the Khronos validation layer, for tests; LP_E_MISSING without it. */
+/* The same as lp_devices_create() with the Khronos validation layer, for tests; LP_E_MISSING
+ * without it. */
 LP_API lp_status lp_devices_create_validated(lp_context *ctx, lp_devices **devices);
 LP_API void lp_devices_destroy(lp_devices *devices);
 LP_API size_t lp_devices_count(const lp_devices *devices);
@@ -157,8 +159,9 @@ LP_API int32_t lp_model_bos(const lp_model *model);
 
 typedef struct lp_tokenizer lp_tokenizer;
 
-/* What lies at a path: a GGUF file (also one that holds only a vocabulary), a Hugging Face folder, or
- * a tokenizer.json. Nothing of it is kept open. A model has its own: lp_model_tokenize(). */
+/* What lies at a path: a GGUF file (also one that holds only a vocabulary), a Hugging Face folder,
+ * or a single file of one: tokenizer.json, vocab.txt, vocab.json (with merges.txt beside it), a
+ * SentencePiece model. Nothing of it is kept open. A model has its own: lp_model_tokenize(). */
 LP_API lp_status lp_tokenizer_open(lp_context *ctx, const char *path, lp_tokenizer **tokenizer);
 LP_API void lp_tokenizer_destroy(lp_tokenizer *tokenizer);
 LP_API uint32_t lp_tokenizer_size(const lp_tokenizer *tokenizer);    /* tokens */
@@ -169,13 +172,13 @@ LP_API bool lp_tokenizer_is_end(const lp_tokenizer *tokenizer, int32_t token);
 /* The token that the vocabulary spells like this, or -1. */
 LP_API int32_t lp_tokenizer_find(const lp_tokenizer *tokenizer, const char *text, size_t bytes);
 
-/* flags: LP_TOKENS_SPECIAL, LP_TOKENS_PARSE. *tokens is malloc'ed. Any bytes are accepted: one that is
- * no valid UTF-8 stays that byte where the vocabulary has tokens for bytes, and is an unknown
+/* flags: LP_TOKENS_SPECIAL, LP_TOKENS_PARSE. *tokens is malloc'ed. Any bytes are accepted: one that
+ * is no valid UTF-8 stays that byte where the vocabulary has tokens for bytes, and is an unknown
  * character otherwise (BERT drops it). */
 LP_API lp_status lp_tokenize(lp_context *ctx, const lp_tokenizer *tokenizer, const char *text,
                              size_t bytes, unsigned flags, int32_t **tokens, size_t *n_tokens);
-/* Two texts in one sequence, as in "[CLS] a [SEP] b [SEP]". *segments: what the segment embedding gets
- * for each token. Both are malloc'ed. */
+/* Two texts in one sequence, as in "[CLS] a [SEP] b [SEP]". *segments: what the segment embedding
+ * gets for each token. Both are malloc'ed. */
 LP_API lp_status lp_tokenize_pair(lp_context *ctx, const lp_tokenizer *tokenizer,
                                   lp_tokenizer_text a, lp_tokenizer_text b, unsigned flags,
                                   int32_t **tokens, int32_t **segments, size_t *n_tokens);
@@ -261,38 +264,39 @@ LP_API lp_memory lp_session_memory(const lp_session *session);
 /* Compares two devices of the list on a model. A device that computes wrongly is no failure:
  * report->agrees and ->sentence tell. Fails when the check could not be made (LP_E_CANCELLED if
  * progress asked to stop). */
-LP_API lp_status lp_check(lp_devices *devices, size_t device, size_t against,
-                          const lp_model *model, const lp_check_options *options,
-                          lp_report **report);
-/* Runs the node again that a check wrote to options->repro_folder, `n_runs` times, on a device of the
- * list with Vulkan. The report has one pass with one node. Kernels of a repro are programs: run only
- * those whose source you trust. */
+LP_API lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_model *model,
+                          const lp_check_options *options, lp_report **report);
+/* Runs the node again that a check wrote to options->repro_folder, `n_runs` times, on a device of
+ * the list with Vulkan. The report has one pass with one node. Kernels of a repro are programs: run
+ * only those whose source you trust. */
 LP_API lp_status lp_check_repro(lp_devices *devices, size_t device, const char *folder,
                                 uint32_t n_runs, lp_report **report);
 LP_API void lp_report_destroy(lp_report *report);
 LP_API const char *lp_finding_text(lp_finding finding);
-/* Faults that lp_session_options.plant and lp_check_options.plant can name, as NAME or NAME@NODE: one
- * node becomes wrong on purpose, to see that checks find it. None in ordinary builds; they are there
- * with -DLAPILLI_FAULTS=ON. */
+/* Faults that lp_session_options.plant and lp_check_options.plant can name, as NAME or NAME@NODE:
+ * one node becomes wrong on purpose, to see that checks find it. None in ordinary builds; they are
+ * there with -DLAPILLI_FAULTS=ON. */
 LP_API size_t lp_n_faults(void);
 LP_API const char *lp_fault_name(size_t index);
 LP_API const char *lp_fault_text(size_t index);
 /* The whole report, malloc'ed: as JSON; as one self-contained HTML page. */
 LP_API lp_status lp_report_json(lp_context *ctx, const lp_report *report, char **json);
 LP_API lp_status lp_report_html(lp_context *ctx, const lp_report *report, char **html);
-/* What a check with lp_check_options.digests computed, as JSON that is the same to the byte wherever
- * the bits are the same and the device has the same names: digests of model, tokens, kernels and every
- * result. Malloc'ed. */
+/* What a check with lp_check_options.digests computed, as JSON that is the same to the byte
+ * wherever the bits are the same and the device has the same names: digests of model, tokens,
+ * kernels and every result. Malloc'ed. */
 LP_API lp_status lp_certificate(lp_context *ctx, const lp_report *report, char **json);
-/* Compares two certificates, in a table for people (malloc'ed); the names head its columns. *same: every
- * result has the same bits. LP_E_FORMAT, naming certificate and place, if one cannot be read. */
+/* Compares two certificates, in a table for people (malloc'ed); the names head its columns. *same:
+ * every result has the same bits. LP_E_FORMAT, naming certificate and place, if one cannot be read.
+ */
 LP_API lp_status lp_certificate_diff(lp_context *ctx, const char *name_a, const char *text_a,
-                                     const char *name_b, const char *text_b, int *same, char **text);
+                                     const char *name_b, const char *text_b, int *same,
+                                     char **text);
 
 /* ---- Doctor (lapilli/doctor.h says what it does) --------------------------------------------- */
 
-/* Examines one device of the list. `model` is compared, too: the one that ships; NULL: none. A device
- * that computes wrongly, or cannot be used, is no failure: (*diagnosis)->health tells. */
+/* Examines one device of the list. `model` is compared, too: the one that ships; NULL: none. A
+ * device that computes wrongly, or cannot be used, is no failure: (*diagnosis)->health tells. */
 LP_API lp_status lp_doctor(lp_devices *devices, size_t device, const lp_model *model,
                            const lp_doctor_options *options, lp_diagnosis **diagnosis);
 LP_API void lp_diagnosis_destroy(lp_diagnosis *diagnosis);

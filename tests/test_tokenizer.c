@@ -22,12 +22,31 @@
 
 static lp_context ctx;
 
-/* The first N_EXACT give back every text. */
-static const char *const fixtures[] = {"gpt2",     "llama3",    "qwen2",       "llama2",
-                                       "roberta",  "gpt2.gguf", "llama3.gguf", "qwen2.gguf",
-                                       "spm.gguf", "bert",      "t5",          "clip"};
+/* Fixtures, and the cases that they share with another one. The first N_EXACT give back every text.
+ */
+static const struct {
+    const char *name, *cases;
+} fixtures[] = {{"gpt2", "gpt2"},
+                {"llama3", "llama3"},
+                {"qwen2", "qwen2"},
+                {"llama2", "llama2"},
+                {"roberta", "roberta"},
+                {"roberta-bpe", "roberta"},
+                {"gpt2.gguf", "gpt2.gguf"},
+                {"llama3.gguf", "llama3.gguf"},
+                {"qwen2.gguf", "qwen2.gguf"},
+                {"spm.gguf", "spm.gguf"},
+                {"bert", "bert"},
+                {"bert-txt", "bert"},
+                {"bert.gguf", "bert.gguf"},
+                {"t5", "t5"},
+                {"t5.gguf", "t5.gguf"},
+                {"t5-spm", "t5.gguf"},
+                {"user-spm", "user-spm"},
+                {"clip", "clip"},
+                {"clip-bpe", "clip"}};
 #define N_FIXTURES (sizeof fixtures / sizeof fixtures[0])
-#define N_EXACT    9
+#define N_EXACT    10
 
 static void ok(lp_status status)
 {
@@ -122,16 +141,16 @@ static void gives_the_ids_of_other_libraries(void **state)
     yyjson_val *root = yyjson_doc_get_root(doc), *text;
     size_t i, n, n_checked = 0;
     for (size_t f = 0; f < N_FIXTURES; f++) {
-        lp_tokenizer *tokenizer = open_fixture(fixtures[f]);
-        yyjson_val *ids = yyjson_obj_get(yyjson_obj_get(root, "ids"), fixtures[f]);
-        yyjson_val *broken = yyjson_obj_get(yyjson_obj_get(root, "broken_ids"), fixtures[f]);
+        lp_tokenizer *tokenizer = open_fixture(fixtures[f].name);
+        yyjson_val *ids = yyjson_obj_get(yyjson_obj_get(root, "ids"), fixtures[f].cases);
+        yyjson_val *broken = yyjson_obj_get(yyjson_obj_get(root, "broken_ids"), fixtures[f].cases);
         yyjson_arr_foreach(yyjson_obj_get(root, "texts"), i, n, text)
         {
             yyjson_val *list = yyjson_arr_get(ids, i);
             int32_t *want = id_array(list);
             assert_true(yyjson_is_arr(list));
-            check_ids(fixtures[f], i, tokenizer, yyjson_get_str(text), yyjson_get_len(text), ALL,
-                      want, yyjson_arr_size(list));
+            check_ids(fixtures[f].name, i, tokenizer, yyjson_get_str(text), yyjson_get_len(text),
+                      ALL, want, yyjson_arr_size(list));
             n_checked += yyjson_arr_size(list);
             free(want);
         }
@@ -146,14 +165,46 @@ static void gives_the_ids_of_other_libraries(void **state)
             }
             assert_true(yyjson_is_arr(list) && yyjson_get_len(text) <= 128);
             size_t n_bytes = from_hex(yyjson_get_str(text), bytes);
-            check_ids(fixtures[f], i, tokenizer, bytes, n_bytes, ALL, want, yyjson_arr_size(list));
+            check_ids(fixtures[f].name, i, tokenizer, bytes, n_bytes, ALL, want,
+                      yyjson_arr_size(list));
             n_checked += yyjson_arr_size(list);
             free(want);
         }
         lp_tokenizer_destroy(tokenizer);
     }
-    assert_true(n_checked > 10000);
+    assert_true(n_checked > 15000);
     yyjson_doc_free(doc);
+}
+
+/* Marian: source and target have pieces of their own and share the ids of vocab.json. */
+static void reads_marian_folders(void **state)
+{
+    (void)state;
+    yyjson_doc *doc = open_cases();
+    yyjson_val *marian = yyjson_obj_get(yyjson_doc_get_root(doc), "marian"), *text;
+    lp_tokenizer *source = open_fixture("marian"), *target = NULL;
+    size_t i, n;
+    ok(lp_tokenizer_target_from_folder(&ctx, FIXTURES "marian", &target));
+    yyjson_arr_foreach(yyjson_obj_get(marian, "texts"), i, n, text)
+    {
+        for (int side = 0; side < 2; side++) {
+            yyjson_val *list =
+                yyjson_arr_get(yyjson_obj_get(marian, side ? "target_ids" : "ids"), i);
+            int32_t *want = id_array(list);
+            assert_true(yyjson_is_arr(list));
+            check_ids(side ? "marian's target" : "marian", i, side ? target : source,
+                      yyjson_get_str(text), yyjson_get_len(text), ALL, want, yyjson_arr_size(list));
+            free(want);
+        }
+    }
+    assert_true(n > 60);
+    lp_special_tokens special = lp_tokenizer_special(source);
+    assert_true(special.eos == 0 && special.unknown == 1 && special.pad > 0 && special.add_eos);
+    lp_tokenizer_destroy(source);
+    lp_tokenizer_destroy(target);
+    yyjson_doc_free(doc);
+    assert_int_equal(lp_tokenizer_target_from_folder(&ctx, FIXTURES "bert", &target), LP_E_MISSING);
+    assert_non_null(strstr(ctx.message, "target.spm"));
 }
 
 static void check_pair(const char *name, yyjson_val *pair, yyjson_val *want)
@@ -195,7 +246,7 @@ static void puts_two_texts_into_one_sequence(void **state)
             n_checked++;
         }
     }
-    assert_true(n_checked >= 24);
+    assert_true(n_checked >= 30);
     yyjson_doc_free(doc);
 }
 
@@ -296,9 +347,9 @@ static void decodes_to_the_same_bytes(void **state)
     yyjson_val *root = yyjson_doc_get_root(doc), *text;
     size_t i, n;
     for (size_t f = 0; f < N_EXACT; f++) {
-        lp_tokenizer *tokenizer = open_fixture(fixtures[f]);
+        lp_tokenizer *tokenizer = open_fixture(fixtures[f].name);
         yyjson_arr_foreach(yyjson_obj_get(root, "texts"), i, n,
-                           text) if (strcmp(fixtures[f], "qwen2") != 0 &&
+                           text) if (strcmp(fixtures[f].name, "qwen2") != 0 &&
                                      !strstr(yyjson_get_str(text), "\xe2\x96\x81"))
             check_round_trip(tokenizer, yyjson_get_str(text), yyjson_get_len(text));
         yyjson_arr_foreach(yyjson_obj_get(root, "broken"), i, n, text)
@@ -393,7 +444,7 @@ static void long_texts_take_seconds(void **state)
     char *text = malloc(BYTES);
     assert_non_null(text);
     for (size_t f = 0; f < N_FIXTURES; f++) {
-        lp_tokenizer *tokenizer = open_fixture(fixtures[f]);
+        lp_tokenizer *tokenizer = open_fixture(fixtures[f].name);
         for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
             size_t unit = strlen(units[u]), n, bytes = BYTES / unit * unit;
             for (size_t i = 0; i < bytes; i++)
@@ -500,6 +551,7 @@ SHARED_TEST(shared_gpt_2, "gpt-2")
 SHARED_TEST(shared_falcon, "falcon")
 SHARED_TEST(shared_starcoder, "starcoder")
 SHARED_TEST(shared_deepseek_llm, "deepseek-llm")
+SHARED_TEST(shared_bert_bge, "bert-bge")
 
 static void shared_gpt_2_folder(void **state)
 {
@@ -512,56 +564,43 @@ static void shared_gpt_2_folder(void **state)
     lp_tokenizer_destroy(tokenizer);
 }
 
-/* Qwen 2's vocab.json and merges.txt, put into a tokenizer.json. */
+/* Qwen 2's vocab.json and merges.txt; its tokenizer_config.json names the class. */
 static void shared_qwen2(void **state)
 {
     (void)state;
     need_shared(SHARED "qwen2/vocab.json");
-    static const char head[] =
-        "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
-        "\"pattern\":"
-        "{\"Regex\":\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}"
-        "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"},"
-        "\"behavior\":\"Isolated\",\"invert\":false},{\"type\":\"ByteLevel\",\"add_prefix_space\":"
-        "false,"
-        "\"use_regex\":false}]},\"model\":{\"type\":\"BPE\",\"vocab\":";
-    char folder[] = "/tmp/lapilli-test-XXXXXX", path[64];
-    size_t n_vocab, n_merges;
-    char *vocab = read_text(SHARED "qwen2/vocab.json", &n_vocab);
-    char *merges = read_text(SHARED "qwen2/merges.txt", &n_merges);
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    fprintf(file, "%s%s,\"merges\":[", head, vocab);
-    bool first = true;
-    for (char *line = strtok(merges, "\n"); line; line = strtok(NULL, "\n")) {
-        if (strncmp(line, "#version", 8) == 0)
-            continue;
-        fputs(first ? "\"" : ",\"", file);
-        first = false;
-        for (const char *c = line; *c; c++) {
-            if (*c == '"' || *c == '\\')
-                fputc('\\', file);
-            fputc(*c, file);
-        }
-        fputc('"', file);
-    }
-    fputs("]}}", file);
-    assert_int_equal(fclose(file), 0);
-    free(vocab);
-    free(merges);
-    lp_tokenizer *tokenizer = open_path(folder);
-    unlink(path);
-    rmdir(folder);
+    lp_tokenizer *tokenizer = open_path(SHARED "qwen2");
+    assert_int_equal(lp_tokenizer_size(tokenizer), 0x25071);
     check_against_llama_cpp("qwen2", tokenizer);
     lp_tokenizer_destroy(tokenizer);
+}
+
+/* BERT's vocab.txt beside its tokenizer.json: the same ids for a long text. */
+static void shared_bert_forms_agree(void **state)
+{
+    (void)state;
+    need_shared(SHARED "bert-uncased/vocab.txt");
+    size_t bytes, n, n_txt;
+    int32_t *ids, *ids_txt;
+    lp_tokenizer *json = open_path(SHARED "bert-uncased"), *txt = NULL;
+    char *text = read_text(FIXTURES "cases.json", &bytes);
+    ok(lp_tokenizer_open(&ctx, SHARED "bert-uncased/vocab.txt", &txt));
+    ok(lp_tokenize(&ctx, json, text, bytes, ALL, &ids, &n));
+    ok(lp_tokenize(&ctx, txt, text, bytes, ALL, &ids_txt, &n_txt));
+    assert_true(n == n_txt && n > 10000);
+    assert_memory_equal(ids, ids_txt, n * sizeof *ids);
+    free(ids);
+    free(ids_txt);
+    free(text);
+    lp_tokenizer_destroy(json);
+    lp_tokenizer_destroy(txt);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_ids_of_other_libraries),
+        cmocka_unit_test(reads_marian_folders),
         cmocka_unit_test(puts_two_texts_into_one_sequence),
         cmocka_unit_test(decodes_as_other_libraries),
         cmocka_unit_test(decodes_ends_of_words),
@@ -575,8 +614,10 @@ int main(void)
         cmocka_unit_test(shared_falcon),
         cmocka_unit_test(shared_starcoder),
         cmocka_unit_test(shared_deepseek_llm),
+        cmocka_unit_test(shared_bert_bge),
         cmocka_unit_test(shared_gpt_2_folder),
         cmocka_unit_test(shared_qwen2),
+        cmocka_unit_test(shared_bert_forms_agree),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }

@@ -157,8 +157,9 @@ static void wrong_metadata_gives_one_line(void **state)
         const char *message;
     } rows[] = {
         {{NONE}, LP_E_MISSING, KEY("model")},
-        {{.model = "bert", .tokens = "a", NONE}, LP_E_UNSUPPORTED, "\"bert\""},
-        {{.model = "t5", NONE}, LP_E_UNSUPPORTED, "\"t5\""},
+        {{.model = "rwkv", .tokens = "a", NONE}, LP_E_UNSUPPORTED, "\"rwkv\""},
+        {{.model = "bert", NONE}, LP_E_MISSING, KEY("tokens")},
+        {{.model = "t5", .tokens = "a,b", NONE}, LP_E_MISSING, KEY("scores")},
         {{.model = "llama", NONE}, LP_E_MISSING, KEY("tokens")},
         {{.model = "llama", .tokens_are_numbers = true, NONE}, LP_E_FORMAT, KEY("tokens")},
         {{.model = "llama", .tokens = "", NONE}, LP_E_MISSING, KEY("scores")},

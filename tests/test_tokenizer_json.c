@@ -293,8 +293,8 @@ static void missing_folder_is_named(void **state)
 {
     (void)state;
     lp_tokenizer *t = NULL;
-    assert_int_equal(lp_tokenizer_from_folder(&ctx, "/nonexistent", &t), LP_E_IO);
-    assert_non_null(strstr(ctx.message, "/nonexistent/tokenizer.json: "));
+    assert_int_equal(lp_tokenizer_from_folder(&ctx, "/nonexistent", &t), LP_E_MISSING);
+    assert_non_null(strstr(ctx.message, "/nonexistent: no tokenizer"));
     assert_null(t);
     lp_tokenizer_destroy(NULL);
 }

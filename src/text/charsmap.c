@@ -7,7 +7,8 @@
 #include <utf8proc.h>
 #include "text/utf8.h"
 
-#define MAX_CLUSTER 6 /* bytes; longer ones are taken apart */
+#define MAX_CLUSTER 6   /* bytes; longer ones are taken apart */
+#define MAX_TEXT    255 /* bytes of a replacement; the longest in use has 33 */
 
 static uint32_t offset(uint32_t unit)
 {
@@ -41,6 +42,14 @@ lp_status lp_charsmap_read(lp_context *ctx, const char *where, lp_arena *arena, 
     if (n_texts > 0 && data[bytes - 1] != 0)
         return lp_fail(ctx, LP_E_FORMAT, "%s: precompiled_charsmap: the last text does not end",
                        where);
+    for (size_t i = 4 + n, start = i; i < bytes; i++) {
+        if (data[i] == 0)
+            start = i + 1;
+        else if (i - start >= MAX_TEXT)
+            return lp_fail(ctx, LP_E_LIMIT,
+                           "%s: precompiled_charsmap: a text of more than %d bytes", where,
+                           MAX_TEXT);
+    }
     uint32_t *units = lp_arena_array(arena, n / 4, sizeof *units);
     char *texts = lp_arena_alloc(arena, n_texts ? n_texts : 1);
     if (!units || !texts)

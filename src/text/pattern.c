@@ -21,11 +21,11 @@ struct lp_pattern {
 };
 
 /* What an escape means: PCRE2's \s holds U+180E, Unicode's White_Space and the original engines'
- * \s do not; its \w has no marks; \h is a hexadecimal digit. `inside`: of a class in brackets.
- * NULL: the same. */
+ * \s do not; its \w has fewer marks and numbers, so that \b differs, too; \h is a hexadecimal
+ * digit. `inside`: of a class in brackets. NULL: the same. */
 static const char *meaning(char letter, bool inside)
 {
-#define WORD  "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
+#define WORD  "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
 #define DIGIT "0-9A-Fa-f"
     switch (letter) {
     case 's':
@@ -36,6 +36,10 @@ static const char *meaning(char letter, bool inside)
         return inside ? WORD : "[" WORD "]";
     case 'W':
         return inside ? NULL : "[^" WORD "]";
+    case 'b': /* in a class: backspace */
+        return inside ? NULL : "(?:(?<=[" WORD "])(?![" WORD "])|(?<![" WORD "])(?=[" WORD "]))";
+    case 'B':
+        return inside ? NULL : "(?:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))";
     case 'h':
         return inside ? DIGIT : "[" DIGIT "]";
     case 'H':

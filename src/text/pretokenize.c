@@ -76,6 +76,12 @@ lp_status lp_splitter_add_class(lp_context *ctx, lp_splitter *splitter, const ch
     return add_step(ctx, splitter, where, (step){.kind = STEP_CLASS, .class = class, .mode = mode});
 }
 
+lp_status lp_splitter_add_bert(lp_context *ctx, lp_splitter *splitter, const char *where)
+{
+    LP_TRY(lp_splitter_add_class(ctx, splitter, where, LP_SPLIT_SPACE, LP_SPLIT_REMOVED));
+    return lp_splitter_add_class(ctx, splitter, where, LP_SPLIT_PUNCTUATION, LP_SPLIT_ISOLATED);
+}
+
 lp_status lp_splitter_add_metaspace(lp_context *ctx, lp_splitter *splitter, const char *where,
                                     lp_prefix prefix, bool split)
 {

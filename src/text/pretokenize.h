@@ -42,6 +42,8 @@ lp_status lp_splitter_add_class(lp_context *ctx, lp_splitter *splitter, const ch
  * only before the very start of a text). `split`: a piece starts at each U+2581. */
 lp_status lp_splitter_add_metaspace(lp_context *ctx, lp_splitter *splitter, const char *where,
                                     lp_prefix prefix, bool split);
+/* BERT's: spaces are dropped, punctuation is a word of its own. */
+lp_status lp_splitter_add_bert(lp_context *ctx, lp_splitter *splitter, const char *where);
 /* A space before each piece that does not start with one. */
 lp_status lp_splitter_add_space(lp_context *ctx, lp_splitter *splitter, const char *where);
 /* Bytes become the characters of GPT-2's alphabet. */
@@ -76,6 +78,7 @@ typedef struct lp_pretokenizer {
     const char *names;  /* separated by spaces */
     bool ignore_merges; /* a word that is a token is that token, whatever the merges say */
     bool add_bos;       /* unless the file says otherwise */
+    bool add_sep;       /* a separator goes between two texts */
     const char *patterns[LP_MAX_PATTERNS];
 } lp_pretokenizer;
 

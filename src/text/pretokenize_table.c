@@ -43,33 +43,79 @@
 
 const char lp_pattern_gpt2[] = GPT2;
 
+#define HAN_CASED(FIRST, SECOND)                                                                   \
+    OTHER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]" FIRST                                \
+          "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]" SECOND SHORT "?"
+#define DIGITS_GPT2 "\\p{N}", GPT2
+#define BLOOM       " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{FF0C}\\x{3001}\\x{964}\\x{6D4}\\x{60C})]+"
+#define KANA        "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+"
+#define SIGNS       "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
+#define DEEPSEEK3                                                                                  \
+    SIGNS "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*" TAIL
+
 static const lp_pretokenizer table[] = {
-    {"gpt-2 phi-2 mpt olmo jais trillion gigachat", false, false, {GPT2}},
-    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2", true, true, {LLAMA3}},
-    {"smaug-bpe dbrx", false, false, {LLAMA3}},
-    {"qwen2 stablelm2 megrez deepseek-r1-qwen hunyuan", false, false, {QWEN2}},
-    {"default", false, false, {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
-    {"falcon", false, false, {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}},
-    {"starcoder refact command-r smollm codeshell exaone minerva-7b",
-     false,
-     false,
-     {"\\p{N}", GPT2}},
-    {"deepseek-llm",
-     false,
-     false,
-     {"[\\r\\n]", "\\s?" DEEPSEEK_LETTERS "+",
-      "\\s?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
-      /* published as "\s+$"; starting only where a run of spaces starts keeps it linear */
-      "(?<!\\s)\\s+$", CJK, "\\p{N}+"}},
-    {"deepseek-coder", false, false, {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK, "\\p{N}"}},
-    {"deepseek-v3",
-     false,
-     false,
-     {"\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
-      "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?"
-      "[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*" TAIL}},
-    {"tekken", true, false, {CASED("") "|\\p{N}" SYMBOLS}},
-    {"gpt-4o llama4", false, false, {CASED(SHORT "?") "|\\p{N}{1,3}" SYMBOLS}},
+    {.names = "gpt-2 phi-2 mpt olmo jais trillion gigachat jina-es jina-de jina-v2-es jina-v2-de "
+              "a.x-4.0 mellum modern-bert exaone4 granite-docling",
+     .patterns = {GPT2}},
+    {.names = "roberta-bpe jina-v1-en jina-v2-code", .add_sep = true, .patterns = {GPT2}},
+    {.names = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
+     .ignore_merges = true,
+     .add_bos = true,
+     .patterns = {LLAMA3}},
+    {.names = "smaug-bpe dbrx glm4 chatglm-bpe", .patterns = {LLAMA3}},
+    {.names = "jais-2",
+     .patterns = {SHORT "|" OTHER "\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
+                        "|\\s{512}(?!\\S)|\\s{256}(?!\\S)|\\s{128}(?!\\S)|\\s{64}(?!\\S)"
+                        "|\\s{32}(?!\\S)|\\s{16}(?!\\S)|\\s{8}(?!\\S)|\\s{4}(?!\\S)"
+                        "|\\s{1,2}(?!\\S)|\\s"}},
+    {.names = "qwen2 stablelm2 megrez deepseek-r1-qwen hunyuan kormo f2llmv2 solar-open grok-2",
+     .patterns = {QWEN2}},
+    {.names = "qwen35",
+     .patterns = {SHORT "|" OTHER
+                        "[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" TAIL}},
+    {.names = "seed-coder",
+     .patterns = {SHORT "|" OTHER "\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}\\r\\n]+" TAIL}},
+    {.names = "bailingmoe bailingmoe2 llada-moe",
+     .patterns = {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}"
+                  "| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"}},
+    {.names = "exaone-moe",
+     .patterns = {SHORT "|" OTHER "(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}"
+                        "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"}},
+    {.names = "default", .patterns = {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
+    {.names = "falcon", .patterns = {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}},
+    {.names = "starcoder refact command-r smollm codeshell exaone minerva-7b mellum2",
+     .patterns = {DIGITS_GPT2}},
+    {.names = "chameleon",
+     .add_bos = true,
+     .patterns = {"<sentinel:[0-9]+>", "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z", "([\\t\\n]|    |  )",
+                  "\\p{N}", "[\\p{P}!-/:-@\\[-`{-~]", GPT2}},
+    {.names = "bloom poro-chat gpt3-finnish", .patterns = {BLOOM}},
+    {.names = "viking", .patterns = {BLOOM, "\\p{N}"}},
+    {.names = "deepseek-llm",
+     .patterns =
+         {"[\\r\\n]", "\\s?" DEEPSEEK_LETTERS "+",
+          "\\s?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}"
+          "\\x{3000}-\\x{3002}]+",
+          /* published as "\s+$"; starting only where a run of spaces starts keeps it linear */
+          "(?<!\\s)\\s+$", CJK, "\\p{N}+"}},
+    {.names = "deepseek-coder",
+     .patterns = {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK, "\\p{N}"}},
+    {.names = "deepseek-v3 hunyuan-dense joyai-llm", .patterns = {"\\p{N}{1,3}", KANA, DEEPSEEK3}},
+    {.names = "tekken",
+     .ignore_merges = true,
+     .add_bos = true,
+     .patterns = {CASED("") "|\\p{N}" SYMBOLS}},
+    {.names = "gpt-4o llama4 kanana2 talkie minimax-m2",
+     .patterns = {CASED(SHORT "?") "|\\p{N}{1,3}" SYMBOLS}},
+    {.names = "tiny_aya cohere2moe",
+     .patterns = {"\\d{1,3}(?=(?:\\d{3})*\\b)", CASED(SHORT "?") "|\\p{N}{1,3}" SYMBOLS}},
+    {.names = "kimi-k2",
+     .patterns = {"[\\p{Han}]+|" HAN_CASED("*", "+") "|" HAN_CASED(
+         "+", "*") "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" TAIL}},
+    {.names = "minicpm5",
+     .ignore_merges = true,
+     .patterns = {"\\p{N}{1,3}",
+                  SHORT "|" OTHER "\\p{L}+|\\p{N}+| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" TAIL}},
 };
 
 const lp_pretokenizer *lp_pretokenizer_find(const char *name, size_t bytes)

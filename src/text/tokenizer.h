@@ -10,10 +10,15 @@ typedef struct lp_tokenizer lp_tokenizer;
 
 /* From a GGUF file's metadata (tokenizer.ggml.*). Everything needed is copied. */
 lp_status lp_tokenizer_from_gguf(lp_context *ctx, const lp_gguf *gguf, lp_tokenizer **tokenizer);
-/* From a Hugging Face folder: tokenizer.json (and tokenizer_config.json where it is there). */
+/* From a Hugging Face folder: tokenizer.json, or else vocab.txt, vocab.json with merges.txt, a
+ * SentencePiece model, Marian's source.spm with vocab.json; and tokenizer_config.json,
+ * special_tokens_map.json, added_tokens.json where they are there. */
 lp_status lp_tokenizer_from_folder(lp_context *ctx, const char *folder, lp_tokenizer **tokenizer);
+/* Marian: of the language that is translated to (target.spm). */
+lp_status lp_tokenizer_target_from_folder(lp_context *ctx, const char *folder,
+                                          lp_tokenizer **tokenizer);
 /* From what lies at a path: a GGUF file (its tensors do not matter), a Hugging Face folder, or a
- * tokenizer.json. */
+ * single file of one (tokenizer.json, vocab.txt, *.model, …). */
 lp_status lp_tokenizer_open(lp_context *ctx, const char *path, lp_tokenizer **tokenizer);
 void lp_tokenizer_destroy(lp_tokenizer *tokenizer);
 

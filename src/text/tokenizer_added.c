@@ -17,6 +17,8 @@ static bool counts(const lp_token *token, const char *text, size_t bytes, size_t
 {
     if (token->type != LP_TOKEN_USER && !(flags & LP_TOKENIZE_PARSE_SPECIAL))
         return false;
+    if (token->flags & LP_TOKEN_AT_START && start > 0)
+        return false;
     return !(token->flags & LP_TOKEN_SINGLE_WORD) || stands_alone(text, bytes, start, end);
 }
 

@@ -31,7 +31,8 @@ enum {
     LP_TOKEN_END = 8,         /* ends generation */
     LP_TOKEN_ADDED = 16,      /* not of the model's own vocabulary: words never become it */
     LP_TOKEN_NORMALIZED = 32, /* looked for in the normalised text, in its normalised spelling */
-    LP_TOKEN_WORD_END = 64    /* its decoded text ends with a space that only a successor shows */
+    LP_TOKEN_WORD_END = 64,   /* its decoded text ends with a space that only a successor shows */
+    LP_TOKEN_AT_START = 128   /* recognised only at the very start of a text */
 };
 
 typedef struct lp_token {
@@ -171,6 +172,9 @@ lp_status lp_tokenizer_add_bert(lp_context *ctx, const char *where, lp_tokenizer
  */
 lp_status lp_tokenizer_index_wordpiece(lp_context *ctx, lp_tokenizer *tokenizer, const char *first);
 
+/* Makes the Unigram model of a complete vocabulary with scores, as SentencePiece does. */
+lp_status lp_tokenizer_index_unigram(lp_context *ctx, lp_tokenizer *tokenizer);
+
 /* Appends to a template. LP_E_LIMIT if it is full. */
 lp_status lp_template_add(lp_context *ctx, const char *where, lp_template *form, int32_t id,
                           int32_t segment);
@@ -203,5 +207,48 @@ typedef struct lp_tokenizer_file {
 /* tokenizer.json, and tokenizer_config.json where there is one. */
 lp_status lp_tokenizer_from_json(lp_context *ctx, lp_tokenizer_file json, lp_tokenizer_file config,
                                  lp_tokenizer **tokenizer);
+
+/* The files of a folder that a tokenizer can be made of. */
+typedef enum lp_tokenizer_part {
+    LP_PART_JSON,         /* tokenizer.json: all that is needed */
+    LP_PART_CONFIG,       /* tokenizer_config.json: class, special tokens, options */
+    LP_PART_SPECIAL,      /* special_tokens_map.json */
+    LP_PART_ADDED,        /* added_tokens.json */
+    LP_PART_MODEL_CONFIG, /* config.json: model_type */
+    LP_PART_VOCAB_TXT,    /* vocab.txt (WordPiece) */
+    LP_PART_VOCAB_JSON,   /* vocab.json, with merges.txt or source.spm */
+    LP_PART_MERGES,
+    LP_PART_PIECES, /* spiece.model, tokenizer.model (SentencePiece) */
+    LP_PART_SOURCE, /* source.spm (Marian) */
+    LP_N_PARTS
+} lp_tokenizer_part;
+
+/* From what there is of them. `where` names the folder in errors. */
+lp_status lp_tokenizer_from_parts(lp_context *ctx, const char *where,
+                                  const lp_tokenizer_file parts[LP_N_PARTS],
+                                  lp_tokenizer **tokenizer);
+
+/* One piece of a SentencePiece model. */
+typedef struct lp_piece_entry {
+    const char *text; /* borrowed from the file */
+    uint32_t bytes;
+    float score;
+    lp_token_type type;
+} lp_piece_entry;
+
+/* What a SentencePiece model file (a protobuf message ModelProto) holds. */
+typedef struct lp_pieces_file {
+    lp_piece_entry *pieces; /* malloc'ed */
+    size_t n, room;
+    uint32_t model_type;            /* 1 Unigram, 2 BPE, 3 words, 4 characters */
+    int32_t unknown, bos, eos, pad; /* -1: none */
+    const uint8_t *charsmap;        /* borrowed from the file */
+    size_t charsmap_bytes;
+    bool byte_fallback, whitespace_suffix;
+    bool prefix, squeeze, escape; /* of the normaliser */
+} lp_pieces_file;
+
+lp_status lp_pieces_read(lp_context *ctx, lp_tokenizer_file file, lp_pieces_file *pieces);
+void lp_pieces_free(lp_pieces_file *pieces);
 
 #endif

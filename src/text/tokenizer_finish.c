@@ -224,6 +224,7 @@ static lp_status settle_templates(lp_context *ctx, const char *where, lp_tokeniz
 static void find_bytes(lp_context *ctx, const char *where, lp_tokenizer *tokenizer)
 {
     unsigned n_byte_tokens = 0;
+    bool ascii = true; /* all printable characters are there; rare bytes often are not */
     for (unsigned b = 0; b < 256; b++) {
         char name[8];
         size_t n = 6;
@@ -234,9 +235,10 @@ static void find_bytes(lp_context *ctx, const char *where, lp_tokenizer *tokeniz
         if (tokenizer->byte_level || tokenizer->byte_fallback)
             tokenizer->byte_token[b] = lp_vocab_find(&tokenizer->vocab, name, n);
         n_byte_tokens += tokenizer->byte_token[b] >= 0;
+        ascii &= tokenizer->byte_token[b] >= 0 || b < ' ' || b > '~';
     }
     if (n_byte_tokens < 256 && tokenizer->special.unknown < 0)
-        lp_log(ctx, LP_LOG_WARN,
+        lp_log(ctx, ascii ? LP_LOG_INFO : LP_LOG_WARN,
                "%s: %u of 256 byte tokens and no unknown token: some text will be dropped", where,
                n_byte_tokens);
 }

@@ -1,44 +1,8 @@
-/* Hugging Face tokenizers: tokenizer.json, and from tokenizer_config.json the names of special
- * tokens. https://huggingface.co/docs/tokenizers */
+/* Hugging Face tokenizers: tokenizer.json, whose parts other files read.
+ * https://huggingface.co/docs/tokenizers */
 #include "text/tokenizer_json.h"
 
 #include <string.h>
-
-/* "name": "text" or {"content": "text"}. A token that the vocabulary lacks is no token. */
-static void config_token(lp_json_reader *reader, yyjson_val *config, const char *name, int32_t *id)
-{
-    yyjson_val *value = yyjson_obj_get(config, name);
-    if (yyjson_is_obj(value))
-        value = yyjson_obj_get(value, "content");
-    if (!yyjson_is_str(value))
-        return;
-    int32_t found =
-        lp_vocab_find(&reader->tokenizer->vocab, yyjson_get_str(value), yyjson_get_len(value));
-    if (found >= 0)
-        *id = found;
-    else
-        lp_log(reader->ctx, LP_LOG_WARN, "%s: %s is not in the vocabulary", reader->where, name);
-}
-
-/* What is added at the ends counts where no template has decided already. */
-static lp_status read_config(lp_json_reader *reader, yyjson_val *config)
-{
-    lp_special_tokens *special = &reader->tokenizer->special;
-    bool add_bos = false, add_eos = false;
-    config_token(reader, config, "bos_token", &special->bos);
-    config_token(reader, config, "eos_token", &special->eos);
-    config_token(reader, config, "pad_token", &special->pad);
-    config_token(reader, config, "cls_token", &special->cls);
-    config_token(reader, config, "sep_token", &special->sep);
-    config_token(reader, config, "mask_token", &special->mask);
-    LP_TRY(lp_json_get_bool(reader->ctx, reader->where, config, "add_bos_token", LP_JSON_OPTIONAL,
-                            &add_bos));
-    LP_TRY(lp_json_get_bool(reader->ctx, reader->where, config, "add_eos_token", LP_JSON_OPTIONAL,
-                            &add_eos));
-    special->add_bos = add_bos;
-    special->add_eos = add_eos;
-    return LP_OK;
-}
 
 static const char *kind_of(const lp_tokenizer *t)
 {
@@ -56,9 +20,19 @@ static const char *kind_of(const lp_tokenizer *t)
     }
 }
 
-static lp_status read_tokenizer(lp_json_reader *reader, yyjson_val *root)
+lp_status lp_json_complete(lp_json_reader *reader)
 {
     lp_tokenizer *t = reader->tokenizer;
+    if (t->byte_level && !t->letters && (t->rest_prefix[0] || t->word_suffix[0])) {
+        LP_TRY(lp_splitter_add_letters(reader->ctx, t->splitter, reader->where));
+        t->letters = true; /* affixes go to characters */
+    }
+    t->kind = kind_of(t);
+    return LP_OK;
+}
+
+static lp_status read_tokenizer(lp_json_reader *reader, yyjson_val *root)
+{
     yyjson_val *model = NULL, *added = NULL;
     LP_TRY(lp_json_get_object(reader->ctx, reader->where, root, "model", LP_JSON_REQUIRED, &model));
     LP_TRY(lp_json_get_array(reader->ctx, reader->where, root, "added_tokens", LP_JSON_OPTIONAL,
@@ -68,12 +42,7 @@ static lp_status read_tokenizer(lp_json_reader *reader, yyjson_val *root)
     LP_TRY(lp_json_pre_tokenizer(reader, yyjson_obj_get(root, "pre_tokenizer"), 0));
     LP_TRY(lp_json_post_processor(reader, yyjson_obj_get(root, "post_processor"), 0));
     LP_TRY(lp_json_decoder(reader, yyjson_obj_get(root, "decoder"), 0));
-    if (t->byte_level && !t->letters && (t->rest_prefix[0] || t->word_suffix[0])) {
-        LP_TRY(lp_splitter_add_letters(reader->ctx, t->splitter, reader->where));
-        t->letters = true; /* affixes go to characters */
-    }
-    t->kind = kind_of(t);
-    return LP_OK;
+    return lp_json_complete(reader);
 }
 
 lp_status lp_tokenizer_from_json(lp_context *ctx, lp_tokenizer_file json, lp_tokenizer_file config,
@@ -90,7 +59,7 @@ lp_status lp_tokenizer_from_json(lp_context *ctx, lp_tokenizer_file json, lp_tok
     if (config.data) {
         reader.where = config.path;
         LP_CHECK(lp_json_parse(ctx, config.path, config.data, config.bytes, &config_doc));
-        LP_CHECK(read_config(&reader, yyjson_doc_get_root(config_doc)));
+        LP_CHECK(lp_json_config(&reader, yyjson_doc_get_root(config_doc)));
     }
     LP_CHECK(lp_tokenizer_finish(ctx, json.path, reader.tokenizer));
     *tokenizer = reader.tokenizer;

@@ -3,7 +3,13 @@
 #include "text/tokenizer_json.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* yyjson's own adds to a null pointer when there is none. */
+#define EACH_MEMBER(object, i, n, key, item)                                                       \
+    if (yyjson_obj_size(object) > 0)                                                               \
+    yyjson_obj_foreach(object, i, n, key, item)
 
 /* Ids may have gaps, but not so many that a small file takes much memory. */
 static bool ids_are_dense(uint64_t n, uint64_t entries)
@@ -11,87 +17,93 @@ static bool ids_are_dense(uint64_t n, uint64_t entries)
     return n <= 4 * entries + 65536;
 }
 
-static lp_status added_token(lp_json_reader *reader, yyjson_val *item, uint64_t *id,
-                             yyjson_val **text)
+/* One added token: {"id": 1, "content": "text", ...}, "1": {"content": "text", ...} or "text": 1.
+ */
+static lp_status added_token(lp_json_reader *reader, yyjson_val *key, yyjson_val *item,
+                             lp_json_added *added)
 {
-    yyjson_val *number = yyjson_obj_get(item, "id");
-    *text = yyjson_obj_get(item, "content");
-    if (!yyjson_is_uint(number) || !yyjson_is_str(*text) || yyjson_get_len(*text) == 0)
+    yyjson_val *number = yyjson_is_uint(item) ? item : yyjson_obj_get(item, "id");
+    *added = (lp_json_added){.text = yyjson_is_uint(item) ? key : yyjson_obj_get(item, "content"),
+                             .item = yyjson_is_obj(item) ? item : NULL};
+    char *end = NULL;
+    bool valid = yyjson_is_str(added->text) && yyjson_get_len(added->text) > 0;
+    if (yyjson_is_uint(number)) {
+        added->id = yyjson_get_uint(number);
+    } else if (key && yyjson_get_str(key)[0] >= '0' && yyjson_get_str(key)[0] <= '9') {
+        added->id = strtoull(yyjson_get_str(key), &end, 10);
+        valid = valid && *end == 0;
+    } else {
+        valid = false;
+    }
+    if (!valid)
         return lp_fail(reader->ctx, LP_E_FORMAT,
                        "%s: added_tokens: an integer id and a content expected", reader->where);
-    *id = yyjson_get_uint(number);
+    if (added->id >= LP_MAX_TOKENS)
+        return lp_fail(reader->ctx, LP_E_LIMIT, "%s: added_tokens: id %llu is too large",
+                       reader->where, (unsigned long long)added->id);
     return LP_OK;
 }
 
-/* Room for the vocabulary: one more than the largest id of model and added tokens. */
-static lp_status create_vocab(lp_json_reader *reader, yyjson_val *vocab, yyjson_val *added)
+lp_status lp_json_added_list(lp_json_reader *reader, yyjson_val *value, lp_json_added **list,
+                             size_t *n)
 {
-    yyjson_val *key, *item, *text;
-    size_t i, n;
-    uint64_t id, size = 0;
-    char quoted[LP_QUOTE_TEXT];
-    size = yyjson_arr_size(vocab); /* Unigram: a list */
-    if (size > LP_MAX_TOKENS)
-        return lp_fail(reader->ctx, LP_E_LIMIT, "%s: model: vocab: %llu tokens", reader->where,
-                       (unsigned long long)size);
-    yyjson_obj_foreach(vocab, i, n, key, item)
-    {
-        if (!yyjson_is_uint(item))
-            return lp_fail(reader->ctx, LP_E_FORMAT, "%s: model: vocab: %s: integer expected",
-                           reader->where,
-                           lp_utf8_quote(yyjson_get_str(key), yyjson_get_len(key), quoted));
-        if (yyjson_get_uint(item) >= size)
-            size = yyjson_get_uint(item) + 1;
-        if (size == 0 || size > LP_MAX_TOKENS) /* 0: wrapped around */
-            return lp_fail(reader->ctx, LP_E_LIMIT, "%s: model: vocab: id %llu is too large",
-                           reader->where, (unsigned long long)yyjson_get_uint(item));
-    }
-    yyjson_arr_foreach(added, i, n, item)
-    {
-        LP_TRY(added_token(reader, item, &id, &text));
-        if (id >= LP_MAX_TOKENS)
-            return lp_fail(reader->ctx, LP_E_LIMIT, "%s: added_tokens: id %llu is too large",
-                           reader->where, (unsigned long long)id);
-        if (id >= size)
-            size = id + 1;
-    }
-    if (!ids_are_dense(size, yyjson_get_len(vocab) + yyjson_arr_size(added)))
-        return lp_fail(reader->ctx, LP_E_LIMIT, "%s: model: vocab: ids up to %llu for few tokens",
+    yyjson_val *key, *item;
+    size_t i, max;
+    *n = yyjson_is_ctn(value) ? yyjson_get_len(value) : 0;
+    *list = lp_arena_array(&reader->tokenizer->arena, *n ? *n : 1, sizeof **list);
+    if (!*list)
+        return lp_fail_memory(reader->ctx, reader->where);
+    yyjson_arr_foreach(value, i, max, item) LP_TRY(added_token(reader, NULL, item, &(*list)[i]));
+    EACH_MEMBER(value, i, max, key, item)
+    LP_TRY(added_token(reader, key, item, &(*list)[i]));
+    return LP_OK;
+}
+
+lp_status lp_json_room(lp_json_reader *reader, uint64_t size, uint64_t entries,
+                       const lp_json_added *added, size_t n_added)
+{
+    for (size_t i = 0; i < n_added; i++)
+        if (added[i].id >= size)
+            size = added[i].id + 1;
+    if (!ids_are_dense(size, entries + n_added))
+        return lp_fail(reader->ctx, LP_E_LIMIT, "%s: vocabulary: ids up to %llu for few tokens",
                        reader->where, (unsigned long long)size - 1);
     return lp_vocab_create(reader->ctx, reader->where, reader->tokenizer, size);
 }
 
-static lp_status add_added(lp_json_reader *reader, yyjson_val *item)
+/* Room for the vocabulary: one more than the largest id of model and added tokens. */
+static lp_status create_vocab(lp_json_reader *reader, yyjson_val *vocab, const lp_json_added *added,
+                              size_t n_added)
+{
+    yyjson_val *key, *item;
+    size_t i, n;
+    uint64_t size = yyjson_arr_size(vocab); /* Unigram: a list */
+    char quoted[LP_QUOTE_TEXT];
+    EACH_MEMBER(vocab, i, n, key, item)
+    {
+        if (!yyjson_is_uint(item))
+            return lp_fail(reader->ctx, LP_E_FORMAT, "%s: vocab: %s: integer expected",
+                           reader->where,
+                           lp_utf8_quote(yyjson_get_str(key), yyjson_get_len(key), quoted));
+        if (yyjson_get_uint(item) >= LP_MAX_TOKENS)
+            return lp_fail(reader->ctx, LP_E_LIMIT, "%s: vocab: id %llu is too large",
+                           reader->where, (unsigned long long)yyjson_get_uint(item));
+        if (yyjson_get_uint(item) >= size)
+            size = yyjson_get_uint(item) + 1;
+    }
+    return lp_json_room(reader, size, yyjson_get_len(vocab), added, n_added);
+}
+
+lp_status lp_json_flags(lp_json_reader *reader, yyjson_val *item, lp_token *token)
 {
     static const struct {
         const char *key;
         uint8_t flag;
     } flags[] = {{"lstrip", LP_TOKEN_LEFT_STRIP},
                  {"rstrip", LP_TOKEN_RIGHT_STRIP},
-                 {"single_word", LP_TOKEN_SINGLE_WORD}};
-    lp_vocab *vocab = &reader->tokenizer->vocab;
-    yyjson_val *text;
-    uint64_t id;
-    bool special = false, normalized = false;
-    LP_TRY(added_token(reader, item, &id, &text));
-    LP_TRY(
-        lp_json_get_bool(reader->ctx, reader->where, item, "special", LP_JSON_OPTIONAL, &special));
-    LP_TRY(lp_json_get_bool(reader->ctx, reader->where, item, "normalized", LP_JSON_OPTIONAL,
-                            &normalized));
-    lp_token *token = &vocab->tokens[id];
-    lp_token_type type = special ? LP_TOKEN_CONTROL : LP_TOKEN_USER;
-    bool there = token->type != LP_TOKEN_NONE && token->bytes == yyjson_get_len(text) &&
-                 memcmp(token->text, yyjson_get_str(text), token->bytes) == 0;
-    if (there) /* in the model's vocabulary, too */
-        token->type = (uint8_t)type;
-    else
-        LP_TRY(lp_vocab_set(reader->ctx, reader->where, reader->tokenizer, (uint32_t)id,
-                            yyjson_get_str(text), yyjson_get_len(text), type));
-    if (!there)
-        token->flags |= LP_TOKEN_ADDED;
-    if (normalized)
-        token->flags |= LP_TOKEN_NORMALIZED;
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+                 {"single_word", LP_TOKEN_SINGLE_WORD},
+                 {"normalized", LP_TOKEN_NORMALIZED}};
+    for (size_t i = 0; item && i < sizeof flags / sizeof flags[0]; i++) {
         bool on = false;
         LP_TRY(lp_json_get_bool(reader->ctx, reader->where, item, flags[i].key, LP_JSON_OPTIONAL,
                                 &on));
@@ -99,6 +111,29 @@ static lp_status add_added(lp_json_reader *reader, yyjson_val *item)
             token->flags |= flags[i].flag;
     }
     return LP_OK;
+}
+
+lp_status lp_json_add_token(lp_json_reader *reader, const lp_json_added *added)
+{
+    lp_vocab *vocab = &reader->tokenizer->vocab;
+    const char *text = yyjson_get_str(added->text);
+    size_t bytes = yyjson_get_len(added->text);
+    bool special = false;
+    if (added->item)
+        LP_TRY(lp_json_get_bool(reader->ctx, reader->where, added->item, "special",
+                                LP_JSON_OPTIONAL, &special));
+    lp_token *token = &vocab->tokens[added->id];
+    lp_token_type type = special ? LP_TOKEN_CONTROL : LP_TOKEN_USER;
+    bool there = token->type != LP_TOKEN_NONE && token->bytes == bytes &&
+                 memcmp(token->text, text, bytes) == 0;
+    if (there) { /* in the model's vocabulary, too */
+        token->type = (uint8_t)type;
+    } else {
+        LP_TRY(lp_vocab_set(reader->ctx, reader->where, reader->tokenizer, (uint32_t)added->id,
+                            text, bytes, type));
+        token->flags |= LP_TOKEN_ADDED;
+    }
+    return lp_json_flags(reader, added->item, token);
 }
 
 /* One merge, "left right" or ["left", "right"]. */
@@ -130,18 +165,29 @@ static lp_status set_token(lp_json_reader *reader, uint32_t id, yyjson_val *text
                         byte ? LP_TOKEN_BYTE : LP_TOKEN_NORMAL);
 }
 
+lp_status lp_json_vocab(lp_json_reader *reader, yyjson_val *vocab, const lp_json_added *added,
+                        size_t n_added)
+{
+    yyjson_val *key, *item;
+    size_t i, n;
+    LP_TRY(create_vocab(reader, vocab, added, n_added));
+    EACH_MEMBER(vocab, i, n, key, item)
+    LP_TRY(set_token(reader, (uint32_t)yyjson_get_uint(item), key));
+    for (i = 0; i < n_added; i++)
+        LP_TRY(lp_json_add_token(reader, &added[i]));
+    return LP_OK;
+}
+
 /* "vocab": {"text": id, ...} and what was added. */
 static lp_status read_vocab(lp_json_reader *reader, yyjson_val *model, yyjson_val *added)
 {
-    yyjson_val *vocab = NULL, *key, *item;
-    size_t i, n;
+    yyjson_val *vocab = NULL;
+    lp_json_added *list;
+    size_t n;
     LP_TRY(
         lp_json_get_object(reader->ctx, reader->where, model, "vocab", LP_JSON_REQUIRED, &vocab));
-    LP_TRY(create_vocab(reader, vocab, added));
-    yyjson_obj_foreach(vocab, i, n, key, item)
-        LP_TRY(set_token(reader, (uint32_t)yyjson_get_uint(item), key));
-    yyjson_arr_foreach(added, i, n, item) LP_TRY(add_added(reader, item));
-    return LP_OK;
+    LP_TRY(lp_json_added_list(reader, added, &list, &n));
+    return lp_json_vocab(reader, vocab, list, n);
 }
 
 /* "unk_token": a text that must be in the vocabulary. */
@@ -216,7 +262,8 @@ static lp_status read_unigram(lp_json_reader *reader, yyjson_val *model, yyjson_
     lp_context *ctx = reader->ctx;
     lp_tokenizer *t = reader->tokenizer;
     yyjson_val *vocab = NULL, *item;
-    size_t i, n;
+    lp_json_added *list;
+    size_t i, n, n_added;
     uint32_t unknown = UINT32_MAX;
     t->model = LP_MODEL_UNIGRAM;
     t->fuse_unknown = true;
@@ -227,9 +274,11 @@ static lp_status read_unigram(lp_json_reader *reader, yyjson_val *model, yyjson_
     if (unknown != UINT32_MAX && unknown >= yyjson_arr_size(vocab))
         return lp_fail(ctx, LP_E_FORMAT, "%s: model: unk_id is %u, but the vocabulary has %zu",
                        reader->where, unknown, yyjson_arr_size(vocab));
-    LP_TRY(create_vocab(reader, vocab, added));
+    LP_TRY(lp_json_added_list(reader, added, &list, &n_added));
+    LP_TRY(create_vocab(reader, vocab, list, n_added));
     yyjson_arr_foreach(vocab, i, n, item) LP_TRY(read_piece(reader, item, (uint32_t)i));
-    yyjson_arr_foreach(added, i, n, item) LP_TRY(add_added(reader, item));
+    for (i = 0; i < n_added; i++)
+        LP_TRY(lp_json_add_token(reader, &list[i]));
     t->special.unknown = unknown == UINT32_MAX ? -1 : (int32_t)unknown;
     for (uint32_t id = 0; id < yyjson_arr_size(vocab); id++) {
         const lp_token *token = &t->vocab.tokens[id];

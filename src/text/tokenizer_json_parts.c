@@ -139,8 +139,8 @@ static lp_status byte_level(lp_json_reader *reader, yyjson_val *value)
 static lp_status bert(lp_json_reader *reader, yyjson_val *value)
 {
     (void)value;
-    LP_TRY(add_class(reader, LP_SPLIT_SPACE, LP_SPLIT_REMOVED));
-    return add_class(reader, LP_SPLIT_PUNCTUATION, LP_SPLIT_ISOLATED);
+    LP_TRY(open_splitter(reader));
+    return lp_splitter_add_bert(reader->ctx, reader->tokenizer->splitter, reader->where);
 }
 
 /* \w+|[^\w\s]+ of the regular expressions of Rust, where \w has letters, marks, decimal digits,

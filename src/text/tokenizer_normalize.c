@@ -79,17 +79,23 @@ static size_t plain_bytes(const char *text, size_t bytes)
 }
 
 /* Bytes of text[bytes] (valid UTF-8) that may be normalised by themselves: up to between two ASCII
- * characters, or until more marks than any writing stacks followed each other. utf8proc orders
- * marks by insertion, so a megabyte of them would take hours; UAX #15 limits them to 30 for this
- * reason (its section 13). */
-static size_t safe_bytes(const char *text, size_t bytes)
+ * characters, before one that keeps its form (*keeps: that one alone), or until more marks than any
+ * writing stacks followed each other. utf8proc orders marks by insertion, so a megabyte of them
+ * would take hours; UAX #15 limits them to 30 for this reason (its section 13). */
+static size_t safe_bytes(const char *text, size_t bytes, bool *keeps)
 {
     size_t at = 0, n_marks = 0;
+    *keeps = false;
     while (at < bytes && n_marks < MAX_MARKS) {
         uint32_t code = 0;
         if (at > 0 && (uint8_t)text[at] < 0x80 && (uint8_t)text[at - 1] < 0x80)
             break;
-        at += lp_utf8_decode(text + at, bytes - at, &code);
+        unsigned length = lp_utf8_decode(text + at, bytes - at, &code);
+        if (lp_code_keeps_form(code)) {
+            *keeps = at == 0;
+            return at ? at : length;
+        }
+        at += length;
         n_marks = lp_code_is_mark(code) ? n_marks + 1 : 0;
     }
     return at;
@@ -101,11 +107,16 @@ static lp_status map_valid(lp_context *ctx, int options, const char *text, size_
 {
     while (bytes > 0) {
         size_t plain = plain_bytes(text, bytes);
-        size_t n = safe_bytes(text + plain, bytes - plain);
+        bool keeps;
+        size_t n = safe_bytes(text + plain, bytes - plain, &keeps);
         utf8proc_uint8_t *mapped = NULL;
-        LP_TRY(lp_text_append(ctx, to, text, plain));
-        utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)text + plain,
-                                               (utf8proc_ssize_t)n, &mapped, options);
+        LP_TRY(lp_text_append(ctx, to, text, plain + (keeps ? n : 0)));
+        text += plain + n;
+        bytes -= plain + n;
+        if (keeps || n == 0)
+            continue;
+        utf8proc_ssize_t length =
+            utf8proc_map((const utf8proc_uint8_t *)text - n, (utf8proc_ssize_t)n, &mapped, options);
         if (length < 0)
             return length == UTF8PROC_ERROR_NOMEM
                        ? lp_fail_memory(ctx, "a text")
@@ -113,8 +124,6 @@ static lp_status map_valid(lp_context *ctx, int options, const char *text, size_
         lp_status status = lp_text_append(ctx, to, (const char *)mapped, (size_t)length);
         free(mapped);
         LP_TRY(status);
-        text += plain + n;
-        bytes -= plain + n;
     }
     return LP_OK;
 }

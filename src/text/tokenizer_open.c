@@ -6,50 +6,95 @@
 #include "base/file.h"
 #include "text/tokenizer_build.h"
 
-/* A file of a folder, mapped; no data if it is not there. */
-static lp_status open_optional(lp_context *ctx, const char *path, lp_file *file,
-                               lp_tokenizer_file *contents)
+/* Where a part may lie, the usual name first. */
+static const char *const names[LP_N_PARTS][4] = {
+    [LP_PART_JSON] = {"tokenizer.json"},
+    [LP_PART_CONFIG] = {"tokenizer_config.json"},
+    [LP_PART_SPECIAL] = {"special_tokens_map.json"},
+    [LP_PART_ADDED] = {"added_tokens.json"},
+    [LP_PART_MODEL_CONFIG] = {"config.json"},
+    [LP_PART_VOCAB_TXT] = {"vocab.txt"},
+    [LP_PART_VOCAB_JSON] = {"vocab.json"},
+    [LP_PART_MERGES] = {"merges.txt"},
+    [LP_PART_PIECES] = {"spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
+                        "sentencepiece.model"},
+    [LP_PART_SOURCE] = {"source.spm"},
+};
+
+/* The files of a folder, mapped. */
+typedef struct folder_files {
+    char *paths[LP_N_PARTS];
+    lp_file files[LP_N_PARTS];
+    lp_tokenizer_file parts[LP_N_PARTS];
+} folder_files;
+
+static void close_parts(folder_files *f)
 {
-    *contents = (lp_tokenizer_file){.path = path};
+    for (int i = 0; i < LP_N_PARTS; i++) {
+        lp_file_close(&f->files[i]);
+        free(f->paths[i]);
+    }
+}
+
+/* A part from the file at `path`, which becomes the list's; no data if it is not there. */
+static lp_status open_part(lp_context *ctx, folder_files *f, lp_tokenizer_part part, char *path)
+{
+    free(f->paths[part]);
+    f->paths[part] = path;
+    if (!path)
+        return lp_fail_memory(ctx, "a path");
+    f->parts[part] = (lp_tokenizer_file){.path = path};
     if (access(path, F_OK) != 0)
         return LP_OK;
-    LP_TRY(lp_file_open(ctx, path, file));
-    contents->data = file->data ? (const char *)file->data : "";
-    contents->bytes = file->bytes;
+    lp_file_close(&f->files[part]);
+    f->files[part] = (lp_file){0};
+    LP_TRY(lp_file_open(ctx, path, &f->files[part]));
+    f->parts[part].data = f->files[part].data ? (const char *)f->files[part].data : "";
+    f->parts[part].bytes = f->files[part].bytes;
     return LP_OK;
 }
 
-/* tokenizer.json at `path`, tokenizer_config.json in `folder`. */
-static lp_status open_json(lp_context *ctx, const char *path, const char *folder,
-                           lp_tokenizer **tokenizer)
+static lp_status open_parts(lp_context *ctx, const char *folder, folder_files *f)
 {
-    lp_status status = LP_OK;
-    lp_file json = {0}, config = {0};
-    lp_tokenizer_file contents = {.path = path}, config_contents;
-    char *config_path = lp_path_join(folder, "tokenizer_config.json");
-
-    if (!config_path)
-        LP_CHECK(lp_fail_memory(ctx, folder));
-    LP_CHECK(lp_file_open(ctx, path, &json));
-    contents.data = json.data ? (const char *)json.data : "";
-    contents.bytes = json.bytes;
-    LP_CHECK(open_optional(ctx, config_path, &config, &config_contents));
-    LP_CHECK(lp_tokenizer_from_json(ctx, contents, config_contents, tokenizer));
-cleanup:
-    lp_file_close(&config);
-    lp_file_close(&json);
-    free(config_path);
-    return status;
+    for (int i = 0; i < LP_N_PARTS; i++)
+        for (int k = 0; k < 4 && names[i][k] && !f->parts[i].data; k++)
+            LP_TRY(open_part(ctx, f, (lp_tokenizer_part)i, lp_path_join(folder, names[i][k])));
+    return LP_OK;
 }
 
 lp_status lp_tokenizer_from_folder(lp_context *ctx, const char *folder, lp_tokenizer **tokenizer)
 {
-    char *path = lp_path_join(folder, "tokenizer.json");
+    lp_status status = LP_OK;
+    folder_files f = {0};
     *tokenizer = NULL;
-    if (!path)
-        return lp_fail_memory(ctx, folder);
-    lp_status status = open_json(ctx, path, folder, tokenizer);
-    free(path);
+    LP_CHECK(open_parts(ctx, folder, &f));
+    LP_CHECK(lp_tokenizer_from_parts(ctx, folder, f.parts, tokenizer));
+cleanup:
+    close_parts(&f);
+    return status;
+}
+
+lp_status lp_tokenizer_target_from_folder(lp_context *ctx, const char *folder,
+                                          lp_tokenizer **tokenizer)
+{
+    lp_status status = LP_OK;
+    folder_files f = {0};
+    char *own = lp_path_join(folder, "target_vocab.json");
+    *tokenizer = NULL;
+    LP_CHECK(open_parts(ctx, folder, &f));
+    LP_CHECK(open_part(ctx, &f, LP_PART_SOURCE, lp_path_join(folder, "target.spm")));
+    if (own && access(own, F_OK) == 0) { /* the languages do not share their ids */
+        char *path = own;
+        own = NULL;
+        LP_CHECK(open_part(ctx, &f, LP_PART_VOCAB_JSON, path));
+    }
+    f.parts[LP_PART_JSON].data = NULL;
+    if (!f.parts[LP_PART_SOURCE].data)
+        LP_CHECK(lp_fail(ctx, LP_E_MISSING, "%s is missing", f.parts[LP_PART_SOURCE].path));
+    LP_CHECK(lp_tokenizer_from_parts(ctx, folder, f.parts, tokenizer));
+cleanup:
+    free(own);
+    close_parts(&f);
     return status;
 }
 
@@ -69,13 +114,46 @@ static lp_status open_gguf(lp_context *ctx, const char *path, lp_tokenizer **tok
     return status;
 }
 
-/* Malloc'ed folder of a file. */
-static char *folder_of(const char *path)
+static bool ends_with(const char *text, const char *end)
 {
+    size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+/* What a single file is, by its name. */
+static lp_tokenizer_part part_of(const char *path)
+{
+    if (ends_with(path, ".model") || ends_with(path, ".spm"))
+        return LP_PART_PIECES;
+    if (ends_with(path, "vocab.json") || ends_with(path, "merges.txt"))
+        return LP_PART_VOCAB_JSON;
+    return ends_with(path, ".txt") ? LP_PART_VOCAB_TXT : LP_PART_JSON;
+}
+
+/* One file of a folder: it is the one that counts, and the small files beside it still help. */
+static lp_status open_single(lp_context *ctx, const char *path, lp_tokenizer **tokenizer)
+{
+    lp_status status = LP_OK;
+    folder_files f = {0};
+    lp_tokenizer_part part = part_of(path);
     const char *slash = strrchr(path, '/');
-    return slash == path ? strdup("/")
-           : slash       ? strndup(path, (size_t)(slash - path))
-                         : strdup(".");
+    char *folder = slash == path ? strdup("/")
+                   : slash       ? strndup(path, (size_t)(slash - path))
+                                 : strdup(".");
+    if (!folder)
+        LP_CHECK(lp_fail_memory(ctx, path));
+    LP_CHECK(open_parts(ctx, folder, &f));
+    for (int i = 0; i < LP_N_PARTS; i++)
+        if (i == LP_PART_JSON || i >= LP_PART_VOCAB_TXT)
+            if (part != LP_PART_VOCAB_JSON || (i != LP_PART_VOCAB_JSON && i != LP_PART_MERGES))
+                f.parts[i].data = NULL;
+    if (part != LP_PART_VOCAB_JSON)
+        LP_CHECK(open_part(ctx, &f, part, strdup(path)));
+    LP_CHECK(lp_tokenizer_from_parts(ctx, path, f.parts, tokenizer));
+cleanup:
+    close_parts(&f);
+    free(folder);
+    return status;
 }
 
 lp_status lp_tokenizer_open(lp_context *ctx, const char *path, lp_tokenizer **tokenizer)
@@ -87,12 +165,5 @@ lp_status lp_tokenizer_open(lp_context *ctx, const char *path, lp_tokenizer **to
     LP_TRY(lp_file_open(ctx, path, &file));
     bool gguf = file.bytes >= 4 && memcmp(file.data, "GGUF", 4) == 0;
     lp_file_close(&file);
-    if (gguf)
-        return open_gguf(ctx, path, tokenizer);
-    char *folder = folder_of(path);
-    if (!folder)
-        return lp_fail_memory(ctx, path);
-    lp_status status = open_json(ctx, path, folder, tokenizer);
-    free(folder);
-    return status;
+    return gguf ? open_gguf(ctx, path, tokenizer) : open_single(ctx, path, tokenizer);
 }

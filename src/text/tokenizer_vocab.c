@@ -207,18 +207,46 @@ lp_status lp_tokenizer_add_bert(lp_context *ctx, const char *where, lp_tokenizer
     return LP_OK;
 }
 
+/* First pieces and others get keys of their own: "word" and "##ing", or U+2581 "word" and "ing". */
 lp_status lp_tokenizer_index_wordpiece(lp_context *ctx, lp_tokenizer *tokenizer, const char *first)
 {
-    lp_wordpiece *model = &tokenizer->wordpiece;
+    static const char first_key[] = "\x01", rest_key[] = "\x02";
+    const char *rest = tokenizer->rest_prefix, *prefix = rest[0] ? rest : first;
+    size_t n = strlen(prefix);
+    lp_status status = LP_OK;
+    lp_text key = {0};
     for (uint32_t i = 0; i < tokenizer->vocab.n; i++) {
         const lp_token *token = &tokenizer->vocab.tokens[i];
-        if (token->bytes > 0 && lp_token_is_text(token))
-            LP_TRY(lp_trie_add(ctx, &model->trie, token->text, token->bytes, (int32_t)i));
+        bool with = token->bytes >= n && memcmp(token->text, prefix, n) == 0;
+        if (token->bytes == 0 || !lp_token_is_text(token))
+            continue;
+        for (int k = 0; k < 2; k++) { /* without prefixes every token is of both kinds */
+            bool as_rest = n == 0 ? k : with == (rest[0] != 0);
+            size_t skip = with ? n : 0;
+            key.n = 0;
+            LP_CHECK(lp_text_append(ctx, &key, as_rest ? rest_key : first_key, 1));
+            LP_CHECK(lp_text_append(ctx, &key, token->text + skip, token->bytes - skip));
+            LP_CHECK(lp_trie_add(ctx, &tokenizer->wordpiece.trie, key.data, key.n, (int32_t)i));
+        }
     }
-    if (model->trie.n_nodes > 0)
-        lp_wordpiece_prefixes(model, first, tokenizer->rest_prefix);
-    else
-        model->first = model->rest = LP_TRIE_NONE;
+    lp_wordpiece_prefixes(&tokenizer->wordpiece, first_key, rest_key);
+cleanup:
+    lp_text_free(&key);
+    return status;
+}
+
+lp_status lp_tokenizer_index_unigram(lp_context *ctx, lp_tokenizer *tokenizer)
+{
+    lp_unigram *model = &tokenizer->unigram;
+    model->single = true;
+    for (uint32_t i = 0; i < tokenizer->vocab.n; i++) {
+        const lp_token *token = &tokenizer->vocab.tokens[i];
+        if (token->type == LP_TOKEN_NORMAL)
+            lp_unigram_range(model, token->score);
+        lp_unigram_piece piece = {token->score, (int32_t)i, token->type == LP_TOKEN_USER};
+        if (token->bytes > 0 && lp_token_is_text(token))
+            LP_TRY(lp_unigram_add(ctx, model, token->text, token->bytes, piece));
+    }
     return LP_OK;
 }
 

@@ -39,6 +39,12 @@ bool lp_code_is_accent(uint32_t code)
     return lp_code_is_mark(code) && !lp_code_is_young(LP_YOUNG_MARK, code);
 }
 
+bool lp_code_keeps_form(uint32_t code)
+{
+    return code >= 0x7fd &&
+           (lp_code_is_young(LP_YOUNG_MARK, code) || lp_code_is_young(LP_YOUNG_FORM, code));
+}
+
 bool lp_code_is_nonspacing(uint32_t code)
 {
     if (code == 0x1734) /* was one once */
@@ -77,6 +83,9 @@ bool lp_code_is_word(uint32_t code)
     if (code < 0x80)
         return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') || code == '_' ||
                (code >= 'a' && code <= 'z');
+    if ((code >= 0x24b6 && code <= 0x24e9) || (code >= 0x1f130 && code <= 0x1f149) ||
+        (code >= 0x1f150 && code <= 0x1f169) || (code >= 0x1f170 && code <= 0x1f189))
+        return true; /* letters in circles and squares: symbols, but alphabetic */
     return between(code, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_NL) ||
            between(code, UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PC) || code == 0x200c ||
            code == 0x200d;

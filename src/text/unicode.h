@@ -15,6 +15,8 @@ bool lp_code_is_other(uint32_t code);       /* categories Cc, Cf, Co */
 bool lp_code_is_cjk(uint32_t code);         /* ideographs, as BERT sees them */
 /* Letters, marks, digits, connectors, (non-)joiners: what makes a word in regular expressions. */
 bool lp_code_is_word(uint32_t code);
+/* Characters that normal forms change or reorder in newer tables only. */
+bool lp_code_keeps_form(uint32_t code);
 /* Lower case: one or (U+0130 only) two characters; returns how many. */
 unsigned lp_code_lower(uint32_t code, uint32_t lower[2]);
 
@@ -22,7 +24,8 @@ typedef enum lp_young_class {
     LP_YOUNG_PUNCTUATION,
     LP_YOUNG_NONSPACING,
     LP_YOUNG_FORMAT,
-    LP_YOUNG_MARK
+    LP_YOUNG_MARK,
+    LP_YOUNG_FORM
 } lp_young_class;
 /* Whether a character's class is too young for those tables. */
 bool lp_code_is_young(lp_young_class class, uint32_t code);

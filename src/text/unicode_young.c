@@ -69,6 +69,11 @@ static const range marks[] = {
     {0x16ff0, 0x16ff1}, {0x1cf00, 0x1cf2d}, {0x1cf30, 0x1cf46}, {0x1e08f, 0x1e08f},
     {0x1e130, 0x1e136}, {0x1e2ae, 0x1e2ae}, {0x1e2ec, 0x1e2ef}, {0x1e4ec, 0x1e4ef}};
 
+static const range forms[] = {{0x32ff, 0x32ff},   {0xa7f2, 0xa7f4},   {0xab69, 0xab69},
+                              {0x10781, 0x10785}, {0x10787, 0x107b0}, {0x107b2, 0x107ba},
+                              {0x11938, 0x11938}, {0x1e030, 0x1e06d}, {0x1f16c, 0x1f16c},
+                              {0x1fbf0, 0x1fbf9}};
+
 bool lp_code_is_young(lp_young_class class, uint32_t code)
 {
     static const struct {
@@ -79,6 +84,7 @@ bool lp_code_is_young(lp_young_class class, uint32_t code)
         [LP_YOUNG_NONSPACING] = {nonspacing, sizeof nonspacing / sizeof nonspacing[0]},
         [LP_YOUNG_FORMAT] = {format, sizeof format / sizeof format[0]},
         [LP_YOUNG_MARK] = {marks, sizeof marks / sizeof marks[0]},
+        [LP_YOUNG_FORM] = {forms, sizeof forms / sizeof forms[0]},
     };
     size_t low = 0, high = tables[class].n;
     while (low < high) {

@@ -43,9 +43,11 @@ void lp_unigram_path_free(lp_unigram_path *path)
     *path = (lp_unigram_path){0};
 }
 
+/* SentencePiece means "the highest score" here, but starts from a tiny positive number. */
 static double score_of(const lp_unigram *model, const lp_unigram_piece *piece, size_t bytes)
 {
-    return piece->user ? (double)bytes * model->highest - 0.1 : piece->score;
+    double highest = model->highest > 0 ? model->highest : 0;
+    return piece->user ? (double)bytes * highest - 0.1 : piece->score;
 }
 
 static void consider(const lp_unigram *model, lp_unigram_node *to, uint32_t start, double sum,

@@ -11,6 +11,9 @@ void lp_wordpiece_destroy(lp_wordpiece *model)
 
 void lp_wordpiece_prefixes(lp_wordpiece *model, const char *first, const char *rest)
 {
+    model->first = model->rest = LP_TRIE_NONE;
+    if (model->trie.n_nodes == 0)
+        return;
     model->first = lp_trie_walk(&model->trie, LP_TRIE_ROOT, first, strlen(first));
     model->rest = lp_trie_walk(&model->trie, LP_TRIE_ROOT, rest, strlen(rest));
 }

@@ -11,8 +11,9 @@ typedef struct lp_wordpiece {
 } lp_wordpiece;           /* zero-initialise */
 
 void lp_wordpiece_destroy(lp_wordpiece *model);
-/* After the tokens were added to the trie: the prefix of first pieces ("" or U+2581) and of others
- * ("##" or ""). */
+/* After the tokens were added to the trie: the prefixes of their keys, of first pieces and of
+ * others.
+ */
 void lp_wordpiece_prefixes(lp_wordpiece *model, const char *first, const char *rest);
 /* The next piece of a word, at text[at]: its id and length; -1 if none fits. */
 int32_t lp_wordpiece_next(const lp_wordpiece *model, const char *text, size_t bytes, size_t at,
