@@ -104,6 +104,8 @@ void cli_json_bytes(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key
                     size_t bytes);
 /* A fact: as a number if it is one; quotes around a value are those of JSON. */
 void cli_json_fact(yyjson_mut_doc *doc, yyjson_mut_val *object, lp_fact fact);
+/* Prints text as a JSON string on a line of its own; returns the exit code. */
+int cli_json_line(const char *text, size_t bytes);
 /* Prints the document and frees it; returns the exit code. `doc` may be NULL (out of memory). */
 int cli_json_print(yyjson_mut_doc *doc);
 

@@ -339,3 +339,18 @@ int cli_json_print(yyjson_mut_doc *doc)
     free(text);
     return CLI_OK;
 }
+
+int cli_json_line(const char *text, size_t bytes)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *value = doc ? json_string(doc, text, bytes) : NULL;
+    char *line = value ? yyjson_mut_val_write(value, 0, NULL) : NULL;
+    yyjson_mut_doc_free(doc);
+    if (!line) {
+        cli_error("out of memory");
+        return CLI_FAILED;
+    }
+    puts(line);
+    free(line);
+    return CLI_OK;
+}

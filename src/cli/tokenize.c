@@ -343,7 +343,9 @@ static int detokenize(lp_context *ctx, const lp_tokenizer *tokenizer, const sett
     if (status != LP_OK)
         return cli_failed(ctx, status);
     int code = CLI_OK;
-    if (s->json) {
+    if (s->json_lines) {
+        code = cli_json_line(text, bytes);
+    } else if (s->json) {
         yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *root = yyjson_mut_obj(doc);
         yyjson_mut_doc_set_root(doc, root);
@@ -358,6 +360,24 @@ static int detokenize(lp_context *ctx, const lp_tokenizer *tokenizer, const sett
     return code;
 }
 
+/* Many texts, the ids of each on a line. */
+static int detokenize_lines(lp_context *ctx, const lp_tokenizer *tokenizer, const settings *s,
+                            const cli_prompt *lines)
+{
+    size_t at = 0;
+    int code = CLI_OK;
+    /* the last newline is gone already: what is behind the one before it is a line, too */
+    while (lines->bytes > 0 && at <= lines->bytes && code == CLI_OK && !cli_stop_signal()) {
+        const char *line = lines->text + at, *end = memchr(line, '\n', lines->bytes - at);
+        size_t bytes = end ? (size_t)(end - line) : lines->bytes - at, n = 0;
+        int32_t *ids = NULL;
+        at += bytes + 1;
+        code = add_ids(line, bytes, &ids, &n) ? detokenize(ctx, tokenizer, s, ids, n) : CLI_FAILED;
+        free(ids);
+    }
+    return code;
+}
+
 static int run_detokenize(int argc, char **argv)
 {
     static const struct option long_options[] = {
@@ -365,6 +385,7 @@ static int run_detokenize(int argc, char **argv)
         {"file", required_argument, NULL, 'f'},
         {"special", no_argument, NULL, 's'},
         {"json", no_argument, NULL, 'j'},
+        {"json-lines", no_argument, NULL, JSON_LINES},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -387,6 +408,9 @@ static int run_detokenize(int argc, char **argv)
         case 'j':
             s.json = true;
             break;
+        case JSON_LINES:
+            s.json_lines = true;
+            break;
         case 'v':
             s.verbose++;
             break;
@@ -396,6 +420,8 @@ static int run_detokenize(int argc, char **argv)
     }
     if (s.file && optind < argc)
         return cli_usage_error(&cli_detokenize, "ids or -f FILE are expected, not both");
+    if (s.json && s.json_lines)
+        return cli_usage_error(&cli_detokenize, "--json and --json-lines exclude each other");
 
     lp_context *ctx = cli_context(s.verbose);
     cli_prompt text = {0};
@@ -408,11 +434,13 @@ static int run_detokenize(int argc, char **argv)
     bool ok = tokenizer != NULL, from_file = s.file || optind == argc;
     if (ok && from_file)
         ok = cli_prompt_file(&text, s.file ? s.file : "-") &&
-             add_ids(text.text, text.bytes, &ids, &n);
+             (s.json_lines || add_ids(text.text, text.bytes, &ids, &n));
     for (int i = optind; ok && !from_file && i < argc; i++)
         ok = add_ids(argv[i], strlen(argv[i]), &ids, &n);
     if (tokenizer)
-        code = ok ? detokenize(ctx, tokenizer, &s, ids, n) : CLI_FAILED;
+        code = !ok                         ? CLI_FAILED
+               : s.json_lines && from_file ? detokenize_lines(ctx, tokenizer, &s, &text)
+                                           : detokenize(ctx, tokenizer, &s, ids, n);
     free(ids);
     free(text.text);
     lp_tokenizer_destroy(tokenizer);

@@ -272,6 +272,31 @@ static lp_status encode_word(work *w, const char *text, size_t bytes)
     }
 }
 
+/* Text that nothing splits. BPE takes it word by word where no merge can join two words: the same
+ * tokens, from memory that stays in the cache. */
+static lp_status encode_unsplit(work *w, const char *text, size_t bytes)
+{
+    const lp_tokenizer *t = w->tokenizer;
+    const size_t mark = strlen(LP_SPACE_MARK);
+    bool bpe = t->model == LP_MODEL_RANKED || t->model == LP_MODEL_SCORED;
+    bool affixes = t->rest_prefix[0] || t->word_suffix[0];
+    size_t start = 0, at = 1;
+    while (bpe && t->marks_lead && !t->ignore_merges && !affixes && at < bytes) {
+        const char *next = memchr(text + at, LP_SPACE_MARK[0], bytes - at);
+        if (!next)
+            break;
+        at = (size_t)(next - text);
+        bool is_mark = bytes - at >= mark && memcmp(next, LP_SPACE_MARK, mark) == 0;
+        bool after_mark = at >= mark && memcmp(next - mark, LP_SPACE_MARK, mark) == 0;
+        if (is_mark && !after_mark) {
+            LP_TRY(encode_word(w, text + start, at - start));
+            start = at;
+        }
+        at++;
+    }
+    return encode_word(w, text + start, bytes - start);
+}
+
 /* Text without added tokens, normalised. `first`: nothing is before it. */
 static lp_status encode_words(work *w, const char *text, size_t bytes, bool first)
 {
@@ -279,7 +304,7 @@ static lp_status encode_words(work *w, const char *text, size_t bytes, bool firs
     if (bytes == 0)
         return LP_OK;
     if (!t->splitter)
-        return encode_word(w, text, bytes);
+        return encode_unsplit(w, text, bytes);
     LP_TRY(lp_split(w->ctx, t->splitter, text, bytes, first, &w->words));
     for (size_t i = 0; i < w->words.n; i++) {
         lp_piece piece = w->words.pieces[i];

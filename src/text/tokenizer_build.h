@@ -125,6 +125,7 @@ struct lp_tokenizer {
     bool ignore_merges; /* a word that is a token is that token */
     bool user_inside;   /* user tokens are found by the model (`user`), not before normalising */
     bool find_unknown;  /* Marian: what is no piece may still be a token by its text */
+    bool marks_lead;    /* no token has U+2581 behind another character: none spans two words */
     bool cleanup;       /* WordPiece: no space before punctuation in decoded text */
     const char *rest_prefix; /* of the characters behind a word's first; "" if none */
     const char *word_suffix; /* of a word's last character; "" if none */

@@ -79,11 +79,19 @@ static size_t spell_wordpiece(const lp_tokenizer *tokenizer, const lp_token *tok
     return tokenizer->cleanup ? clean_up(to, length) : length;
 }
 
+/* A user's token that the model itself finds: spelt like its pieces. */
+static bool is_users_piece(const lp_tokenizer *tokenizer, const lp_token *token)
+{
+    return token->type == LP_TOKEN_USER && tokenizer->user_inside &&
+           !(token->flags & LP_TOKEN_ADDED);
+}
+
 static lp_status set_decoded(lp_context *ctx, const char *where, lp_tokenizer *tokenizer,
                              lp_token *token)
 {
     int byte = lp_byte_of_name(token->text ? token->text : "", token->bytes);
     size_t suffix = strlen(tokenizer->word_suffix);
+    bool is_piece = is_users_piece(tokenizer, token);
     token->decoded = "";
     if (token->type == LP_TOKEN_NONE || token->type == LP_TOKEN_UNUSED)
         return LP_OK;
@@ -102,7 +110,7 @@ static lp_status set_decoded(lp_context *ctx, const char *where, lp_tokenizer *t
     } else if (tokenizer->model == LP_MODEL_WORDPIECE) {
         token->decoded--;
         token->decoded_bytes = (uint32_t)spell_wordpiece(tokenizer, token, decoded - 1);
-    } else if (token->type != LP_TOKEN_NORMAL) { /* added: as it is */
+    } else if (token->type != LP_TOKEN_NORMAL && !is_piece) { /* added: as it is */
         memcpy(decoded, token->text, token->bytes);
         token->decoded_bytes = token->bytes;
     } else if (suffix > 0 && token->bytes >= suffix &&
@@ -125,8 +133,7 @@ static lp_status index_added(lp_context *ctx, lp_tokenizer *tokenizer)
     lp_text normal = {0}, spare = {0};
     for (uint32_t i = 0; i < vocab->n; i++) {
         const lp_token *token = &vocab->tokens[i];
-        bool user = token->type == LP_TOKEN_USER && tokenizer->user_inside &&
-                    !(token->flags & LP_TOKEN_ADDED);
+        bool user = is_users_piece(tokenizer, token);
         bool special = token->type == LP_TOKEN_CONTROL || token->type == LP_TOKEN_USER ||
                        token->type == LP_TOKEN_UNKNOWN;
         if (token->bytes == 0 || !special)
@@ -243,6 +250,30 @@ static void find_bytes(lp_context *ctx, const char *where, lp_tokenizer *tokeniz
                n_byte_tokens);
 }
 
+/* Whether no token has U+2581 behind anything but another one; then BPE can go word by word. */
+static bool marks_lead(const lp_tokenizer *tokenizer)
+{
+    const lp_vocab *vocab = &tokenizer->vocab;
+    const size_t mark = strlen(LP_SPACE_MARK);
+    if (lp_vocab_find_text(vocab, LP_SPACE_MARK, mark) < 0)
+        return false;
+    for (uint32_t i = 0; i < vocab->n; i++) {
+        const lp_token *token = &vocab->tokens[i];
+        bool other = false;
+        if (token->type != LP_TOKEN_NORMAL && token->type != LP_TOKEN_USER)
+            continue;
+        for (size_t at = 0; at < token->bytes;) {
+            bool is_mark =
+                token->bytes - at >= mark && memcmp(token->text + at, LP_SPACE_MARK, mark) == 0;
+            if (is_mark && other)
+                return false;
+            other |= !is_mark;
+            at += is_mark ? mark : 1;
+        }
+    }
+    return true;
+}
+
 lp_status lp_tokenizer_finish(lp_context *ctx, const char *where, lp_tokenizer *tokenizer)
 {
     lp_vocab *vocab = &tokenizer->vocab;
@@ -252,5 +283,6 @@ lp_status lp_tokenizer_finish(lp_context *ctx, const char *where, lp_tokenizer *
     for (uint32_t i = 0; i < vocab->n; i++)
         LP_TRY(set_decoded(ctx, where, tokenizer, &vocab->tokens[i]));
     find_bytes(ctx, where, tokenizer);
+    tokenizer->marks_lead = marks_lead(tokenizer);
     return index_added(ctx, tokenizer);
 }

@@ -35,7 +35,7 @@ static lp_status set_rules(lp_json_reader *reader, const lp_pieces_file *pieces,
     t->escape_space = pieces->escape;
     t->byte_fallback = pieces->byte_fallback;
     t->fuse_unknown = true;
-    t->special.space_prefix = step.prefix;
+    t->special.space_prefix = step.prefix || step.suffix; /* so does the original decode */
     LP_TRY(lp_charsmap_read(reader->ctx, reader->where, &t->arena, pieces->charsmap,
                             pieces->charsmap_bytes, &step.map));
     return lp_tokenizer_add_step(reader->ctx, reader->where, t, &step);
