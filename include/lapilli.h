@@ -250,6 +250,10 @@ LP_API lp_status lp_session_load(lp_session *session, const char *path, uint32_t
 /* Forgets all tokens after the first n. */
 LP_API lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens);
 
+/* Forgets tokens [first, first + n): those behind move up and are computed anew, as if the others had
+ * never been there. */
+LP_API lp_status lp_session_forget(lp_session *session, uint32_t first, uint32_t n);
+
 /* What the guard (lp_session_options.guard) has looked at so far. */
 LP_API lp_guard_summary lp_session_guard(const lp_session *session);
 

@@ -413,6 +413,11 @@ lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens)
     return lp_runner_rewind(session->runner, n_tokens);
 }
 
+lp_status lp_session_forget(lp_session *session, uint32_t first, uint32_t n)
+{
+    return lp_runner_forget(session->runner, first, n);
+}
+
 lp_status lp_session_tokens(lp_session *session, uint32_t first, uint32_t n, int32_t *tokens)
 {
     return lp_runner_tokens(session->runner, first, n, tokens);

@@ -284,7 +284,13 @@ expect_line 1 "^lapilli: the prompt is empty" run -q -m "$out/tiny-gpt2.gguf" -d
 expect_line 1 "^lapilli: $out/nowhere: No such file" run -m "$model" -f "$out/nowhere"
 expect_line 1 '^lapilli: no device "quantum"' run -m "$model" -p x -d quantum
 expect 0 "ended: the context is full|ended: the model ended the text" \
-    run -m "$model" -d cpu -p "ba" -n 4294967295 -c 32 -s 1
+    run -m "$model" -d cpu -p "ba" -n 4294967295 -c 32 -s 1 --no-context-shift
+expect 0 "^lapilli: 100 tokens, .*; half of the context forgotten [45] times" \
+    run -m "$model" -d cpu -p "ba" -n 100 -c 32 --temp 0
+expect 0 "ended: as many tokens as asked for; half of the context forgotten [0-9]+ times" \
+    run -m "$model" -d cpu -p "ba be bi" -n 100 -c 32 --temp 0 --keep all
+expect_line 2 '^lapilli run: --keep wants a whole number from 0 to 4,294,967,295, not "some"' \
+    run --keep some
 expect_line 1 "^lapilli: a context of 4294967295 tokens; at most 67108864 are possible$" \
     run -q -m "$model" -d cpu -p ba -c 4294967295
 head -c 20000 /dev/zero | tr '\0' 'x' > "$out/long"

@@ -107,11 +107,9 @@ static void assert_same_rows(run *a, run *b, uint32_t n)
 
 static const lp_dtype types[] = {LP_F16, LP_F32};
 
-/* SwiftShader compiles all kernels anew for every session. */
 static size_t n_types(void)
 {
-    const char *driver = getenv("LAPILLI_TEST_DRIVER");
-    return driver != NULL && strncmp(driver, "swiftshader", 11) == 0 ? 1 : 2;
+    return test_device_is_slow() ? 1 : 2;
 }
 
 /* Saved, and loaded by another session: the rows have the same bits, and so has everything drawn.

@@ -111,16 +111,19 @@ typedef enum lp_ending {
 } lp_ending;
 
 typedef struct lp_generate_options {
-    uint32_t max_tokens;     /* 0: until the text ends or the context is full */
+    uint32_t max_tokens;     /* 0: until the text ends or (without `shift`) the context is full */
     const char *const *stop; /* stop strings; the text before one is given out, it is not */
     size_t n_stop;
     lp_text_fn on_text; /* may be NULL */
     void *user;
+    int shift;     /* when the context is full, forget the older half of it and go on */
+    uint32_t keep; /* but never the first tokens, as many as this */
 } lp_generate_options;
 
 typedef struct lp_generation {
     uint32_t n_prompt; /* tokens evaluated before the first drawn one */
     uint32_t n_tokens; /* tokens drawn */
+    uint32_t n_shifts; /* how often the older half of the context was forgotten */
     double first_token_seconds; /* from the call to the first token: the prompt's evaluation */
     double seconds;             /* the whole call */
     lp_ending ending;

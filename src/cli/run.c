@@ -16,7 +16,7 @@ typedef struct settings {
     cli_prompt prompt;
     bool has_prompt, no_echo, quiet, nothing_written;
     const char *prompt_cache; /* file, or NULL */
-    bool prompt_cache_ro;
+    bool prompt_cache_ro, keep_all;
     cli_sampling sampling;
     lp_generate_options generate;
 } settings;
@@ -25,6 +25,8 @@ enum {
     CACHE_TYPE = CLI_LONG_ONLY,
     PROMPT_CACHE,
     PROMPT_CACHE_RO,
+    KEEP,
+    NO_CONTEXT_SHIFT,
     WORKAROUND,
     NO_ECHO,
     GUARD,
@@ -44,6 +46,8 @@ static const struct option long_options[] = {
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"prompt-cache", required_argument, NULL, PROMPT_CACHE},
     {"prompt-cache-ro", no_argument, NULL, PROMPT_CACHE_RO},
+    {"keep", required_argument, NULL, KEEP},
+    {"no-context-shift", no_argument, NULL, NO_CONTEXT_SHIFT},
     {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
     {"guard", optional_argument, NULL, GUARD},
@@ -121,6 +125,13 @@ static int set_option(settings *s, int id)
         break;
     case PROMPT_CACHE_RO:
         s->prompt_cache_ro = true;
+        break;
+    case KEEP: /* -1, as llama.cpp has it, and all: the whole prompt */
+        s->keep_all = strcmp(optarg, "all") == 0 || strcmp(optarg, "-1") == 0;
+        ok = s->keep_all || parse_u32("--keep", UINT32_MAX, &s->generate.keep);
+        break;
+    case NO_CONTEXT_SHIFT:
+        s->generate.shift = 0;
         break;
     case WORKAROUND:
         s->job.workaround = optarg;
@@ -210,6 +221,9 @@ static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
         fprintf(stderr, "; first after %.2f s (prompt: %s token%s)", g->first_token_seconds,
                 cli_count(g->n_prompt, count), g->n_prompt == 1 ? "" : "s");
     fprintf(stderr, "; ended: %s", ending_text(g->ending));
+    if (g->n_shifts > 0)
+        fprintf(stderr, "; half of the context forgotten %s time%s", cli_count(g->n_shifts, count),
+                g->n_shifts == 1 ? "" : "s");
     if (sampled)
         fprintf(stderr, "; seed %llu", (unsigned long long)seed);
     fputc('\n', stderr);
@@ -280,6 +294,10 @@ static int generate(settings *s)
     if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
         return CLI_FAILED; /* cli_finish() tells why */
     s->nothing_written = s->prompt.bytes == 0;
+    if (s->keep_all)
+        s->generate.keep = lp_session_n_tokens(session);
+    else if (s->generate.keep == 0 && lp_model_bos(s->job.model) >= 0)
+        s->generate.keep = 1; /* models lean on the token that begins every text */
     const uint32_t n_computed = lp_session_n_tokens(session) - n_known;
     const double begin = cli_seconds();
     if (s->prompt_cache)
@@ -323,7 +341,7 @@ static int run_model(settings *s)
 static int run(int argc, char **argv)
 {
     settings s = {.job.options = LP_SESSION_DEFAULT,
-                  .generate = {.max_tokens = 256, .on_text = write_text}};
+                  .generate = {.max_tokens = 256, .on_text = write_text, .shift = 1}};
     cli_sampling_start(&s.sampling);
     s.generate.user = &s;
     bool end = false;
@@ -343,7 +361,8 @@ const cli_command cli_run = {
     .help =
         "Continues a text. Prompt and continuation go to standard output, everything else to\n"
         "standard error. Ends when the model ends the text, after -n tokens, at a stop string,\n"
-        "when the context is full, or at Ctrl-C (exit code 130).\n"
+        "or at Ctrl-C (exit code 130). When the context is full, the older half of it is\n"
+        "forgotten, and the text goes on.\n"
         "\n"
         "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
         "                        ships with lapilli\n"
@@ -359,6 +378,9 @@ const cli_command cli_run = {
         "      --prompt-cache=FILE  takes keys and values of the prompt from FILE as far as it has\n"
         "                        them; computes the others and writes FILE anew\n"
         "      --prompt-cache-ro never writes it\n"
+        "      --keep=N          the first N tokens are never forgotten; all: the whole prompt\n"
+        "                        (default: the token that begins every text, if there is one)\n"
+        "      --no-context-shift   end when the context is full\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
         "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"

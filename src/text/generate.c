@@ -29,6 +29,19 @@ lp_status lp_generate_token(lp_runner *runner, lp_sampler *sampler, uint32_t wan
     return lp_runner_drawn(runner, *token);
 }
 
+/* Makes room in a full context; *full: that is not wanted or not possible. */
+static lp_status make_room(lp_runner *runner, const lp_generate_options *options,
+                           lp_generation *result, bool *full)
+{
+    const uint32_t n = lp_runner_n_tokens(runner), keep = options->keep;
+    *full = n >= lp_runner_n_ctx(runner);
+    if (!*full || !options->shift || keep >= n || (n - keep) / 2 == 0)
+        return LP_OK;
+    *full = false;
+    result->n_shifts++;
+    return lp_runner_forget(runner, keep, (n - keep) / 2);
+}
+
 lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *tokenizer,
                       lp_sampler *sampler, const lp_generate_options *options,
                       lp_generation *result)
@@ -46,7 +59,9 @@ lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *to
         int32_t token;
         const char *bytes;
         size_t n;
-        if (lp_runner_n_tokens(runner) >= lp_runner_n_ctx(runner)) {
+        bool full;
+        LP_CHECK(make_room(runner, options, result, &full));
+        if (full) {
             result->ending = LP_ENDED_CONTEXT;
             break;
         }

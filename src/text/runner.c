@@ -435,6 +435,24 @@ lp_status lp_runner_tokens(lp_runner *s, uint32_t first, uint32_t n, int32_t *to
     return s->backend->table->slot_read(s->backend, s->history, 4ull * first, tokens, 4ull * n);
 }
 
+lp_status lp_runner_forget(lp_runner *s, uint32_t first, uint32_t n)
+{
+    if (first > s->n_tokens || n > s->n_tokens - first)
+        return lp_fail(s->ctx, LP_E_ARG, "forget tokens %u to %u of %u", first, first + n,
+                       s->n_tokens);
+    uint32_t n_behind = s->n_tokens - first - n;
+    int32_t *behind = malloc((n_behind + 1ull) * sizeof *behind);
+    if (behind == NULL)
+        return lp_fail_memory(s->ctx, "tokens");
+    lp_status status = lp_runner_tokens(s, first + n, n_behind, behind);
+    if (status == LP_OK)
+        status = lp_runner_rewind(s, first);
+    if (status == LP_OK)
+        status = lp_runner_feed(s, behind, n_behind);
+    free(behind);
+    return status;
+}
+
 /* Log-probabilities of the tokens behind the n rows of logits [n, V]; *bad: first row that is not
  * finite, or n. */
 static void score_rows(const float *logits, uint32_t n, uint32_t n_vocab, const int32_t *tokens,

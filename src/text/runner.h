@@ -77,6 +77,11 @@ lp_status lp_runner_tokens(lp_runner *runner, uint32_t first, uint32_t n, int32_
 /* Forgets all tokens after the first n (n <= n_tokens), and what is in flight. */
 lp_status lp_runner_rewind(lp_runner *runner, uint32_t n);
 
+/* Forgets tokens [first, first + n). Those behind are fed again: they are computed anew, at their new
+ * positions and without what the forgotten ones told them, so that the runner is as if it had never
+ * seen those. */
+lp_status lp_runner_forget(lp_runner *runner, uint32_t first, uint32_t n);
+
 /* The caches hold the rows of the first n tokens (n <= n_tokens): their owner has written them. */
 lp_status lp_runner_adopt(lp_runner *runner, uint32_t n);
 

@@ -43,6 +43,12 @@ void expected_close(expected *e)
     lp_weights_destroy(e->weights);
 }
 
+bool test_device_is_slow(void)
+{
+    const char *driver = getenv("LAPILLI_TEST_DRIVER");
+    return driver != NULL && strncmp(driver, "swiftshader", 11) == 0;
+}
+
 const char *test_device(void)
 {
     const char *device = getenv("LAPILLI_TEST_DEVICE");

@@ -49,6 +49,9 @@ void model_session_run(model_session *session, const model_run *run, const int32
 /* Sum (a - b)^2 / sum a^2; infinity if b is not finite, or if a is all zero and b is not. */
 double nmse(const float *a, const float *b, size_t n);
 
+/* SwiftShader compiles all kernels anew for every session: tests try less of the same there. */
+bool test_device_is_slow(void);
+
 /* From LAPILLI_TEST_DEVICE; "reference" without it. */
 const char *test_device(void);
 
