@@ -1,6 +1,6 @@
-/* Tokenizers against ids from other libraries: the small fixtures of fixtures/tokenizer (made by
- * its make.py with Hugging Face's tokenizers and SentencePiece), and where they are at hand the
- * real vocabularies of ../shared with llama.cpp's ids. */
+/* Tokenizers against ids from other libraries: the small fixtures of fixtures/tokenizer (made by its
+ * make.py with Hugging Face's tokenizers and SentencePiece). Real vocabularies:
+ * test_tokenizer_shared.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,16 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "support/tokenizer_ids.h"
 #include "text/tokenizer.h"
 
 #define FIXTURES LAPILLI_TEST_FIXTURES "/tokenizer/"
-#define SHARED   LAPILLI_TEST_FIXTURES "/../../../shared/tokenizers/"
 #define ALL      (LP_TOKENIZE_ADD_SPECIAL | LP_TOKENIZE_PARSE_SPECIAL)
 
 static lp_context ctx;
@@ -89,22 +88,6 @@ static int32_t id_of(const lp_tokenizer *tokenizer, const char *text)
     }
     fail_msg("no token %s", text);
     return -1;
-}
-
-/* Fails with the place of the first difference. */
-static void check_ids(const char *name, size_t index, const lp_tokenizer *tokenizer,
-                      const char *text, size_t bytes, unsigned flags, const int32_t *want,
-                      size_t n_want)
-{
-    int32_t *ids;
-    size_t n;
-    ok(lp_tokenize(&ctx, tokenizer, text, bytes, flags, &ids, &n));
-    assert_non_null(ids);
-    for (size_t i = 0; i < n || i < n_want; i++)
-        if (i >= n || i >= n_want || ids[i] != want[i])
-            fail_msg("%s, text %zu: %zu ids, expected %zu; the first difference is at %zu", name,
-                     index, n, n_want, i);
-    free(ids);
 }
 
 static int32_t *id_array(yyjson_val *list)
@@ -470,132 +453,6 @@ static void long_texts_take_seconds(void **state)
     free(text);
 }
 
-/* --- ../shared: real vocabularies --------------------------------------------------------------
- */
-
-static char *read_text(const char *path, size_t *bytes)
-{
-    lp_file file;
-    ok(lp_file_open(&ctx, path, &file));
-    char *text = malloc(file.bytes + 1);
-    assert_non_null(text);
-    memcpy(text, file.data, file.bytes);
-    text[file.bytes] = 0;
-    *bytes = file.bytes;
-    lp_file_close(&file);
-    return text;
-}
-
-/* Every text of NAME.inp against its line of NAME.out. */
-static void check_against_llama_cpp(const char *name, const lp_tokenizer *tokenizer)
-{
-    static const char separator[] = "\n__ggml_vocab_test__\n";
-    char path[4096];
-    size_t n_texts, n_lines;
-    snprintf(path, sizeof path, SHARED "gguf/ggml-vocab-%s.gguf.inp", name);
-    char *texts = read_text(path, &n_texts);
-    snprintf(path, sizeof path, SHARED "gguf/ggml-vocab-%s.gguf.out", name);
-    char *lines = read_text(path, &n_lines), *line = lines, *text = texts;
-    size_t index = 0;
-    for (;; index++) {
-        char *end = strstr(text, separator);
-        size_t bytes = end ? (size_t)(end - text) : n_texts - (size_t)(text - texts);
-        int32_t want[512];
-        size_t n = 0;
-        while (*line && *line != '\n') {
-            assert_true(n < 512);
-            want[n++] = (int32_t)strtol(line, &line, 10);
-            while (*line == ' ')
-                line++;
-        }
-        check_ids(name, index, tokenizer, text, bytes, 0, want, n);
-        if (!end)
-            break;
-        text = end + strlen(separator);
-        assert_int_equal(*line, '\n');
-        line++;
-    }
-    assert_true(index > 40);
-    free(texts);
-    free(lines);
-}
-
-static void need_shared(const char *file)
-{
-    if (access(file, R_OK) != 0) {
-        print_message("skipped: %s is not at hand\n",
-                      file + strlen(LAPILLI_TEST_FIXTURES "/../../"));
-        skip();
-    }
-}
-
-static void check_shared_gguf(const char *name)
-{
-    char path[4096];
-    snprintf(path, sizeof path, SHARED "gguf/ggml-vocab-%s.gguf", name);
-    need_shared(path);
-    lp_tokenizer *tokenizer = open_path(path);
-    check_against_llama_cpp(name, tokenizer);
-    lp_tokenizer_destroy(tokenizer);
-}
-
-#define SHARED_TEST(function, name)                                                                \
-    static void function(void **state)                                                             \
-    {                                                                                              \
-        (void)state;                                                                               \
-        check_shared_gguf(name);                                                                   \
-    }
-SHARED_TEST(shared_llama_spm, "llama-spm")
-SHARED_TEST(shared_phi_3, "phi-3")
-SHARED_TEST(shared_gpt_2, "gpt-2")
-SHARED_TEST(shared_falcon, "falcon")
-SHARED_TEST(shared_starcoder, "starcoder")
-SHARED_TEST(shared_deepseek_llm, "deepseek-llm")
-SHARED_TEST(shared_bert_bge, "bert-bge")
-
-static void shared_gpt_2_folder(void **state)
-{
-    (void)state;
-    need_shared(SHARED "gpt2/tokenizer.json");
-    lp_tokenizer *tokenizer = open_path(SHARED "gpt2");
-    assert_int_equal(lp_tokenizer_size(tokenizer), 50257);
-    assert_true(lp_tokenizer_is_end(tokenizer, 50256));
-    check_against_llama_cpp("gpt-2", tokenizer);
-    lp_tokenizer_destroy(tokenizer);
-}
-
-/* Qwen 2's vocab.json and merges.txt; its tokenizer_config.json names the class. */
-static void shared_qwen2(void **state)
-{
-    (void)state;
-    need_shared(SHARED "qwen2/vocab.json");
-    lp_tokenizer *tokenizer = open_path(SHARED "qwen2");
-    assert_int_equal(lp_tokenizer_size(tokenizer), 0x25071);
-    check_against_llama_cpp("qwen2", tokenizer);
-    lp_tokenizer_destroy(tokenizer);
-}
-
-/* BERT's vocab.txt beside its tokenizer.json: the same ids for a long text. */
-static void shared_bert_forms_agree(void **state)
-{
-    (void)state;
-    need_shared(SHARED "bert-uncased/vocab.txt");
-    size_t bytes, n, n_txt;
-    int32_t *ids, *ids_txt;
-    lp_tokenizer *json = open_path(SHARED "bert-uncased"), *txt = NULL;
-    char *text = read_text(FIXTURES "cases.json", &bytes);
-    ok(lp_tokenizer_open(&ctx, SHARED "bert-uncased/vocab.txt", &txt));
-    ok(lp_tokenize(&ctx, json, text, bytes, ALL, &ids, &n));
-    ok(lp_tokenize(&ctx, txt, text, bytes, ALL, &ids_txt, &n_txt));
-    assert_true(n == n_txt && n > 10000);
-    assert_memory_equal(ids, ids_txt, n * sizeof *ids);
-    free(ids);
-    free(ids_txt);
-    free(text);
-    lp_tokenizer_destroy(json);
-    lp_tokenizer_destroy(txt);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -608,16 +465,6 @@ int main(void)
         cmocka_unit_test(names_of_special_tokens_are_text_unless_asked_for),
         cmocka_unit_test(knows_special_tokens),
         cmocka_unit_test(long_texts_take_seconds),
-        cmocka_unit_test(shared_llama_spm),
-        cmocka_unit_test(shared_phi_3),
-        cmocka_unit_test(shared_gpt_2),
-        cmocka_unit_test(shared_falcon),
-        cmocka_unit_test(shared_starcoder),
-        cmocka_unit_test(shared_deepseek_llm),
-        cmocka_unit_test(shared_bert_bge),
-        cmocka_unit_test(shared_gpt_2_folder),
-        cmocka_unit_test(shared_qwen2),
-        cmocka_unit_test(shared_bert_forms_agree),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }
