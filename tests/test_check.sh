@@ -6,17 +6,8 @@ set -u
 
 models=$LAPILLI_TEST_DIR/fixtures/models
 device=$LAPILLI_TEST_DEVICE
-out=$(mktemp -d "${TMPDIR:-/tmp}/lapilli-check-XXXXXX")
-trap 'rm -rf "$out"' EXIT
-failures=0
-
-fail() # MESSAGE
-{
-    echo "FAILED: $1"
-    sed 's/^/    stdout: /' "$out/stdout" | cut -c 1-300 | head -n 20
-    sed 's/^/    stderr: /' "$out/stderr" | head -n 5
-    failures=$((failures + 1))
-}
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/support/shell.sh"
 
 # expect CODE STDERR-PATTERN ARGUMENT...
 expect()

@@ -5,17 +5,8 @@
 # shellcheck disable=SC2015 # A && B || fail is meant as written
 set -u
 
-out=$(mktemp -d "${TMPDIR:-/tmp}/lapilli-cli-XXXXXX")
-trap 'rm -rf "$out"' EXIT
-failures=0
-
-fail() # MESSAGE
-{
-    echo "FAILED: $1"
-    sed 's/^/    stdout: /' "$out/stdout" | head -n 5
-    sed 's/^/    stderr: /' "$out/stderr" | head -n 5
-    failures=$((failures + 1))
-}
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/support/shell.sh"
 
 # expect CODE STDERR-PATTERN ARGUMENT...: runs the command without a terminal. The pattern (of grep
 # -E, "" for anything) must be found in stderr.

@@ -5,18 +5,9 @@
 # shellcheck disable=SC2015 # A && B || fail is meant as written
 set -u
 
-out=$(mktemp -d "${TMPDIR:-/tmp}/lapilli-perplexity-XXXXXX")
-trap 'rm -rf "$out"' EXIT
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/support/shell.sh"
 text=$LAPILLI_TEST_DIR/data/stories.txt
-failures=0
-
-fail() # MESSAGE
-{
-    echo "FAILED: $1"
-    sed 's/^/    stdout: /' "$out/stdout" | head -n 5
-    sed 's/^/    stderr: /' "$out/stderr" | head -n 5
-    failures=$((failures + 1))
-}
 
 # expect CODE STDERR-PATTERN ARGUMENT...
 expect()

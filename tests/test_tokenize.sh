@@ -4,15 +4,8 @@
 set -u
 
 fixtures=$(cd "$(dirname "$0")" && pwd)/fixtures/tokenizer
-out=$(mktemp -d "${TMPDIR:-/tmp}/lapilli-tokenize-XXXXXX")
-trap 'rm -rf "$out"' EXIT
-failures=0
-
-fail() # MESSAGE
-{
-    echo "FAILED: $1"
-    failures=$((failures + 1))
-}
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/support/shell.sh"
 
 same() # NAME WANTED GOT
 {

@@ -1,0 +1,17 @@
+# shellcheck shell=bash
+# What the tests that are shell scripts share: a folder for output, $out, and failures that are
+# counted in $failures and shown with the beginning of $out/stdout and $out/stderr.
+out=$(mktemp -d "${TMPDIR:-/tmp}/lapilli-test-XXXXXX")
+trap 'rm -rf "$out"' EXIT
+failures=0
+
+fail() # MESSAGE
+{
+    local stream
+    echo "FAILED: $1"
+    for stream in stdout stderr; do
+        [ ! -f "$out/$stream" ] ||
+            sed "s/^/    $stream: /" "$out/$stream" | cut -c 1-300 | head -n 20
+    done
+    failures=$((failures + 1))
+}
