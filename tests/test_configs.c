@@ -40,7 +40,7 @@ static const char *const fixtures[] = {
     FIXTURE("gemma2"),
     FIXTURE("gemma3"),
     FIXTURE("gemma3-v5"),
-    FIXTURE("mixtral"),
+    FIXTURE("mixtral"),  FIXTURE("olmo2"),
 };
 
 static yyjson_doc *read_json(const char *folder, const char *name)

@@ -319,6 +319,25 @@ static void test_llama3_frequencies(void **state)
         assert_true(fabs(divided[i] / scaled[i] - 1) < 1e-7);
 }
 
+/* GGUF files do not tell that the largest Gemma 2 scales scores by N / H; its layers do. */
+static void test_gemma2_27b_scale(void **state)
+{
+    (void)state;
+    char *folder = test_folder_create(), *path = test_path(folder, "gemma2.gguf");
+    lp_context ctx = {0};
+    lp_hparams hp;
+    for (uint32_t n_layer = 45; n_layer <= 46; n_layer++) {
+        test_copy_gguf_value(FIXTURE("gemma2.gguf"), path, "gemma2.block_count", &n_layer, 4);
+        if (read_gguf(&ctx, path, &hp) != LP_OK)
+            fail_msg("%s", ctx.message);
+        double d = n_layer == 46 ? (double)hp.n_embd / hp.n_head : (double)hp.head_k;
+        assert_true(fabs((double)hp.attn_scale * sqrt(d) - 1) < 1e-6);
+        assert_true((double)hp.n_embd / hp.n_head != (double)hp.head_k);
+    }
+    test_folder_remove(folder);
+    free(path);
+}
+
 static void test_describe(void **state)
 {
     (void)state;
@@ -345,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_fixtures),           cmocka_unit_test(test_broken_gguf),
         cmocka_unit_test(test_broken_config),      cmocka_unit_test(test_config_defaults),
         cmocka_unit_test(test_llama3_frequencies), cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_gemma2_27b_scale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,7 @@ static const fixture others[] = {
     FOLDER("falcon-40b", 2), FOLDER("falcon-11b", 1),
     FOLDER("qwen2", 1),     FOLDER("qwen2-window", 1),        FOLDER("qwen3", 2),
     FOLDER("gemma", 1),     FOLDER("gemma2", 2),              FOLDER("gemma3", 2),
-    FOLDER("gemma3-v5", 1), FOLDER("mixtral", 2), 
+    FOLDER("gemma3-v5", 1), FOLDER("mixtral", 2), FOLDER("olmo2", 1), 
 };
 /* The same weights as llama.cpp's converter stores them. */
 #define TWIN(name) {FIXTURE(name ".gguf"), FIXTURE(name "/expected.safetensors"), 0}

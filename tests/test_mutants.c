@@ -25,7 +25,7 @@ static const char *const fixtures[] = {
     FIXTURE("opt-post"), FIXTURE("galactica"), FIXTURE("bloom"), FIXTURE("bloom-176b"),
     FIXTURE("mpt"), FIXTURE("mpt-storywriter"), FIXTURE("falcon-7b"), FIXTURE("falcon-40b"),
     FIXTURE("falcon-11b"), FIXTURE("qwen2"), FIXTURE("qwen2-window"), FIXTURE("qwen3"),
-    FIXTURE("gemma"), FIXTURE("gemma2"), FIXTURE("gemma3"), FIXTURE("gemma3-v5"), FIXTURE("mixtral"),
+    FIXTURE("gemma"), FIXTURE("gemma2"), FIXTURE("gemma3"), FIXTURE("gemma3-v5"), FIXTURE("mixtral"), FIXTURE("olmo2"),
 };
 #define N_FIXTURES (sizeof fixtures / sizeof fixtures[0])
 

@@ -127,6 +127,15 @@ typedef struct folder_case {
 } folder_case;
 
 static const folder_case folder_cases[] = {
+    {FIXTURE("opt"), "config.json", "\"do_layer_norm_before\": true",
+     "\"do_layer_norm_before\": false", LP_E_UNSUPPORTED,
+     "tensor output_norm.bias is not read by a model of the kind \"opt\""},
+    {FIXTURE("mixtral"), "config.json", "\"num_local_experts\": 5", "\"num_local_experts\": 6",
+     LP_E_MISSING, "5 of 6 experts are there"},
+    {FIXTURE("mixtral"), "config.json", "\"num_local_experts\": 5", "\"num_local_experts\": 4",
+     LP_E_UNSUPPORTED, "is not part of a mixtral model"},
+    {FIXTURE("mixtral"), "config.json", "\"num_experts_per_tok\": 2",
+     "\"num_experts_per_tok\": 7", LP_E_FORMAT, "7 of 5 experts per token"},
     {FIXTURE("llama2"), "config.json", "\"hidden_size\": 48", "\"hidden_size\": 56", LP_E_SHAPE,
      "token_embd.weight: want [131, 56], file has [131, 48]"},
     {FIXTURE("llama2"), "config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3",

@@ -286,13 +286,7 @@ lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float e
 lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,
                        lp_tensor_id bias)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_LINEAR;
-    node.src[0] = x;
-    node.src[1] = w;
-    node.src[2] = bias;
-    node.p.linear.act = LP_ACT_NONE;
-    return emit(b, name, node);
+    return lp_linear_experts(b, name, x, LP_NONE, w, bias);
 }
 
 lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id bias,

@@ -1,7 +1,6 @@
 /* The rows of the architecture table. */
 #include "models/arch.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "models/arch_names.h"
@@ -9,61 +8,67 @@
 /* Buffers that old checkpoints hold: masks and frequencies of RoPE. */
 #define GPT2_BUFFERS "h.%d.attn.bias h.%d.attn.masked_bias"
 
+/* What most rows of a kind have in common. */
+#define GPT .norm = LP_NORM_LAYER, .norm_eps = 1e-5f
+#define GATED                                                                                      \
+    .norm = LP_NORM_RMS, .position = LP_POSITION_ROPE, .gated = true, .hf_prefixes = "model.",     \
+    .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq"
+#define LLAMA GATED, .act = LP_ACT_SILU
+#define GEMMA                                                                                      \
+    GATED, .act = LP_ACT_GELU_TANH, .tied = true, .embed_scaled = true, .gguf_halves = true,       \
+           .norm_eps = 1e-6f
+
 const lp_arch lp_archs[] = {
     {
-        .paper = "Radford et al. 2019, Language Models are Unsupervised Multitask Learners",
+        /* Radford et al. 2019, Language Models are Unsupervised Multitask Learners */
         .gguf = "gpt2",
         .hf = "gpt2",
-        .norm = LP_NORM_LAYER,
+        GPT,
         .norms = LP_NORMS_PRE,
         .position = LP_POSITION_LEARNED,
         .act = LP_ACT_GELU_TANH,
         .tied = true,
-        .norm_eps = 1e-5f,
         .names = lp_names_gpt2,
         .hf_prefixes = "transformer.",
         .hf_ignored = GPT2_BUFFERS,
     },
     {
-        .paper = "Black et al. 2021, GPT-Neo",
+        /* Black et al. 2021, GPT-Neo */
         .hf = "gpt_neo",
-        .norm = LP_NORM_LAYER,
+        GPT,
         .norms = LP_NORMS_PRE,
         .position = LP_POSITION_LEARNED,
         .act = LP_ACT_GELU_TANH,
         .tied = true,
         .unscaled = true,
-        .norm_eps = 1e-5f,
         .names = lp_names_gpt_neo,
         .hf_prefixes = "transformer.",
         .hf_ignored = "h.%d.attn.attention.bias h.%d.attn.attention.masked_bias",
     },
     {
-        .paper = "Wang & Komatsuzaki 2021, GPT-J-6B",
+        /* Wang & Komatsuzaki 2021, GPT-J-6B */
         .hf = "gptj",
-        .norm = LP_NORM_LAYER,
+        GPT,
         .norms = LP_NORMS_ATTN | LP_NORMS_OUTPUT,
         .position = LP_POSITION_ROPE,
         .act = LP_ACT_GELU_TANH,
         .parallel = true,
         .interleaved = true,
-        .norm_eps = 1e-5f,
         .rotary_dim = 64,
         .names = lp_names_gptj,
         .hf_prefixes = "transformer.",
         .hf_ignored = GPT2_BUFFERS,
     },
     {
-        .paper = "Black et al. 2022, arXiv:2204.06745; Biderman et al. 2023, arXiv:2304.01373",
+        /* Black et al. 2022, arXiv:2204.06745; Biderman et al. 2023, arXiv:2304.01373 */
         .gguf = "gptneox",
         .hf = "gpt_neox",
-        .norm = LP_NORM_LAYER,
+        GPT,
         .norms = LP_NORMS_PRE,
         .position = LP_POSITION_ROPE,
         .act = LP_ACT_GELU_ERF,
         .parallel = true,
         .gguf_halves = true,
-        .norm_eps = 1e-5f,
         .rotary = 0.25f,
         .names = lp_names_neox,
         .hf_prefixes = "gpt_neox.",
@@ -71,210 +76,160 @@ const lp_arch lp_archs[] = {
                       "layers.%d.attention.rotary_emb.inv_freq",
     },
     {
-        .paper = "Zhang et al. 2022, arXiv:2205.01068; Galactica: Taylor et al. 2022, "
-                 "arXiv:2211.09085",
+        /* Zhang et al. 2022, arXiv:2205.01068; Galactica: Taylor et al. 2022, arXiv:2211.09085 */
         .hf = "opt",
-        .norm = LP_NORM_LAYER,
+        GPT,
         .norms = LP_NORMS_PRE,
         .position = LP_POSITION_LEARNED,
         .position_offset = 2,
         .act = LP_ACT_RELU,
         .tied = true,
-        .norm_eps = 1e-5f,
         .names = lp_names_opt,
         .hf_prefixes = "model. decoder.",
-        .hf_ignored = "",
     },
     {
-        .paper = "BigScience 2022, arXiv:2211.05100",
+        /* BigScience 2022, arXiv:2211.05100 */
         .gguf = "bloom",
         .hf = "bloom",
+        GPT,
         .context = 2048,
-        .norm = LP_NORM_LAYER,
         .norms = LP_NORMS_EMBD | LP_NORMS_PRE,
         .position = LP_POSITION_ALIBI,
         .act = LP_ACT_GELU_TANH,
         .tied = true,
-        .norm_eps = 1e-5f,
         .names = lp_names_bloom,
         .hf_prefixes = "transformer.",
-        .hf_ignored = "",
     },
     {
-        .paper = "MosaicML 2023, MPT",
+        /* MosaicML 2023, MPT */
         .gguf = "mpt",
         .hf = "mpt",
-        .norm = LP_NORM_LAYER,
+        GPT,
         .norms = LP_NORMS_PRE,
         .position = LP_POSITION_ALIBI,
         .act = LP_ACT_GELU_ERF,
         .tied = true,
-        .norm_eps = 1e-5f,
         .names = lp_names_mpt,
         .hf_prefixes = "transformer.",
-        .hf_ignored = "",
     },
     {
-        .paper = "Almazrouei et al. 2023, arXiv:2311.16867",
+        /* Almazrouei et al. 2023, arXiv:2311.16867 */
         .gguf = "falcon",
         .hf = "falcon",
+        GPT,
         .multi_query = true,
         .context = 2048,
-        .norm = LP_NORM_LAYER,
         .norms = LP_NORMS_ATTN | LP_NORMS_OUTPUT,
         .position = LP_POSITION_ROPE,
         .act = LP_ACT_GELU_ERF,
         .parallel = true,
         .tied = true,
         .gguf_halves = true,
-        .norm_eps = 1e-5f,
         .names = lp_names_falcon,
         .hf_prefixes = "transformer.",
-        .hf_ignored = "",
     },
     {
-        .paper = "Touvron et al. 2023, arXiv:2302.13971 and 2307.09288; Grattafiori et al. 2024, "
-                 "arXiv:2407.21783",
+        /* Touvron et al. 2023, arXiv:2302.13971 and 2307.09288; Grattafiori et al. 2024,
+           arXiv:2407.21783 */
         .gguf = "llama",
         .hf = "llama",
-        .norm = LP_NORM_RMS,
+        LLAMA,
         .norms = LP_NORMS_PRE,
-        .position = LP_POSITION_ROPE,
-        .act = LP_ACT_SILU,
-        .gated = true,
         .norm_eps = 1e-6f,
         .route = {.score = LP_ROUTE_CHOSEN, .scale = 1},
         .names = lp_names_llama,
         .more_names = lp_names_mixtral, /* in GGUF files Mixtral calls itself llama */
-        .hf_prefixes = "model.",
-        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
     },
     {
-        .paper = "Jiang et al. 2023, arXiv:2310.06825", /* in GGUF files it calls itself llama */
+        /* Jiang et al. 2023, arXiv:2310.06825; in GGUF files it calls itself llama */
         .hf = "mistral",
-        .norm = LP_NORM_RMS,
+        LLAMA,
         .norms = LP_NORMS_PRE,
-        .position = LP_POSITION_ROPE,
-        .act = LP_ACT_SILU,
-        .gated = true,
         .norm_eps = 1e-6f,
         .window = 4096,
         .names = lp_names_llama,
-        .hf_prefixes = "model.",
-        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
     },
     {
-        .paper = "Jiang et al. 2024, arXiv:2401.04088", /* in GGUF files it calls itself llama */
+        /* Jiang et al. 2024, arXiv:2401.04088; in GGUF files it calls itself llama */
         .hf = "mixtral",
-        .norm = LP_NORM_RMS,
+        LLAMA,
         .norms = LP_NORMS_PRE,
-        .position = LP_POSITION_ROPE,
-        .act = LP_ACT_SILU,
-        .gated = true,
         .norm_eps = 1e-5f,
         .window = 1,
         .route = {.score = LP_ROUTE_CHOSEN, .scale = 1},
         .names = lp_names_mixtral,
         .more_names = lp_names_llama,
-        .hf_prefixes = "model.",
-        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
     },
     {
-        .paper = "Yang et al. 2024, arXiv:2407.10671 and 2412.15115",
+        /* Yang et al. 2024, arXiv:2407.10671 and 2412.15115 */
         .gguf = "qwen2",
         .hf = "qwen2",
-        .norm = LP_NORM_RMS,
+        LLAMA,
         .norms = LP_NORMS_PRE,
-        .position = LP_POSITION_ROPE,
-        .act = LP_ACT_SILU,
-        .gated = true,
         .gguf_halves = true,
         .norm_eps = 1e-6f,
         .window = 4096,
-        .window_off = true,
+        .window_from = 28,
         .names = lp_names_llama,
-        .hf_prefixes = "model.",
-        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
     },
     {
-        .paper = "Yang et al. 2025, arXiv:2505.09388",
+        /* Yang et al. 2025, arXiv:2505.09388 */
         .gguf = "qwen3",
         .hf = "qwen3",
-        .norm = LP_NORM_RMS,
+        LLAMA,
         .norms = LP_NORMS_PRE | LP_NORMS_QK_HEAD,
-        .position = LP_POSITION_ROPE,
-        .act = LP_ACT_SILU,
-        .gated = true,
         .gguf_halves = true,
         .norm_eps = 1e-6f,
         .window = 4096,
-        .window_off = true,
+        .window_from = 28,
         .names = lp_names_qk_norm,
         .more_names = lp_names_llama,
-        .hf_prefixes = "model.",
-        .hf_ignored = "",
     },
     {
-        .paper = "Gemma Team 2024, arXiv:2403.08295",
+        /* Gemma Team 2024, arXiv:2403.08295 */
         .gguf = "gemma",
         .hf = "gemma",
-        .norm = LP_NORM_RMS,
+        GEMMA,
         .norms = LP_NORMS_PRE,
-        .position = LP_POSITION_ROPE,
-        .act = LP_ACT_GELU_TANH,
         .gelu_is_tanh = true,
-        .gated = true,
-        .tied = true,
-        .embed_scaled = true,
-        .gguf_halves = true,
-        .norm_eps = 1e-6f,
         .names = lp_names_gemma,
         .more_names = lp_names_llama,
-        .hf_prefixes = "model.",
-        .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq",
     },
     {
-        .paper = "Gemma Team 2024, arXiv:2408.00118",
+        /* Gemma Team 2024, arXiv:2408.00118 */
         .gguf = "gemma2",
         .hf = "gemma2",
-        .norm = LP_NORM_RMS,
+        GEMMA,
         .norms = LP_NORMS_PRE | LP_NORMS_ATTN_POST | LP_NORMS_FFN_POST,
-        .position = LP_POSITION_ROPE,
-        .act = LP_ACT_GELU_TANH,
-        .gated = true,
-        .tied = true,
-        .embed_scaled = true,
-        .gguf_halves = true,
-        .norm_eps = 1e-6f,
         .window = 4096,
         .window_every = 2,
         .full_scale_layers = 46,
         .names = lp_names_gemma2,
         .more_names = lp_names_llama,
-        .hf_prefixes = "model.",
-        .hf_ignored = "",
     },
     {
-        .paper = "Gemma Team 2025, arXiv:2503.19786",
+        /* Gemma Team 2025, arXiv:2503.19786 */
         .gguf = "gemma3",
         .hf = "gemma3_text",
-        .norm = LP_NORM_RMS,
+        GEMMA,
         .norms = LP_NORMS_PRE | LP_NORMS_ATTN_POST | LP_NORMS_FFN_POST | LP_NORMS_QK_HEAD,
-        .position = LP_POSITION_ROPE,
-        .act = LP_ACT_GELU_TANH,
-        .gated = true,
-        .tied = true,
-        .embed_scaled = true,
-        .gguf_halves = true,
-        .norm_eps = 1e-6f,
         .window = 4096,
         .window_every = 6,
         .window_rope_base = 10000,
         .full_scale_layers = 62,
         .names = lp_names_gemma2,
         .more_names = lp_names_llama,
-        .hf_prefixes = "model.",
-        .hf_ignored = "",
+    },
+    {
+        /* OLMo Team 2024, arXiv:2501.00656 */
+        .gguf = "olmo2",
+        .hf = "olmo2",
+        LLAMA,
+        .norms = LP_NORMS_ATTN_POST | LP_NORMS_FFN_POST | LP_NORMS_OUTPUT | LP_NORMS_QK_ROW,
+        .gguf_halves = true,
+        .norm_eps = 1e-5f,
+        .names = lp_names_olmo2,
+        .more_names = lp_names_llama,
     },
 };
 const size_t lp_n_archs = sizeof lp_archs / sizeof lp_archs[0];
@@ -329,16 +284,4 @@ const char *lp_arch_nearest(bool gguf, const char *name)
         }
     }
     return best;
-}
-
-char *lp_arch_list(bool gguf, char *text, size_t n)
-{
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t i = 0; i < lp_n_archs && used < n; i++) {
-        const char *name = gguf ? lp_archs[i].gguf : lp_archs[i].hf;
-        if (name)
-            used += (size_t)snprintf(text + used, n - used, "%s%s", used ? ", " : "", name);
-    }
-    return text;
 }

@@ -10,7 +10,6 @@
 #include "graph/graph.h"
 
 typedef enum lp_position_kind {
-    LP_POSITION_NONE,
     LP_POSITION_LEARNED, /* a table of position embeddings, added to the tokens' */
     LP_POSITION_ROPE,    /* rotations of queries and keys: Su et al. 2021, arXiv:2104.09864 */
     LP_POSITION_ALIBI    /* scores fall with the distance: Press et al. 2021, arXiv:2108.12409 */
@@ -55,8 +54,7 @@ typedef struct lp_arch {
     const char *gguf; /* general.architecture; NULL: comes in Hugging Face folders only */
     const char *hf;   /* model_type of config.json; NULL: GGUF files only */
     lp_norm_kind norm;
-    unsigned norms;  /* LP_NORMS_ */
-    bool norm_plain; /* norms have neither gain nor bias */
+    unsigned norms; /* LP_NORMS_ */
     lp_position_kind position;
     uint32_t position_offset; /* row of the position table that position 0 has */
     lp_act_kind act;          /* unless config.json tells otherwise; GGUF files do not */
@@ -73,19 +71,18 @@ typedef struct lp_arch {
     uint32_t rotary_dim; /* the same in elements; 0: by the share */
     uint32_t window;     /* sliding_window where config.json does not say, 1: no such default
                             but the key is heeded; 0: no such key */
-    uint32_t
-        window_every; /* n: every n-th layer sees everything, the others a window; 0: none does */
-    bool window_off;  /* the window counts only if use_sliding_window says so */
-    bool multi_query; /* config.json's multi_query and new_decoder_architecture count */
-    lp_route_options route;     /* of mixtures of experts: all but k */
-    uint32_t context;           /* context length where config.json has no such key; 0: it must */
-    float window_rope_base;     /* base of RoPE in layers with a window; 0: as in the others */
+    uint32_t window_every;  /* every n-th layer sees everything; 0: none does */
+    uint32_t window_from;   /* the window counts only if use_sliding_window says so, by default from
+                               this layer on; 0: it always counts */
+    bool multi_query;       /* config.json's multi_query and new_decoder_architecture count */
+    lp_route_options route; /* of mixtures of experts: all but k */
+    uint32_t context;       /* context length where config.json has no such key; 0: it must */
+    float window_rope_base; /* base of RoPE in layers with a window; 0: as in the others */
     uint32_t full_scale_layers; /* GGUF, Gemma: models of so many layers scale by N / H, not by D */
     const lp_weight_name *names;
     const lp_weight_name *more_names; /* looked up after those; or NULL */
     const char *hf_prefixes; /* that names in Hugging Face files may have, separated by " " */
-    const char *hf_ignored;  /* whole names of buffers that are no weights, by " " */
-    const char *paper;
+    const char *hf_ignored;  /* whole names of buffers that are no weights, by " "; or NULL */
 } lp_arch;
 
 extern const lp_arch lp_archs[];
@@ -96,7 +93,5 @@ const lp_arch *lp_arch_find_gguf(const char *name, size_t bytes);
 const lp_arch *lp_arch_find_hf(const char *name);
 /* The known name that resembles `name` most. `gguf`: among those of GGUF files. */
 const char *lp_arch_nearest(bool gguf, const char *name);
-/* "gpt2, llama, mistral" into text[n]; returns text. `gguf`: those of GGUF files. */
-char *lp_arch_list(bool gguf, char *text, size_t n);
 
 #endif

@@ -106,11 +106,8 @@ const lp_weight_name lp_names_bloom[] = {
 
 const lp_weight_name lp_names_mpt[] = {
     ROW("token_embd", "wte"),
-    ROW("position_embd", "wpe"),
     ROW("blk.%d.attn_norm", "blocks.%d.norm_1"),
     ROW("blk.%d.attn_qkv", "blocks.%d.attn.Wqkv"),
-    ROW("blk.%d.attn_q_norm", "blocks.%d.attn.q_ln"),
-    ROW("blk.%d.attn_k_norm", "blocks.%d.attn.k_ln"),
     ROW("blk.%d.attn_output", "blocks.%d.attn.out_proj"),
     ROW("blk.%d.ffn_norm", "blocks.%d.norm_2"),
     ROW("blk.%d.ffn_up", "blocks.%d.ffn.up_proj"),
@@ -182,5 +179,13 @@ const lp_weight_name lp_names_mixtral[] = {
     FORM("blk.%d.ffn_gate_exps", "layers.%d.block_sparse_moe.experts.%e.w1", LP_FORM_EXPERT),
     FORM("blk.%d.ffn_up_exps", "layers.%d.block_sparse_moe.experts.%e.w3", LP_FORM_EXPERT),
     FORM("blk.%d.ffn_down_exps", "layers.%d.block_sparse_moe.experts.%e.w2", LP_FORM_EXPERT),
+    END,
+};
+
+const lp_weight_name lp_names_olmo2[] = {
+    ROW("blk.%d.attn_q_norm", "layers.%d.self_attn.q_norm"),
+    ROW("blk.%d.attn_k_norm", "layers.%d.self_attn.k_norm"),
+    ROW("blk.%d.post_attention_norm", "layers.%d.post_attention_layernorm"),
+    ROW("blk.%d.post_ffw_norm", "layers.%d.post_feedforward_layernorm"),
     END,
 };

@@ -29,7 +29,6 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .arch = arch,
         .norms = arch->norms,
         .route = arch->route,
-        .norm_plain = arch->norm_plain,
         .norm_eps = arch->norm_eps,
         .position = arch->position,
         .act = arch->act,
@@ -232,7 +231,6 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_count(&w, "layers_with_window", n_window);
     }
     static const char *const positions[] = {
-        [LP_POSITION_NONE] = "none",
         [LP_POSITION_LEARNED] = "learned",
         [LP_POSITION_ROPE] = "rope",
         [LP_POSITION_ALIBI] = "alibi",

@@ -244,18 +244,15 @@ static lp_status read_window(const config *c, lp_hparams *hp)
     if (!yyjson_obj_get(c->root, "sliding_window") && hp->arch->window > 1)
         hp->window = hp->arch->window; /* null: no window */
     LP_TRY(get_u32(c, "sliding_window", LP_JSON_OPTIONAL, &hp->window));
-    if (!used || (hp->arch->window_off && !yyjson_obj_get(c->root, "use_sliding_window")))
+    if (!used || (hp->arch->window_from > 0 && !yyjson_obj_get(c->root, "use_sliding_window")))
         hp->window = 0;
     LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_OPTIONAL, &types));
     if (hp->window == 0)
         return LP_OK;
     if (types)
         return read_layer_types(c, "layer_types", types, hp);
-    uint32_t every = hp->arch->window_every, first = 0;
+    uint32_t every = hp->arch->window_every, first = hp->arch->window_from;
     LP_TRY(get_u32(c, "sliding_window_pattern", LP_JSON_OPTIONAL, &every));
-    /* Qwen: the layers below see everything */
-    if (hp->arch->window_off)
-        first = 28;
     LP_TRY(get_u32(c, "max_window_layers", LP_JSON_OPTIONAL, &first));
     for (uint32_t i = first; i < hp->n_layer && i < LP_MAX_LAYERS; i++)
         hp->layers[i] = every == 0 || i % every < every - 1 ? LP_LAYER_WINDOW : 0;
@@ -265,7 +262,7 @@ static lp_status read_window(const config *c, lp_hparams *hp)
 /* OPT: the 350M model has its norms behind the sums and none before the head. */
 static lp_status read_norms(const config *c, lp_hparams *hp)
 {
-    bool before = true, without_last = false, affine = !hp->norm_plain;
+    bool before = true, without_last = false, affine = true;
     LP_TRY(get_bool(c, "layer_norm_elementwise_affine", &affine));
     hp->norm_plain = !affine;
     LP_TRY(get_bool(c, "do_layer_norm_before", &before));
@@ -297,15 +294,15 @@ static lp_status read_attn_config(const config *c, lp_hparams *hp)
     LP_TRY(get_f32(&inner, "clip_qkv", &hp->clamp_qkv));
     LP_TRY(get_f32(&inner, "softmax_scale", &hp->attn_scale));
     LP_TRY(get_u32(&inner, "kv_n_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
-    if (rope || prefix || sequences)
-        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s is not supported", where,
-                       rope     ? "rope"
-                       : prefix ? "prefix_lm"
-                                : "attn_uses_sequence_id");
-    if (!alibi)
-        hp->position = LP_POSITION_LEARNED;
-    if (qk_norm)
-        hp->norms |= LP_NORMS_QK_ROW;
+    /* the transformers library heeds none of these, so nothing here could be compared */
+    const char *refused = rope        ? "rope"
+                          : prefix    ? "prefix_lm"
+                          : sequences ? "attn_uses_sequence_id"
+                          : qk_norm   ? "qk_ln"
+                          : !alibi    ? "attention without alibi"
+                                      : NULL;
+    if (refused)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s is not supported", where, refused);
     return LP_OK;
 }
 

@@ -87,7 +87,7 @@ static bool is_ignored(const lp_hparams *hp, const char *name)
 {
     place at;
     char pattern[MAX_NAME];
-    for (const char *list = hp->arch->hf_ignored; next_word(&list, pattern);)
+    for (const char *list = hp->arch->hf_ignored; list && next_word(&list, pattern);)
         if (matches(hp, pattern, "", name, &at))
             return true;
     return false;
@@ -334,6 +334,25 @@ lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *h
         place at;
         if (!find_row(hp, false, name, &at, &suffix))
             return fail_unknown(ctx, where, hp, name);
+    }
+    return LP_OK;
+}
+
+lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hparams *hp,
+                              lp_weights *weights, const lp_store *store)
+{
+    for (size_t i = 0; i < lp_weights_count(weights); i++) {
+        const char *suffix, *name = lp_weights_at(weights, i)->name;
+        place at;
+        const lp_weight_name *row = find_row(hp, false, name, &at, &suffix);
+        if (!row || lp_store_find(store, name) != UINT32_MAX ||
+            strcmp(row->name, "rope_freqs") == 0 || /* goes into a table */
+            (hp->tied && strcmp(row->name, "output") == 0))
+            continue;
+        return lp_fail(
+            ctx, LP_E_UNSUPPORTED,
+            "%s: tensor %s is not read by a model of the kind \"%s\" with these hyperparameters",
+            where, name, hp->arch->hf);
     }
     return LP_OK;
 }

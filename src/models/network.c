@@ -88,6 +88,14 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
     LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
     lp_decoder_build(&b, model, &o);
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
+    if (status == LP_OK && !store->frozen && (o.outputs != LP_OUTPUTS_NONE || o.sample)) {
+        status = lp_names_check_read(ctx, model->path, &model->hparams, model->weights, store);
+        if (status != LP_OK) {
+            lp_graph_destroy(*graph);
+            *graph = NULL;
+        }
+        return status;
+    }
     if (status != LP_OK) /* the builder names the layer; the file's name goes before it */
         return lp_fail(ctx, status, "%s: %s", model->path, ctx->message);
     return LP_OK;
