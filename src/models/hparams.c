@@ -110,7 +110,9 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         if (optional[i].value != 0)
             LP_TRY(check_positive(ctx, where, optional[i].what, optional[i].value));
 
-    LP_TRY(check_range(ctx, where, "sliding window", hp->window ? hp->window : 1, INT32_MAX));
+    for (uint32_t i = 0; i < hp->n_layer; i++)
+        if (hp->layers[i] & LP_LAYER_WINDOW)
+            LP_TRY(check_range(ctx, where, "sliding window", hp->window, INT32_MAX));
     if (hp->position == LP_POSITION_ALIBI)
         LP_TRY(check_positive(ctx, where, "ALiBi's largest exponent", hp->alibi_max));
     if (hp->position != LP_POSITION_ROPE)

@@ -310,11 +310,9 @@ static lp_status read_attn_config(const config *c, lp_hparams *hp)
 static lp_status read_falcon(const config *c, lp_hparams *hp)
 {
     bool multi_query = true, grouped = false, alibi = false;
-    uint32_t n_norms = 0;
     if (hp->arch->multi_query) {
         LP_TRY(get_bool(c, "multi_query", &multi_query));
         LP_TRY(get_bool(c, "new_decoder_architecture", &grouped));
-        LP_TRY(get_u32(c, "num_ln_in_parallel_attn", LP_JSON_OPTIONAL, &n_norms));
         if (!grouped)
             hp->n_head_kv = multi_query ? 1 : hp->n_head;
         hp->parallel = hp->parallel || grouped;
