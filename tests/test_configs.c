@@ -41,6 +41,8 @@ static const char *const fixtures[] = {
     FIXTURE("gemma3"),
     FIXTURE("gemma3-v5"),
     FIXTURE("mixtral"),  FIXTURE("olmo2"),
+    FIXTURE("qwen2_moe"),
+    FIXTURE("qwen3_moe"),
 };
 
 static yyjson_doc *read_json(const char *folder, const char *name)

@@ -56,6 +56,7 @@ static const fixture others[] = {
     FOLDER("qwen2", 1),     FOLDER("qwen2-window", 1),        FOLDER("qwen3", 2),
     FOLDER("gemma", 1),     FOLDER("gemma2", 2),              FOLDER("gemma3", 2),
     FOLDER("gemma3-v5", 1), FOLDER("mixtral", 2), FOLDER("olmo2", 1), 
+    FOLDER("qwen2_moe", 1), FOLDER("qwen3_moe", 1),
 };
 /* The same weights as llama.cpp's converter stores them. */
 #define TWIN(name) {FIXTURE(name ".gguf"), FIXTURE(name "/expected.safetensors"), 0}

@@ -26,6 +26,7 @@ static const char *const fixtures[] = {
     FIXTURE("mpt"), FIXTURE("mpt-storywriter"), FIXTURE("falcon-7b"), FIXTURE("falcon-40b"),
     FIXTURE("falcon-11b"), FIXTURE("qwen2"), FIXTURE("qwen2-window"), FIXTURE("qwen3"),
     FIXTURE("gemma"), FIXTURE("gemma2"), FIXTURE("gemma3"), FIXTURE("gemma3-v5"), FIXTURE("mixtral"), FIXTURE("olmo2"),
+    FIXTURE("qwen2_moe"), FIXTURE("qwen3_moe"),
 };
 #define N_FIXTURES (sizeof fixtures / sizeof fixtures[0])
 
@@ -153,6 +154,16 @@ static bool drop_positions(lp_node *n)
     return true;
 }
 
+static bool other_score(lp_node *n)
+{
+    if (n->op != LP_OP_ROUTE)
+        return false;
+    n->p.route.score = n->p.route.score == LP_ROUTE_CHOSEN    ? LP_ROUTE_SOFTMAX
+                       : n->p.route.score == LP_ROUTE_SOFTMAX ? LP_ROUTE_SIGMOID
+                                                              : LP_ROUTE_CHOSEN;
+    return true;
+}
+
 typedef struct mutant {
     const char *what;
     bool (*apply)(lp_node *node);
@@ -174,6 +185,7 @@ static const mutant mutants[] = {
     {"sliding window one shorter", window_shorter},
     {"embedding times 1.1", scale_embedding},
     {"position embeddings dropped", drop_positions},
+    {"other scores of experts", other_score},
 };
 #define N_MUTANTS (sizeof mutants / sizeof mutants[0])
 

@@ -14,6 +14,8 @@
     .norm = LP_NORM_RMS, .position = LP_POSITION_ROPE, .gated = true, .hf_prefixes = "model.",     \
     .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq"
 #define LLAMA GATED, .act = LP_ACT_SILU
+#define QWEN                                                                                       \
+    LLAMA, .gguf_halves = true, .norm_eps = 1e-6f, .window = 4096, .window_from = 28
 #define GEMMA                                                                                      \
     GATED, .act = LP_ACT_GELU_TANH, .tied = true, .embed_scaled = true, .gguf_halves = true,       \
            .norm_eps = 1e-6f
@@ -136,7 +138,7 @@ const lp_arch lp_archs[] = {
         LLAMA,
         .norms = LP_NORMS_PRE,
         .norm_eps = 1e-6f,
-        .route = {.score = LP_ROUTE_CHOSEN, .scale = 1},
+        .route = {.score = LP_ROUTE_CHOSEN, .k = 2, .scale = 1},
         .names = lp_names_llama,
         .more_names = lp_names_mixtral, /* in GGUF files Mixtral calls itself llama */
     },
@@ -156,7 +158,7 @@ const lp_arch lp_archs[] = {
         .norms = LP_NORMS_PRE,
         .norm_eps = 1e-5f,
         .window = 1,
-        .route = {.score = LP_ROUTE_CHOSEN, .scale = 1},
+        .route = {.score = LP_ROUTE_CHOSEN, .k = 2, .scale = 1},
         .names = lp_names_mixtral,
         .more_names = lp_names_llama,
     },
@@ -164,25 +166,39 @@ const lp_arch lp_archs[] = {
         /* Yang et al. 2024, arXiv:2407.10671 and 2412.15115 */
         .gguf = "qwen2",
         .hf = "qwen2",
-        LLAMA,
+        QWEN,
         .norms = LP_NORMS_PRE,
-        .gguf_halves = true,
-        .norm_eps = 1e-6f,
-        .window = 4096,
-        .window_from = 28,
         .names = lp_names_llama,
     },
     {
         /* Yang et al. 2025, arXiv:2505.09388 */
         .gguf = "qwen3",
         .hf = "qwen3",
-        LLAMA,
+        QWEN,
         .norms = LP_NORMS_PRE | LP_NORMS_QK_HEAD,
-        .gguf_halves = true,
-        .norm_eps = 1e-6f,
-        .window = 4096,
-        .window_from = 28,
         .names = lp_names_qk_norm,
+        .more_names = lp_names_llama,
+    },
+    {
+        /* Qwen Team 2024, Qwen1.5-MoE; Yang et al. 2024, arXiv:2407.10671 */
+        .gguf = "qwen2moe",
+        .hf = "qwen2_moe",
+        QWEN,
+        .norms = LP_NORMS_PRE,
+        .route = {.score = LP_ROUTE_SOFTMAX, .k = 4, .scale = 1},
+        .norm_topk = true,
+        .names = lp_names_qwen_moe,
+        .more_names = lp_names_llama,
+    },
+    {
+        /* Yang et al. 2025, arXiv:2505.09388 */
+        .gguf = "qwen3moe",
+        .hf = "qwen3_moe",
+        QWEN,
+        .norms = LP_NORMS_PRE | LP_NORMS_QK_HEAD,
+        .route = {.score = LP_ROUTE_SOFTMAX, .k = 8, .normalise = true, .scale = 1},
+        .norm_topk = true,
+        .names = lp_names_qwen_moe,
         .more_names = lp_names_llama,
     },
     {

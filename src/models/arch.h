@@ -40,6 +40,7 @@ typedef enum lp_weight_form {
     LP_FORM_QKV_GROUPS, /* rows [G, H / G + 2, D]: per K/V head its queries, key and value */
     LP_FORM_QKV_HEADS,  /* rows [H, 3, D]: the same with a key and a value per head */
     LP_FORM_POSITIONS,  /* the first `position_offset` rows stand for no position */
+    LP_FORM_ROW,        /* one row, in GGUF files as a vector or as a matrix */
     LP_FORM_EXPERT      /* one of n_expert matrices that become one tensor; "%e" is its number */
 } lp_weight_form;
 
@@ -75,7 +76,8 @@ typedef struct lp_arch {
     uint32_t window_from;   /* the window counts only if use_sliding_window says so, by default from
                                this layer on; 0: it always counts */
     bool multi_query;       /* config.json's multi_query and new_decoder_architecture count */
-    lp_route_options route; /* of mixtures of experts: all but k */
+    lp_route_options route; /* of mixtures of experts; k where config.json does not say */
+    bool norm_topk;         /* config.json's norm_topk_prob counts */
     uint32_t context;       /* context length where config.json has no such key; 0: it must */
     float window_rope_base; /* base of RoPE in layers with a window; 0: as in the others */
     uint32_t full_scale_layers; /* GGUF, Gemma: models of so many layers scale by N / H, not by D */

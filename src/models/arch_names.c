@@ -182,6 +182,20 @@ const lp_weight_name lp_names_mixtral[] = {
     END,
 };
 
+const lp_weight_name lp_names_qwen_moe[] = {
+    ROW("blk.%d.attn_q_norm", "layers.%d.self_attn.q_norm"),
+    ROW("blk.%d.attn_k_norm", "layers.%d.self_attn.k_norm"),
+    ROW("blk.%d.ffn_gate_inp", "layers.%d.mlp.gate"),
+    FORM("blk.%d.ffn_gate_exps", "layers.%d.mlp.experts.%e.gate_proj", LP_FORM_EXPERT),
+    FORM("blk.%d.ffn_up_exps", "layers.%d.mlp.experts.%e.up_proj", LP_FORM_EXPERT),
+    FORM("blk.%d.ffn_down_exps", "layers.%d.mlp.experts.%e.down_proj", LP_FORM_EXPERT),
+    FORM("blk.%d.ffn_gate_inp_shexp", "layers.%d.mlp.shared_expert_gate", LP_FORM_ROW),
+    ROW("blk.%d.ffn_gate_shexp", "layers.%d.mlp.shared_expert.gate_proj"),
+    ROW("blk.%d.ffn_up_shexp", "layers.%d.mlp.shared_expert.up_proj"),
+    ROW("blk.%d.ffn_down_shexp", "layers.%d.mlp.shared_expert.down_proj"),
+    END,
+};
+
 const lp_weight_name lp_names_olmo2[] = {
     ROW("blk.%d.attn_q_norm", "layers.%d.self_attn.q_norm"),
     ROW("blk.%d.attn_k_norm", "layers.%d.self_attn.k_norm"),

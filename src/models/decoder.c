@@ -22,6 +22,15 @@ typedef struct decoder {
     lp_rope_angles angles, angles_window; /* of layers that see everything, and of the others */
 } decoder;
 
+/* Whether the file has this layer's weight `name`: where models differ from layer to layer, or from
+ * file to file, that decides. */
+static bool has_weight(const decoder *d, const char *name)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s%s.weight", d->block, name);
+    return lp_weights_find(d->model->weights, full) != NULL;
+}
+
 /* x [T, n_in] -> [T, n_out]; the bias is optional. */
 static lp_tensor_id linear(decoder *d, const char *name, lp_tensor_id x, int64_t n_out,
                            int64_t n_in)
@@ -201,9 +210,7 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
     int64_t n_q = (int64_t)hp->n_head * hp->head_k, n_k = (int64_t)hp->n_head_kv * hp->head_k;
     int64_t n_v = (int64_t)hp->n_head_kv * hp->head_v;
     lp_tensor_id q = LP_NONE, k, v;
-    char fused[48];
-    snprintf(fused, sizeof fused, "%sattn_qkv.weight", d->block);
-    if (lp_weights_find(d->model->weights, fused)) {
+    if (has_weight(d, "attn_qkv")) {
         lp_tensor_id qkv =
             clamped(d, "attn_qkv_clamp", linear(d, "attn_qkv", x, n_q + n_k + n_v, hp->n_embd));
         q = lp_view_columns(d->b, qkv, 0, n_q);
@@ -234,6 +241,26 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
     return linear(d, "attn_output", mixed, hp->n_embd, (int64_t)hp->n_head * hp->head_v);
 }
 
+/* x [T, N] -> [T, N]: ffn_down(act(ffn_up x)), or gated: Shazeer 2020, arXiv:2002.05202. `kind` is
+ * put behind the names of the weights. */
+static lp_tensor_id dense(decoder *d, const char *kind, lp_tensor_id x, int64_t n_ff)
+{
+    const lp_hparams *hp = d->hp;
+    char names[5][24];
+    static const char *const parts[] = {"up", "gate", "down", "act", "mul"};
+    enum { UP, GATE, DOWN, ACT, MUL };
+    for (int i = 0; i < 5; i++)
+        snprintf(names[i], sizeof names[i], "ffn_%s%s", parts[i], kind);
+    lp_tensor_id up = linear(d, names[UP], x, n_ff, hp->n_embd), hidden;
+    if (hp->arch->gated) {
+        lp_tensor_id gate = linear(d, names[GATE], x, n_ff, hp->n_embd);
+        hidden = lp_mul(d->b, names[MUL], lp_act(d->b, names[ACT], hp->act, gate), up);
+    } else {
+        hidden = lp_act(d->b, names[ACT], hp->act, up);
+    }
+    return linear(d, names[DOWN], hidden, hp->n_embd, n_ff);
+}
+
 /* w [E, n_out, n_in]. */
 static lp_tensor_id experts(decoder *d, const char *name, lp_tensor_id x, lp_tensor_id routes,
                             int64_t n_out, int64_t n_in)
@@ -250,46 +277,50 @@ static lp_tensor_id mixture(decoder *d, lp_tensor_id x)
     const lp_hparams *hp = d->hp;
     lp_tensor_id logits = linear(d, "ffn_gate_inp", x, hp->n_expert, hp->n_embd);
     lp_tensor_id routes = lp_route(d->b, "ffn_route", logits, LP_NONE, hp->route);
-    lp_tensor_id up = experts(d, "ffn_up_exps", x, routes, hp->n_ff, hp->n_embd);
-    lp_tensor_id gate = experts(d, "ffn_gate_exps", x, routes, hp->n_ff, hp->n_embd);
+    lp_tensor_id up = experts(d, "ffn_up_exps", x, routes, hp->n_ff_expert, hp->n_embd);
+    lp_tensor_id gate = experts(d, "ffn_gate_exps", x, routes, hp->n_ff_expert, hp->n_embd);
     lp_tensor_id hidden = lp_mul(d->b, "ffn_mul", lp_act(d->b, "ffn_act", hp->act, gate), up);
-    lp_tensor_id y = experts(d, "ffn_down_exps", hidden, routes, hp->n_embd, hp->n_ff);
+    lp_tensor_id y = experts(d, "ffn_down_exps", hidden, routes, hp->n_embd, hp->n_ff_expert);
     return lp_combine(d->b, "ffn_combine", y, routes);
 }
 
-/* Normed x [T, N] -> [T, N]: ffn_down(act(ffn_up x)), or gated: Shazeer 2020, arXiv:2002.05202. */
+/* Normed x [T, N] -> [T, N]: the part of a mixture that all tokens use (Dai et al. 2024,
+ * arXiv:2401.06066). Qwen weighs it by a sigmoid, which is a route to one expert. */
+static lp_tensor_id shared_expert(decoder *d, lp_tensor_id x)
+{
+    lp_tensor_id y = dense(d, "_shexp", x, d->hp->n_ff_shared);
+    if (!has_weight(d, "ffn_gate_inp_shexp"))
+        return y;
+    const lp_route_options one = {.score = LP_ROUTE_SIGMOID, .k = 1, .scale = 1};
+    lp_tensor_id logit = linear(d, "ffn_gate_inp_shexp", x, 1, d->hp->n_embd);
+    lp_tensor_id route = lp_route(d->b, "ffn_route_shexp", logit, LP_NONE, one);
+    return lp_combine(d->b, "ffn_combine_shexp", y, route);
+}
+
+/* Normed x [T, N] -> [T, N]. */
 static lp_tensor_id feed_forward(decoder *d, lp_tensor_id x)
 {
-    const lp_hparams *hp = d->hp;
-    if (hp->n_expert > 0)
-        return mixture(d, x);
-    lp_tensor_id up = linear(d, "ffn_up", x, hp->n_ff, hp->n_embd), hidden;
-    if (hp->arch->gated) {
-        lp_tensor_id gate = linear(d, "ffn_gate", x, hp->n_ff, hp->n_embd);
-        hidden = lp_mul(d->b, "ffn_mul", lp_act(d->b, "ffn_act", hp->act, gate), up);
-    } else {
-        hidden = lp_act(d->b, "ffn_act", hp->act, up);
-    }
-    return linear(d, "ffn_down", hidden, hp->n_embd, hp->n_ff);
+    if (!has_weight(d, "ffn_gate_inp"))
+        return dense(d, "", x, d->hp->n_ff);
+    lp_tensor_id y = mixture(d, x);
+    if (d->hp->n_ff_shared > 0)
+        y = lp_add(d->b, "ffn_shared", y, shared_expert(d, x));
+    return y;
 }
 
 /* Norms of sums: OPT calls them as if they stood before. */
 static lp_tensor_id norm_sum(decoder *d, unsigned which, const char *name, const char *other,
                              lp_tensor_id x)
 {
-    char weight[64];
-    snprintf(weight, sizeof weight, "%s%s.weight", d->block, name);
-    return norm(d, which, lp_weights_find(d->model->weights, weight) ? name : other, x);
+    return norm(d, which, has_weight(d, name) ? name : other, x);
 }
 
 /* Attention and feed-forward part side by side: Wang & Komatsuzaki 2021. With one norm both read
  * its result; with attn_norm_2 that one is attention's; ffn_norm is the feed-forward part's. */
 static lp_tensor_id parallel_block(decoder *d, lp_tensor_id x, block_rows rows)
 {
-    char second[48];
-    snprintf(second, sizeof second, "%sattn_norm_2.weight", d->block);
     lp_tensor_id first = norm(d, LP_NORMS_ATTN, "attn_norm", x), of_attention = first;
-    if (lp_weights_find(d->model->weights, second))
+    if (has_weight(d, "attn_norm_2"))
         of_attention = norm(d, LP_NORMS_ATTN, "attn_norm_2", x);
     lp_tensor_id y = attention(d, of_attention, rows);
     if (rows == ROWS_NONE)

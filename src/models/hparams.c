@@ -92,6 +92,13 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         if (hp->route.k < 1 || (uint32_t)hp->route.k > hp->n_expert)
             return lp_fail(ctx, LP_E_FORMAT, "%s: %d of %u experts per token", where,
                            (int)hp->route.k, hp->n_expert);
+        if (hp->n_ff_expert == 0)
+            hp->n_ff_expert = hp->n_ff;
+        LP_TRY(
+            check_range(ctx, where, "feed-forward length of an expert", hp->n_ff_expert, 1u << 20));
+        if (hp->n_ff_shared > 0)
+            LP_TRY(check_range(ctx, where, "feed-forward length of the shared expert",
+                               hp->n_ff_shared, 1u << 20));
     }
 
     if (hp->arch->embed_scaled)
@@ -210,6 +217,9 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     if (hp->n_expert > 0) {
         put_count(&w, "experts", hp->n_expert);
         put_count(&w, "experts_per_token", (uint32_t)hp->route.k);
+        put_count(&w, "expert_feed_forward_length", hp->n_ff_expert);
+        if (hp->n_ff_shared > 0)
+            put_count(&w, "shared_feed_forward_length", hp->n_ff_shared);
     }
     put_text(&w, "norm", hp->arch->norm == LP_NORM_RMS ? "rms" : "layer");
     put_number(&w, "norm_epsilon", (double)hp->norm_eps);

@@ -34,10 +34,12 @@ typedef struct lp_hparams {
     uint32_t n_vocab, n_context, n_embd, n_layer, n_ff;
     uint32_t n_embd_token; /* size of the token embeddings; other than n_embd: projected */
     uint32_t n_head, n_head_kv, head_k, head_v; /* head sizes of keys and values */
-    uint32_t n_expert;                          /* of the feed-forward part; 0: it is one */
-    lp_route_options route;                     /* which of them a token uses */
-    unsigned norms;                             /* LP_NORMS_ */
-    bool norm_plain;                            /* norms have neither gain nor bias */
+    uint32_t n_expert;    /* of the feed-forward part, in layers that have a router; 0: it is one */
+    uint32_t n_ff_expert; /* hidden features of an expert */
+    uint32_t n_ff_shared; /* of the part that all tokens use besides; 0: there is none */
+    lp_route_options route; /* which of them a token uses */
+    unsigned norms;         /* LP_NORMS_ */
+    bool norm_plain;        /* norms have neither gain nor bias */
     float norm_eps;
     lp_position_kind position;
     lp_act_kind act;
@@ -89,7 +91,7 @@ typedef struct lp_hparam {
     bool is_number;   /* in JSON without quotes */
     char value[40];
 } lp_hparam;
-#define LP_MAX_FACTS 32
+#define LP_MAX_FACTS 48
 /* Returns how many were written. */
 size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS]);
 

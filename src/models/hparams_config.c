@@ -364,12 +364,6 @@ static lp_status read_sizes(const config *c, lp_hparams *hp)
         get_u32(c, "num_attention_heads n_head n_heads num_heads", LP_JSON_REQUIRED, &hp->n_head));
     hp->n_head_kv = hp->n_head;
     LP_TRY(get_u32(c, "num_key_value_heads num_kv_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
-    if (hp->arch->route.scale != 0) {
-        uint32_t k = 2;
-        LP_TRY(get_u32(c, "num_local_experts", LP_JSON_OPTIONAL, &hp->n_expert));
-        LP_TRY(get_u32(c, "num_experts_per_tok", LP_JSON_OPTIONAL, &k));
-        hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
-    }
     /* GPT-2 and others leave it out: four times the embedding */
     uint32_t ratio = 4;
     LP_TRY(get_u32(c, "expansion_ratio", LP_JSON_OPTIONAL, &ratio));
@@ -381,6 +375,23 @@ static lp_status read_sizes(const config *c, lp_hparams *hp)
     LP_TRY(get_u32(c, "head_dim", LP_JSON_OPTIONAL, &hp->head_k));
     hp->head_v = hp->head_k;
     return LP_OK;
+}
+
+/* Mixtures of experts; which layers have one, the weights tell. */
+static lp_status read_experts(const config *c, lp_hparams *hp)
+{
+    if (hp->arch->route.scale == 0)
+        return LP_OK;
+    uint32_t k = (uint32_t)hp->route.k;
+    LP_TRY(get_u32(c, "num_local_experts num_experts", LP_JSON_OPTIONAL, &hp->n_expert));
+    LP_TRY(get_u32(c, "num_experts_per_tok", LP_JSON_OPTIONAL, &k));
+    hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    if (hp->arch->norm_topk) {
+        hp->route.normalise = false;
+        LP_TRY(get_bool(c, "norm_topk_prob", &hp->route.normalise));
+    }
+    LP_TRY(get_u32(c, "moe_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_expert));
+    return get_u32(c, "shared_expert_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_shared);
 }
 
 static lp_status read_config(const config *c, lp_hparams *hp)
@@ -395,6 +406,7 @@ static lp_status read_config(const config *c, lp_hparams *hp)
                        c->where, type, lp_arch_nearest(false, type));
     lp_hparams_init(hp, arch);
     LP_TRY(read_sizes(c, hp));
+    LP_TRY(read_experts(c, hp));
     LP_TRY(get_f32(c, "rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon norm_eps",
                    &hp->norm_eps));
     LP_TRY(get_bool(c, "tie_word_embeddings", &hp->tied));

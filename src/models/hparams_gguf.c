@@ -125,6 +125,19 @@ static lp_status read_optional(reader *r, lp_hparams *hp)
     return LP_OK;
 }
 
+/* Mixtures of experts; which layers have one, the weights tell. */
+static lp_status read_experts(reader *r, lp_hparams *hp)
+{
+    uint32_t k = 0;
+    LP_TRY(read_u32(r, "expert_count", false, &hp->n_expert));
+    if (hp->n_expert == 0)
+        return LP_OK;
+    LP_TRY(read_u32(r, "expert_used_count", true, &k));
+    hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    LP_TRY(read_u32(r, "expert_feed_forward_length", false, &hp->n_ff_expert));
+    return read_u32(r, "expert_shared_feed_forward_length", false, &hp->n_ff_shared);
+}
+
 /* Which layers have the window, where the file has one. */
 static void read_window(lp_hparams *hp)
 {
@@ -178,10 +191,7 @@ lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf
                                                 .factor = 1};
         }
     }
-    uint32_t k = 0;
-    LP_TRY(read_u32(&r, "expert_count", false, &hp->n_expert));
-    LP_TRY(read_u32(&r, "expert_used_count", hp->n_expert > 0, &k));
-    hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    LP_TRY(read_experts(&r, hp));
     read_window(hp);
     hp->tied = !lp_weights_find(weights, "output.weight");
     return lp_hparams_finish(ctx, where, hp);

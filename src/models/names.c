@@ -229,6 +229,7 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
     case LP_FORM_POSITIONS:
         return drop_rows(ctx, where, hp->arch->position_offset, weight);
     case LP_FORM_SAME:
+    case LP_FORM_ROW:
     case LP_FORM_EXPERT:
         break;
     }
@@ -330,10 +331,14 @@ lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *h
                          lp_weights *weights)
 {
     for (size_t i = 0; i < lp_weights_count(weights); i++) {
-        const char *suffix, *name = lp_weights_at(weights, i)->name;
+        lp_weight *weight = lp_weights_at(weights, i);
+        const char *suffix;
         place at;
-        if (!find_row(hp, false, name, &at, &suffix))
-            return fail_unknown(ctx, where, hp, name);
+        const lp_weight_name *row = find_row(hp, false, weight->name, &at, &suffix);
+        if (!row)
+            return fail_unknown(ctx, where, hp, weight->name);
+        if (row->form == LP_FORM_ROW && weight->shape.n == 1)
+            weight->shape = LP_SHAPE2(1, weight->shape.dim[0]);
     }
     return LP_OK;
 }
