@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tensor/gguf.h"
+#include "weights_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,15 +42,7 @@ static unsigned read_all(const lp_gguf *gguf, lp_weights *weights)
                    lp_gguf_array_i32(gguf, key, (int32_t *)values, n);
         free(values);
     }
-    for (size_t i = 0; i < lp_weights_count(weights); i++) {
-        const lp_weight *weight = lp_weights_at(weights, i);
-        const uint8_t *bytes = weight->data;
-        sum += (unsigned)(strlen(weight->name) + strlen(weight->type));
-        if (lp_weight_usable(NULL, weight) == LP_OK)
-            for (uint64_t j = 0; j < weight->bytes; j += 61)
-                sum += bytes[j] + bytes[weight->bytes - 1];
-    }
-    return sum;
+    return sum + weights_read(weights);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

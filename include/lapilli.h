@@ -109,8 +109,9 @@ LP_API lp_status lp_devices_choose(lp_devices *devices, const char *selector, si
 
 typedef struct lp_model lp_model;
 
-/* A GGUF file, or a Hugging Face folder (config.json, tokenizer.json, model.safetensors or shards).
- * Weights are mapped, not read. Errors name file and tensor or key. */
+/* A GGUF file, or a Hugging Face folder (config.json, tokenizer.json, model.safetensors or
+ * pytorch_model.bin, or shards of one). Weights are mapped, not read. Errors name file and tensor or
+ * key. */
 LP_API lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model);
 LP_API void lp_model_destroy(lp_model *model);
 

@@ -12,6 +12,7 @@
 
 #include "support/bytes.h"
 #include "tensor/safetensors.h"
+#include "tensor/weights_folder.h"
 
 /* A file of a header and n zero bytes of data. */
 static bytes make(const char *header, size_t n)
@@ -197,7 +198,7 @@ static void expect(lp_status wanted, const char *message)
 {
     lp_context ctx = {0};
     lp_weights *weights = lp_weights_create();
-    lp_status status = lp_safetensors_open_folder(&ctx, folder, weights);
+    lp_status status = lp_weights_open_folder(&ctx, folder, weights);
     const char *text = ctx.message;
     if (strncmp(text, folder, strlen(folder)) == 0)
         text += strlen(folder);
@@ -211,7 +212,8 @@ static void expect(lp_status wanted, const char *message)
 static void reads_folders(void **state)
 {
     (void)state;
-    expect(LP_E_MISSING, ": neither model.safetensors nor model.safetensors.index.json is there");
+    expect(LP_E_MISSING, ": neither model.safetensors nor pytorch_model.bin is there, nor an index of "
+                         "shards (model.safetensors.index.json)");
     put_shard("m-1.safetensors", "a");
     put_shard("m-2.safetensors", "b");
     put_index("{\"metadata\":{},\"weight_map\":{\"a\":\"m-1.safetensors\","
@@ -220,7 +222,7 @@ static void reads_folders(void **state)
     put_shard("model.safetensors", "c"); /* goes before the index */
     lp_context ctx = {0};
     lp_weights *weights = lp_weights_create();
-    assert_int_equal(lp_safetensors_open_folder(&ctx, folder, weights), LP_OK);
+    assert_int_equal(lp_weights_open_folder(&ctx, folder, weights), LP_OK);
     assert_int_equal(lp_weights_count(weights), 1);
     assert_non_null(lp_weights_find(weights, "c"));
     lp_weights_destroy(weights);

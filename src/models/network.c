@@ -6,7 +6,7 @@
 
 #include "models/decoder.h"
 #include "models/names.h"
-#include "tensor/safetensors.h"
+#include "tensor/weights_folder.h"
 
 static lp_status open_folder(lp_context *ctx, lp_network *model)
 {
@@ -16,7 +16,7 @@ static lp_status open_folder(lp_context *ctx, lp_network *model)
     lp_status status = lp_hparams_from_config(ctx, config, &model->hparams);
     free(config);
     LP_TRY(status);
-    LP_TRY(lp_safetensors_open_folder(ctx, model->path, model->weights));
+    LP_TRY(lp_weights_open_folder(ctx, model->path, model->weights));
     return lp_names_from_hf(ctx, model->path, &model->hparams, model->weights);
 }
 

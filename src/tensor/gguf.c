@@ -402,15 +402,9 @@ lp_status lp_gguf_parse(lp_context *ctx, const char *where, const void *data, si
 lp_status lp_gguf_open(lp_context *ctx, const char *path, lp_weights *weights, lp_gguf **gguf)
 {
     *gguf = NULL;
-    lp_file file;
-    LP_TRY(lp_file_open(ctx, path, &file));
-    const lp_file opened = file; /* its path and bytes live as long as `weights` */
-    lp_status status = lp_weights_own_file(ctx, weights, &file);
-    if (status != LP_OK) {
-        lp_file_close(&file);
-        return status;
-    }
-    return lp_gguf_parse(ctx, opened.path, opened.data, opened.bytes, weights, gguf);
+    lp_file file = {0};
+    LP_TRY(lp_weights_map_file(ctx, weights, path, &file));
+    return lp_gguf_parse(ctx, file.path, file.data, file.bytes, weights, gguf);
 }
 
 void lp_gguf_destroy(lp_gguf *gguf)

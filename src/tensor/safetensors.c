@@ -3,20 +3,16 @@
  *
  * The header is checked against the file: types, shapes, sizes, ends, overlaps. Tensors lie where
  * they are in the mapping, except those that are not aligned for their own element type (the format
- * promises no alignment): these are copied, so that everybody above may dereference plain pointers.
- * Folders of shards come from downloads, so the shard names in an index are hostile, too. */
+ * promises no alignment): these are copied, so that everybody above may dereference plain pointers. */
 #include "tensor/safetensors.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/json.h"
 #include "base/print.h"
 
 #define MAX_HEADER 100000000u /* as in the reference implementation */
-
-enum { MAX_SHARDS = 4096 };
 
 /* Names of types; foreign ones have dtype LP_N_DTYPES and are listed only. */
 static const struct {
@@ -100,16 +96,10 @@ static lp_status align_data(reader *r, lp_weight *weight)
 {
     if ((uintptr_t)weight->data % lp_dtype_table[weight->dtype].bytes == 0)
         return LP_OK;
-    lp_file copy;
-    LP_TRY(lp_file_memory(r->ctx, (size_t)weight->bytes, weight->name, &copy));
-    const uint8_t *data = copy.data;
-    memcpy((uint8_t *)(uintptr_t)data, weight->data, (size_t)weight->bytes);
-    lp_status status = lp_weights_own_file(r->ctx, r->weights, &copy);
-    if (status != LP_OK) {
-        lp_file_close(&copy);
-        return status;
-    }
-    weight->data = data;
+    uint8_t *copy;
+    LP_TRY(lp_weights_memory(r->ctx, r->weights, (size_t)weight->bytes, weight->name, &copy));
+    memcpy(copy, weight->data, (size_t)weight->bytes);
+    weight->data = copy;
     return LP_OK;
 }
 
@@ -214,128 +204,7 @@ lp_status lp_safetensors_parse(lp_context *ctx, const char *where, const void *d
 
 lp_status lp_safetensors_open(lp_context *ctx, const char *path, lp_weights *weights)
 {
-    lp_file file;
-    LP_TRY(lp_file_open(ctx, path, &file));
-    const lp_file opened = file; /* its path and bytes live as long as `weights` */
-    lp_status status = lp_weights_own_file(ctx, weights, &file);
-    if (status != LP_OK) {
-        lp_file_close(&file);
-        return status;
-    }
-    return lp_safetensors_parse(ctx, opened.path, opened.data, opened.bytes, weights);
-}
-
-/* --- Folders --------------------------------------------------------------------------------- */
-
-/* A shard is a file beside the index, nothing else. Links are followed: download caches use them.
- */
-static bool is_shard_name(yyjson_val *value)
-{
-    static const char suffix[] = ".safetensors";
-    const char *name = yyjson_get_str(value);
-    size_t n = yyjson_get_len(value), m = sizeof(suffix) - 1;
-    return name && n > m && n < 256 && strlen(name) == n && !strpbrk(name, "/\\") &&
-           strcmp(name + n - m, suffix) == 0;
-}
-
-/* Opens each shard once, in the order of the index. */
-static lp_status open_shards(lp_context *ctx, const char *folder, const char *index,
-                             yyjson_val *map, lp_weights *weights)
-{
-    lp_status status = LP_OK;
-    size_t n_shards = 0, i, n;
-    const char **shards = calloc(MAX_SHARDS, sizeof(*shards));
-    if (!shards)
-        return lp_fail_memory(ctx, index);
-    yyjson_val *key, *value;
-    yyjson_obj_foreach(map, i, n, key, value)
-    {
-        if (!is_shard_name(value)) {
-            status = lp_fail(ctx, LP_E_FORMAT,
-                             "%s: tensor %s: its shard must be the name of a .safetensors file in "
-                             "the same folder",
-                             index, yyjson_get_str(key));
-            goto cleanup;
-        }
-        const char *name = yyjson_get_str(value);
-        size_t shard = n_shards; /* the latest first: tensors of one shard are neighbours */
-        while (shard > 0 && strcmp(shards[shard - 1], name) != 0)
-            shard--;
-        if (shard > 0)
-            continue;
-        if (n_shards == MAX_SHARDS) {
-            status = lp_fail(ctx, LP_E_LIMIT, "%s: more than %d shards", index, MAX_SHARDS);
-            goto cleanup;
-        }
-        shards[n_shards++] = name;
-        char *path = lp_path_join(folder, name);
-        status = path ? lp_safetensors_open(ctx, path, weights) : lp_fail_memory(ctx, index);
-        free(path);
-        if (status != LP_OK)
-            goto cleanup;
-    }
-cleanup:
-    free(shards);
-    return status;
-}
-
-/* Whether every tensor of the index lies in the shard that the index names. */
-static lp_status check_index(lp_context *ctx, const char *index, yyjson_val *map,
-                             const lp_weights *weights)
-{
-    size_t i, n;
-    yyjson_val *key, *value;
-    yyjson_obj_foreach(map, i, n, key, value)
-    {
-        const lp_weight *weight = lp_weights_find(weights, yyjson_get_str(key));
-        if (!weight)
-            return lp_fail(ctx, LP_E_MISSING, "%s: tensor %s is not in its shard %s", index,
-                           yyjson_get_str(key), yyjson_get_str(value));
-        const char *slash = strrchr(weight->file, '/');
-        const char *file = slash ? slash + 1 : weight->file;
-        if (strcmp(file, yyjson_get_str(value)) != 0)
-            return lp_fail(ctx, LP_E_FORMAT, "%s: tensor %s is in shard %s, the index says %s",
-                           index, weight->name, file, yyjson_get_str(value));
-    }
-    return LP_OK;
-}
-
-static lp_status open_index(lp_context *ctx, const char *folder, const char *index,
-                            lp_weights *weights)
-{
-    yyjson_doc *doc;
-    yyjson_val *map;
-    LP_TRY(lp_json_open(ctx, index, &doc));
-    lp_status status = LP_OK;
-    LP_CHECK(lp_json_get_object(ctx, index, yyjson_doc_get_root(doc), "weight_map",
-                                LP_JSON_REQUIRED, &map));
-    if (yyjson_obj_size(map) == 0) {
-        status = lp_fail(ctx, LP_E_FORMAT, "%s: weight_map is empty", index);
-        goto cleanup;
-    }
-    LP_CHECK(open_shards(ctx, folder, index, map, weights));
-    LP_CHECK(check_index(ctx, index, map, weights));
-cleanup:
-    yyjson_doc_free(doc);
-    return status;
-}
-
-lp_status lp_safetensors_open_folder(lp_context *ctx, const char *folder, lp_weights *weights)
-{
-    char *single = lp_path_join(folder, "model.safetensors");
-    char *index = lp_path_join(folder, "model.safetensors.index.json");
-    lp_status status = LP_OK;
-    if (!single || !index)
-        status = lp_fail_memory(ctx, folder);
-    else if (access(single, F_OK) == 0)
-        status = lp_safetensors_open(ctx, single, weights);
-    else if (access(index, F_OK) == 0)
-        status = open_index(ctx, folder, index, weights);
-    else
-        status = lp_fail(ctx, LP_E_MISSING,
-                         "%s: neither model.safetensors nor model.safetensors.index.json is there",
-                         folder);
-    free(single);
-    free(index);
-    return status;
+    lp_file file = {0};
+    LP_TRY(lp_weights_map_file(ctx, weights, path, &file));
+    return lp_safetensors_parse(ctx, file.path, file.data, file.bytes, weights);
 }

@@ -1,4 +1,4 @@
-/* safetensors files and sharded folders. https://huggingface.co/docs/safetensors */
+/* safetensors files. https://huggingface.co/docs/safetensors */
 #ifndef LP_TENSOR_SAFETENSORS_H
 #define LP_TENSOR_SAFETENSORS_H
 
@@ -12,10 +12,5 @@ lp_status lp_safetensors_open(lp_context *ctx, const char *path, lp_weights *wei
  * outlive `weights`. */
 lp_status lp_safetensors_parse(lp_context *ctx, const char *where, const void *data, size_t bytes,
                                lp_weights *weights);
-
-/* Adds the tensors of a folder: model.safetensors, or the shards named in
- * model.safetensors.index.json. Shard names must stay inside the folder; every tensor of the index
- * must be found in the shard that the index names. */
-lp_status lp_safetensors_open_folder(lp_context *ctx, const char *folder, lp_weights *weights);
 
 #endif

@@ -133,6 +133,30 @@ lp_status lp_weights_own_file(lp_context *ctx, lp_weights *weights, lp_file *fil
     return LP_OK;
 }
 
+lp_status lp_weights_map_file(lp_context *ctx, lp_weights *weights, const char *path, lp_file *file)
+{
+    lp_file opened;
+    LP_TRY(lp_file_open(ctx, path, &opened));
+    *file = opened;
+    lp_status status = lp_weights_own_file(ctx, weights, &opened);
+    if (status != LP_OK)
+        lp_file_close(&opened);
+    return status;
+}
+
+lp_status lp_weights_memory(lp_context *ctx, lp_weights *weights, size_t bytes, const char *what,
+                            uint8_t **data)
+{
+    lp_file memory;
+    *data = NULL;
+    LP_TRY(lp_file_memory(ctx, bytes, what, &memory));
+    *data = (uint8_t *)(uintptr_t)memory.data;
+    lp_status status = lp_weights_own_file(ctx, weights, &memory);
+    if (status != LP_OK)
+        lp_file_close(&memory);
+    return status;
+}
+
 size_t lp_weights_count(const lp_weights *weights)
 {
     return weights->n_entries;

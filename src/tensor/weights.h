@@ -32,6 +32,12 @@ lp_status lp_weights_add(lp_context *ctx, lp_weights *weights, const lp_weight *
 /* The table takes the file (or memory, see lp_file_memory()) over and closes it when it is destroyed;
  * *file is zeroed. On failure the file stays the caller's. */
 lp_status lp_weights_own_file(lp_context *ctx, lp_weights *weights, lp_file *file);
+/* Maps a file that the table owns; *file tells where it lies, and is not to be closed. */
+lp_status lp_weights_map_file(lp_context *ctx, lp_weights *weights, const char *path,
+                              lp_file *file);
+/* Zeroed memory that the table owns (lp_file_memory()), to be written before the table is shared. */
+lp_status lp_weights_memory(lp_context *ctx, lp_weights *weights, size_t bytes, const char *what,
+                            uint8_t **data);
 
 size_t lp_weights_count(const lp_weights *weights);
 /* In file order. */
