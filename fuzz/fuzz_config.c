@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (hp.n_head % hp.n_head_kv || lp_hparams_describe(&hp, facts) > LP_MAX_FACTS)
         abort();
-    lp_rope_frequencies(&hp.rope, NULL, frequencies);
+    lp_rope_frequencies(&hp.rope, hp.n_context, NULL, frequencies);
     for (uint32_t i = 0; i < hp.rope.n_rotated / 2; i++)
         if (isnan(frequencies[i]))
             abort();

@@ -13,37 +13,11 @@
 #include <cmocka.h>
 #include <yyjson.h>
 
+#include "support/decoder_fixtures.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
 
 #define N_TOKENS 40
-
-static const char *const fixtures[] = {
-    FIXTURE("gpt_neox"),
-    FIXTURE("gpt_neox-sequential"),
-    FIXTURE("gptj"),
-    FIXTURE("gpt_neo"),
-    FIXTURE("opt"),
-    FIXTURE("opt-post"),
-    FIXTURE("galactica"),
-    FIXTURE("bloom"),
-    FIXTURE("bloom-176b"),
-    FIXTURE("mpt"),
-    FIXTURE("mpt-storywriter"),
-    FIXTURE("falcon-7b"),
-    FIXTURE("falcon-40b"),
-    FIXTURE("falcon-11b"),
-    FIXTURE("qwen2"),
-    FIXTURE("qwen2-window"),
-    FIXTURE("qwen3"),
-    FIXTURE("gemma"),
-    FIXTURE("gemma2"),
-    FIXTURE("gemma3"),
-    FIXTURE("gemma3-v5"),
-    FIXTURE("mixtral"),  FIXTURE("olmo2"),
-    FIXTURE("qwen2_moe"),
-    FIXTURE("qwen3_moe"),
-};
 
 static yyjson_doc *read_json(const char *folder, const char *name)
 {
@@ -128,8 +102,9 @@ static void check_fixture(const char *folder)
 static void test_configs(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < sizeof fixtures / sizeof fixtures[0]; f++)
-        check_fixture(fixtures[f]);
+    for (size_t i = 0; i < n_decoder_fixtures; i++)
+        if (decoder_fixtures[i].configs)
+            check_fixture(decoder_fixtures[i].folder);
 }
 
 int main(void)

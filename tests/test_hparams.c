@@ -180,7 +180,8 @@ typedef struct config_case {
 static const config_case config_cases[] = {
     {"llama2", "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", LP_E_UNSUPPORTED,
      "\"mamba\" is not supported; the supported one that is most like it is \"llama\""},
-    {"gpt2", "\"gpt2\",\n  \"act", "\"gpt3\",\n  \"act", LP_E_UNSUPPORTED, "most like it is \"gpt2\""},
+    {"gpt2", "\"gpt2\",\n  \"act", "\"gpt3\",\n  \"act", LP_E_UNSUPPORTED,
+     "most like it is \"gpt2\""},
     {"llama2", "\"model_type\"", "\"type\"", LP_E_MISSING, "model_type"},
     {"llama2", "\"hidden_size\": 48", "\"hidden_size\": 0", LP_E_FORMAT, "embedding length is 0"},
     {"llama2", "\"hidden_size\": 48", "\"hidden_size\": -48", LP_E_FORMAT, "hidden_size"},
@@ -200,8 +201,20 @@ static const config_case config_cases[] = {
     {"llama2", "\"silu\"", "7", LP_E_FORMAT, "hidden_act"},
     {"llama2", "\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": -1", LP_E_FORMAT, "epsilon"},
     {"llama2", "\"rope_theta\": 10000.0", "\"rope_theta\": 0", LP_E_FORMAT, "base of RoPE"},
-    {"llama2", "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4}",
-     LP_E_UNSUPPORTED, "\"yarn\" is not supported"},
+    {"llama2", "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"yarm\", \"factor\": 4}",
+     LP_E_UNSUPPORTED, "\"yarm\" is not supported"},
+    {"llama2", "\"rope_scaling\": null",
+     "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4, \"beta_fast\": 1}", LP_E_FORMAT,
+     "beta_fast 1 of RoPE scaling must exceed beta_slow 1"},
+    {"llama2", "\"rope_scaling\": null",
+     "\"rope_scaling\": {\"type\": \"longrope\", \"short_factor\": [1, 2]}", LP_E_FORMAT,
+     "short_factor has 2 entries for 8 pairs"},
+    {"llama2", "\"rope_scaling\": null",
+     "\"rope_scaling\": {\"type\": \"longrope\", \"short_factor\": [1, 2, 3, 4, 5, 6, 0, 8]}",
+     LP_E_FORMAT, "entry 6 of short_factor"},
+    {"llama2", "\"rope_scaling\": null",
+     "\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": -2}", LP_E_FORMAT,
+     "factor of RoPE scaling is -2"},
     {"llama2", "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\"}", LP_E_MISSING,
      "factor"},
     {"llama2", "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 0}",
@@ -270,9 +283,9 @@ static void test_config_defaults(void **state)
                        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 4.0}");
     assert_int_equal(lp_hparams_from_config(&ctx, path, &hp), LP_OK);
     double plain[8], scaled[8];
-    lp_rope_frequencies(&hp.rope, NULL, scaled);
+    lp_rope_frequencies(&hp.rope, 0, NULL, scaled);
     hp.rope.scaling = LP_ROPE_SCALING_NONE;
-    lp_rope_frequencies(&hp.rope, NULL, plain);
+    lp_rope_frequencies(&hp.rope, 0, NULL, plain);
     for (int i = 0; i < 8; i++)
         assert_true(scaled[i] == plain[i] / 4);
     test_copy_replaced(FIXTURE("gpt2/config.json"), path, "gelu_new", "gelu");
@@ -288,17 +301,17 @@ static void test_llama3_frequencies(void **state)
 {
     (void)state;
     lp_rope_hparams rope = {.n_rotated = 128,
-                           .base = 500000,
-                           .scaling = LP_ROPE_SCALING_LLAMA3,
-                           .factor = 8,
-                           .low_freq_factor = 1,
-                           .high_freq_factor = 4,
-                           .original_context = 8192};
+                            .base = 500000,
+                            .scaling = LP_ROPE_SCALING_LLAMA3,
+                            .factor = 8,
+                            .low_freq_factor = 1,
+                            .high_freq_factor = 4,
+                            .original_context = 8192};
     double scaled[64], plain[64], divided[64];
     float divisors[64];
-    lp_rope_frequencies(&rope, NULL, scaled);
+    lp_rope_frequencies(&rope, 0, NULL, scaled);
     rope.scaling = LP_ROPE_SCALING_NONE;
-    lp_rope_frequencies(&rope, NULL, plain);
+    lp_rope_frequencies(&rope, 0, NULL, plain);
     int kept = 0, stretched = 0;
     for (int i = 0; i < 64; i++) {
         assert_true(fabs(plain[i] / pow(500000, -i / 64.0) - 1) < 1e-12);
@@ -317,7 +330,7 @@ static void test_llama3_frequencies(void **state)
     }
     assert_int_equal(kept, 29);
     assert_int_equal(stretched, 29);
-    lp_rope_frequencies(&rope, divisors, divided);
+    lp_rope_frequencies(&rope, 0, divisors, divided);
     for (int i = 0; i < 64; i++)
         assert_true(fabs(divided[i] / scaled[i] - 1) < 1e-7);
 }

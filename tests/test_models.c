@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "support/decoder_fixtures.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
 #include "text/runner.h"
@@ -27,43 +28,9 @@
 
 typedef struct fixture {
     const char *network, *expected;
-    /* How many of the ways below a Vulkan device goes. Compiling kernels takes most of the time
-     * there (SwiftShader: 3 s of it per network), so each kind of kernel gets one network; those
-     * that differ only in how they are stored are left to the CPU. */
-    size_t n_gpu_ways;
+    size_t n_gpu_ways; /* see decoder_fixtures.h */
 } fixture;
 
-static const fixture gpt2[] = {
-    {FIXTURE("gpt2"), FIXTURE("gpt2/expected.safetensors"), 5},
-    {FIXTURE("gpt2.gguf"), FIXTURE("gpt2/expected.safetensors"), 0},
-    {FIXTURE("gpt2-f16"), FIXTURE("gpt2-f16/expected.safetensors"), 2},
-};
-static const fixture llama[] = {
-    {FIXTURE("llama2"), FIXTURE("llama2/expected.safetensors"), 0},
-    {FIXTURE("llama2.gguf"), FIXTURE("llama2/expected.safetensors"), 2},
-    {FIXTURE("llama3"), FIXTURE("llama3/expected.safetensors"), 2},
-    {FIXTURE("llama3.gguf"), FIXTURE("llama3/expected.safetensors"), 0},
-    {FIXTURE("llama3-sharded"), FIXTURE("llama3-sharded/expected.safetensors"), 0},
-    {FIXTURE("mistral"), FIXTURE("mistral/expected.safetensors"), 2},
-};
-#define FOLDER(name, ways) {FIXTURE(name), FIXTURE(name "/expected.safetensors"), ways}
-static const fixture others[] = {
-    FOLDER("gpt_neox", 2),  FOLDER("gpt_neox-sequential", 1), FOLDER("gptj", 2),
-    FOLDER("gpt_neo", 2),   FOLDER("opt", 1),                 FOLDER("opt-post", 1),
-    FOLDER("galactica", 1), FOLDER("bloom", 2),               FOLDER("bloom-176b", 1),
-    FOLDER("mpt", 2),       FOLDER("mpt-storywriter", 1),     FOLDER("falcon-7b", 1),
-    FOLDER("falcon-40b", 2), FOLDER("falcon-11b", 1),
-    FOLDER("qwen2", 1),     FOLDER("qwen2-window", 1),        FOLDER("qwen3", 2),
-    FOLDER("gemma", 1),     FOLDER("gemma2", 2),              FOLDER("gemma3", 2),
-    FOLDER("gemma3-v5", 1), FOLDER("mixtral", 2), FOLDER("olmo2", 1), 
-    FOLDER("qwen2_moe", 1), FOLDER("qwen3_moe", 1),
-};
-/* The same weights as llama.cpp's converter stores them. */
-#define TWIN(name) {FIXTURE(name ".gguf"), FIXTURE(name "/expected.safetensors"), 0}
-static const fixture twins[] = {
-    TWIN("gpt_neox"), TWIN("bloom"), TWIN("mpt"),   TWIN("falcon-7b"), TWIN("falcon-40b"),
-    TWIN("qwen2"),    TWIN("qwen3"), TWIN("gemma"), TWIN("gemma2"),    TWIN("mixtral"),
-};
 static const fixture quantised[] = {
     {FIXTURE("llama-q8_0.gguf"), FIXTURE("llama-q8_0/expected.safetensors"), 2},
     {FIXTURE("llama-q4_0.gguf"), FIXTURE("llama-q4_0/expected.safetensors"), 2},
@@ -83,7 +50,7 @@ static const int32_t steps[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 
 
 /* Failures are printed, so that one network does not hide the others'. */
 static bool is_close(const char *what, const float *want, const float *got, int32_t n_vocab,
-                        double gate, double row_gate)
+                     double gate, double row_gate)
 {
     double all = nmse(want, got, (size_t)N_TOKENS * (size_t)n_vocab);
     if (!(all < gate)) {
@@ -134,8 +101,9 @@ static bool goes(const fixture *f, size_t ways)
     return ways <= f->n_gpu_ways || strncmp(test_device(), "vulkan", 6) != 0;
 }
 
-/* All ways through one network; the context is full at the end of each. */
-static void check_fixtures(const fixture *fixtures, size_t n)
+/* All ways through one network; the context is full at the end of each. Returns how many
+ * failed. */
+static unsigned check_fixture(const fixture *f)
 {
     static const struct {
         const char *how;
@@ -148,46 +116,41 @@ static void check_fixtures(const fixture *fixtures, size_t n)
         {"without fusion", {.chunks = mixed, .no_fusion = true}},
     };
     unsigned n_bad = 0;
-    for (size_t f = 0; f < n; f++) {
-        if (!goes(&fixtures[f], 1))
-            continue;
-        opened o = fixture_open(&fixtures[f]);
-        model_session *session = model_session_create(o.network, test_device(), LP_F32, N_TOKENS);
-        for (size_t i = 0; i < COUNT(ways) && goes(&fixtures[f], i + 1); i++) {
-            char what[512];
-            snprintf(what, sizeof what, "%s %s", fixtures[f].network, ways[i].how);
-            model_session_run(session, &ways[i].run, o.e.tokens, o.logits);
-            n_bad += !is_close(what, o.e.logits, o.logits, o.e.n_vocab, GATE, ROW_GATE);
-        }
-        model_session_destroy(session);
-        fixture_close(&o);
+    if (!goes(f, 1))
+        return 0;
+    opened o = fixture_open(f);
+    model_session *session = model_session_create(o.network, test_device(), LP_F32, N_TOKENS);
+    for (size_t i = 0; i < COUNT(ways) && goes(f, i + 1); i++) {
+        char what[512];
+        snprintf(what, sizeof what, "%s %s", f->network, ways[i].how);
+        model_session_run(session, &ways[i].run, o.e.tokens, o.logits);
+        n_bad += !is_close(what, o.e.logits, o.logits, o.e.n_vocab, GATE, ROW_GATE);
+    }
+    model_session_destroy(session);
+    fixture_close(&o);
+    return n_bad;
+}
+
+static void test_decoders(void **state)
+{
+    (void)state;
+    unsigned n_bad = 0;
+    for (size_t i = 0; i < n_decoder_fixtures; i++) {
+        const decoder_fixture *d = &decoder_fixtures[i];
+        n_bad += check_fixture(&(fixture){d->folder, d->expected, d->n_gpu_ways});
+        if (d->twin)
+            n_bad += check_fixture(&(fixture){d->twin, d->expected, 0});
     }
     assert_int_equal(n_bad, 0);
-}
-
-static void test_gpt2(void **state)
-{
-    (void)state;
-    check_fixtures(gpt2, COUNT(gpt2));
-}
-
-static void test_llama(void **state)
-{
-    (void)state;
-    check_fixtures(llama, COUNT(llama));
-}
-
-static void test_others(void **state)
-{
-    (void)state;
-    check_fixtures(others, COUNT(others));
-    check_fixtures(twins, COUNT(twins));
 }
 
 static void test_quantised(void **state)
 {
     (void)state;
-    check_fixtures(quantised, COUNT(quantised));
+    unsigned n_bad = 0;
+    for (size_t i = 0; i < COUNT(quantised); i++)
+        n_bad += check_fixture(&quantised[i]);
+    assert_int_equal(n_bad, 0);
 }
 
 /* Keys and values in f16: the judge here is the reference with the same cache. */
@@ -210,8 +173,8 @@ static void test_f16_cache(void **state)
         model_session *session = model_session_create(o.network, test_device(), LP_F16, 48);
         model_session_run(session, &(model_run){.chunks = mixed}, o.e.tokens, o.logits);
         model_session_destroy(session);
-        assert_true(is_close(with_f16_cache[i].network, want, o.logits, o.e.n_vocab,
-                             GATE_F16_CACHE, 10 * GATE_F16_CACHE));
+        assert_true(is_close(with_f16_cache[i].network, want, o.logits, o.e.n_vocab, GATE_F16_CACHE,
+                             10 * GATE_F16_CACHE));
         free(want);
         fixture_close(&o);
     }
@@ -256,8 +219,9 @@ static void test_last_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gpt2),      cmocka_unit_test(test_llama),
-        cmocka_unit_test(test_others), cmocka_unit_test(test_quantised), cmocka_unit_test(test_f16_cache),
+        cmocka_unit_test(test_decoders),
+        cmocka_unit_test(test_quantised),
+        cmocka_unit_test(test_f16_cache),
         cmocka_unit_test(test_last_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

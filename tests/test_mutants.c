@@ -11,24 +11,13 @@
 
 #include <cmocka.h>
 
+#include "support/decoder_fixtures.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
 
 #define N_TOKENS  40
 #define N_CTX     48
 #define MUST_MOVE 1e-9 /* ten times the gate for fp32 */
-
-static const char *const fixtures[] = {
-    FIXTURE("gpt2"), FIXTURE("gpt2-f16"), FIXTURE("llama2"), FIXTURE("llama3"),
-    FIXTURE("mistral"), FIXTURE("llama3-sharded"), FIXTURE("gpt_neox"),
-    FIXTURE("gpt_neox-sequential"), FIXTURE("gptj"), FIXTURE("gpt_neo"), FIXTURE("opt"),
-    FIXTURE("opt-post"), FIXTURE("galactica"), FIXTURE("bloom"), FIXTURE("bloom-176b"),
-    FIXTURE("mpt"), FIXTURE("mpt-storywriter"), FIXTURE("falcon-7b"), FIXTURE("falcon-40b"),
-    FIXTURE("falcon-11b"), FIXTURE("qwen2"), FIXTURE("qwen2-window"), FIXTURE("qwen3"),
-    FIXTURE("gemma"), FIXTURE("gemma2"), FIXTURE("gemma3"), FIXTURE("gemma3-v5"), FIXTURE("mixtral"), FIXTURE("olmo2"),
-    FIXTURE("qwen2_moe"), FIXTURE("qwen3_moe"),
-};
-#define N_FIXTURES (sizeof fixtures / sizeof fixtures[0])
 
 /* ---- Mutants of all nodes of a kind; each returns whether the node was its business. ---- */
 
@@ -289,9 +278,11 @@ static void test_mechanisms(void **state)
 {
     (void)state;
     unsigned applied[N_MUTANTS] = {0};
-    for (size_t f = 0; f < N_FIXTURES; f++) {
+    for (size_t f = 0; f < n_decoder_fixtures; f++) {
+        if (!decoder_fixtures[f].mutants)
+            continue;
         subject s;
-        subject_open(&s, fixtures[f]);
+        subject_open(&s, decoder_fixtures[f].folder);
         for (size_t m = 0; m < N_MUTANTS; m++) {
             lp_store store = {0};
             lp_graph *graph = build(&s, &store);
@@ -320,9 +311,11 @@ static void test_mechanisms(void **state)
 static void test_dropped_sources(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < N_FIXTURES; f++) {
+    for (size_t f = 0; f < n_decoder_fixtures; f++) {
+        if (!decoder_fixtures[f].mutants)
+            continue;
         subject s;
-        subject_open(&s, fixtures[f]);
+        subject_open(&s, decoder_fixtures[f].folder);
         lp_store store = {0};
         lp_graph *graph = build(&s, &store);
         unsigned n = 0;
@@ -355,9 +348,11 @@ static void test_hyperparameters(void **state)
 {
     (void)state;
     unsigned scaled = 0;
-    for (size_t f = 0; f < N_FIXTURES; f++) {
+    for (size_t f = 0; f < n_decoder_fixtures; f++) {
+        if (!decoder_fixtures[f].mutants)
+            continue;
         subject s;
-        subject_open(&s, fixtures[f]);
+        subject_open(&s, decoder_fixtures[f].folder);
         if (s.network->hparams.position == LP_POSITION_ROPE) {
             lp_network changed = *s.network;
             changed.hparams.rope.base *= 1.5f;

@@ -74,7 +74,7 @@ static void reference_equals_pytorch(void **state)
                         .name = "rope",
                         .p.rope = {.pairing = halves ? LP_ROPE_HALVES : LP_ROPE_ADJACENT,
                                    .n_rotated = 6,
-                                   .frequencies = frequencies}};
+                                   .frequencies = frequencies, .scale = 1}};
         lp_cpu_call call = {.node = &node,
                             .src = {{wide, LP_F32, LP_SHAPE3(2, 2, 8), 20},
                                     {cursor, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), 1}},

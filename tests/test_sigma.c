@@ -478,6 +478,7 @@ static void rope(void **state)
     lp_node node = {.op = LP_OP_ROPE, .name = "rope"};
     node.p.rope.n_rotated = HEAD;
     node.p.rope.frequencies = frequencies;
+    node.p.rope.scale = 1;
     lp_cpu_call call = {.node = &node};
     call.src[0] = view(x, LP_SHAPE3(T, H, HEAD));
     call.src[1] = (lp_view){(void *)(uintptr_t)cursor, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), 1};

@@ -10,7 +10,7 @@
 
 /* ---- rope */
 
-enum { R_T, R_H, R_D, R_N, R_PAIRING, R_POSITION, R_VIEW, R_SCALE };
+enum { R_T, R_H, R_D, R_N, R_PAIRING, R_POSITION, R_VIEW, R_SIZE, R_SCALED };
 
 static void build_rope(lp_case_build *c, const int64_t *arg)
 {
@@ -19,12 +19,14 @@ static void build_rope(lp_case_build *c, const int64_t *arg)
         frequencies[i] = pow(10000, -2.0 * i / (double)arg[R_N]);
     lp_node node = lp_case_node(c, LP_OP_ROPE);
     lp_rope_angles angles = lp_rope_table(c->b, c->row->name, frequencies, (int32_t)arg[R_N],
-                                          (int32_t)(arg[R_POSITION] + arg[R_T]));
+                                          (int32_t)(arg[R_POSITION] + arg[R_T]),
+                                          arg[R_SCALED] ? 1.3f : 1);
     node.p.rope.pairing = (lp_rope_pairing)arg[R_PAIRING];
     node.p.rope.n_rotated = angles.n_rotated;
     node.p.rope.frequencies = angles.frequencies;
+    node.p.rope.scale = angles.scale;
     node.src[0] = lp_case_heads(c, arg[R_T], arg[R_H], arg[R_D], arg[R_VIEW],
-                                (lp_case_fill){0, (float)arg[R_SCALE]});
+                                (lp_case_fill){0, (float)arg[R_SIZE]});
     node.src[1] = lp_case_cursor(c, (int32_t)arg[R_POSITION], 0, false);
     node.src[2] = angles.table;
     lp_case_emit(c, &node);
@@ -46,7 +48,8 @@ static void ropes(lp_case_table *table)
                                        pairing,
                                        tokens_and_position[p][1],
                                        (s + p) % 2,
-                                       (s + p) % 5 == 0 ? 0 : (s + p) % 7 == 0 ? 1000000 : 1};
+                                       (s + p) % 5 == 0 ? 0 : (s + p) % 7 == 0 ? 1000000 : 1,
+                                       (s + p) % 3 == 1};
                 lp_case *row = lp_case_add(
                     table, LP_OP_ROPE, build_rope, "rope%d T%d H%d D%d n%d position%d",
                     pairing, (int)arg[R_T], (int)arg[R_H], (int)arg[R_D], (int)arg[R_N],

@@ -1,5 +1,5 @@
-/* Building graphs: names, views, sticky failure. What an op accepts is decided by its infer function
- * in src/ops/; here the result becomes a node. */
+/* Building graphs: names, views, sticky failure. What an op accepts is decided by its infer
+ * function in src/ops/; here the result becomes a node. */
 #include "graph/builder.h"
 
 #include <math.h>
@@ -128,14 +128,14 @@ static lp_tensor_id weight_tensor(lp_builder *b, lp_shape shape, bool optional, 
         return fail(b, lp_fail(b->ctx, LP_E_SHAPE, "%s: want %s, file has %s", name,
                                lp_shape_print(shape, want), lp_shape_print(w->shape, has)));
     if ((unsigned)w->dtype >= LP_N_DTYPES || lp_dtype_table[w->dtype].to_f32 == NULL)
-        return fail(b, lp_fail(b->ctx, LP_E_UNSUPPORTED,
-                               "%s: type %s cannot be used as a weight", name, w->type));
-    return slot_tensor(b, &(lp_slot){.name = w->name,
-                                     .kind = LP_SLOT_WEIGHT,
-                                     .dtype = w->dtype,
-                                     .shape = vector ? LP_SHAPE1(lp_shape_elements(w->shape))
-                                                     : w->shape,
-                                     .data = w->data});
+        return fail(b, lp_fail(b->ctx, LP_E_UNSUPPORTED, "%s: type %s cannot be used as a weight",
+                               name, w->type));
+    return slot_tensor(
+        b, &(lp_slot){.name = w->name,
+                      .kind = LP_SLOT_WEIGHT,
+                      .dtype = w->dtype,
+                      .shape = vector ? LP_SHAPE1(lp_shape_elements(w->shape)) : w->shape,
+                      .data = w->data});
 }
 
 #define FORMAT_NAME(name, format)                                                                  \
@@ -165,12 +165,11 @@ lp_tensor_id lp_state_tensor(lp_builder *b, lp_slot_kind kind, lp_dtype dtype, l
     FORMAT_NAME(name, format);
     if (b->status != LP_OK)
         return LP_NONE;
-    return slot_tensor(
-        b, &(lp_slot){.name = name, .kind = kind, .dtype = dtype, .shape = shape});
+    return slot_tensor(b, &(lp_slot){.name = name, .kind = kind, .dtype = dtype, .shape = shape});
 }
 
 lp_rope_angles lp_rope_table(lp_builder *b, const char *name, const double *frequencies, int32_t n,
-                             int32_t n_ctx)
+                             int32_t n_ctx, float scale)
 {
     lp_rope_angles none = {.table = LP_NONE};
     if (b->status != LP_OK)
@@ -191,16 +190,17 @@ lp_rope_angles lp_rope_table(lp_builder *b, const char *name, const double *freq
             return fail(b, lp_fail_memory(b->ctx, name)), none;
         for (int32_t row = 0; row < 256 + upper; row++) {
             double position = row < 256 ? row : 256.0 * (row - 256);
+            double size = row < 256 ? (double)scale : 1;
             for (int32_t k = 0; k < pairs; k++) {
                 float *at = table + ((size_t)row * (size_t)pairs + (size_t)k) * 2;
-                at[0] = (float)cos(position * frequencies[k]);
-                at[1] = (float)sin(position * frequencies[k]);
+                at[0] = (float)(size * cos(position * frequencies[k]));
+                at[1] = (float)(size * sin(position * frequencies[k]));
             }
         }
         slot.data = table;
     }
     return (lp_rope_angles){
-        .table = slot_tensor(b, &slot), .n_rotated = n, .frequencies = copy};
+        .table = slot_tensor(b, &slot), .n_rotated = n, .frequencies = copy, .scale = scale};
 }
 
 lp_tensor_id lp_table_tensor(lp_builder *b, const char *name, lp_shape shape, const float *values)
@@ -333,6 +333,7 @@ lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, l
     node.p.rope.pairing = pairing;
     node.p.rope.n_rotated = angles.n_rotated;
     node.p.rope.frequencies = angles.frequencies;
+    node.p.rope.scale = angles.scale;
     return emit(b, name, node);
 }
 
@@ -469,8 +470,8 @@ lp_tensor_id lp_view_columns(lp_builder *b, lp_tensor_id x, int64_t first, int64
         return LP_NONE;
     lp_tensor t = b->graph->tensors[x];
     bool good = t.shape.n == 2 && first >= 0 && n > 0 && first <= t.shape.dim[1] - n;
-    return add_view(b, x, good, "a range of columns", LP_SHAPE2(t.shape.dim[0], n),
-                    (uint64_t)first, t.stride);
+    return add_view(b, x, good, "a range of columns", LP_SHAPE2(t.shape.dim[0], n), (uint64_t)first,
+                    t.stride);
 }
 
 lp_tensor_id lp_view_rows(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n)

@@ -43,12 +43,14 @@ typedef struct lp_rope_angles {
     lp_tensor_id table;
     int32_t n_rotated;
     const double *frequencies;
+    float scale;
 } lp_rope_angles;
 /* cos/sin table for lp_rope, [256 + ceil(n_ctx / 256), n / 2, 2] f32: row a < 256 holds the angles
  * of position a, row 256 + b those of position 256 b, so that any position is one complex product
- * and no shader needs a sine. frequencies: [n / 2] radians per position; copied. */
+ * and no shader needs a sine. frequencies: [n / 2] radians per position; copied. `scale` multiplies
+ * what is turned; the rows below 256 hold it. */
 lp_rope_angles lp_rope_table(lp_builder *b, const char *name, const double *frequencies, int32_t n,
-                             int32_t n_ctx);
+                             int32_t n_ctx, float scale);
 
 /* Names the nodes that follow: prefix ("blk.3.") is put before their names. */
 void lp_builder_prefix(lp_builder *b, const char *format, ...) LP_PRINTF(2, 3);

@@ -154,6 +154,7 @@ typedef struct lp_node {
             lp_rope_pairing pairing;
             int32_t n_rotated;         /* leading elements of each head that are rotated, even */
             const double *frequencies; /* [n_rotated / 2] radians per position, in the graph's arena */
+            float scale;               /* of what is turned */
         } rope;
         struct {
             float scale;        /* of q k^T */

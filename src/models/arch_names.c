@@ -136,6 +136,8 @@ const lp_weight_name lp_names_falcon[] = {
 const lp_weight_name lp_names_llama[] = {
     ROW("token_embd", "embed_tokens"),
     ROW("rope_freqs", NULL),
+    ROW("rope_factors_long", NULL),
+    ROW("rope_factors_short", NULL),
     ROW("blk.%d.attn_norm", "layers.%d.input_layernorm"),
     ROW("blk.%d.attn_q", "layers.%d.self_attn.q_proj"),
     ROW("blk.%d.attn_k", "layers.%d.self_attn.k_proj"),

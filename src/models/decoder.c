@@ -71,26 +71,32 @@ static lp_tensor_id norm_heads(decoder *d, const char *name, lp_tensor_id x, uin
     return lp_view_shape(d->b, x, LP_SHAPE2(rows, n));
 }
 
-/* The divisors of RoPE's frequencies that GGUF files bring along, or NULL. */
+/* The divisors of RoPE's frequencies that GGUF files bring along, or NULL: Llama 3's, or LongRoPE's
+ * for contexts as long as the original or longer. */
 static lp_status rope_divisors(const decoder *d, float **divisors)
 {
     lp_context *ctx = d->b->ctx;
-    const lp_weight *w = lp_weights_find(d->model->weights, "rope_freqs.weight");
+    const bool is_long = d->options->n_ctx > (int64_t)d->hp->rope.original_context;
+    const char *const names[] = {"rope_freqs.weight", is_long ? "rope_factors_long.weight"
+                                                              : "rope_factors_short.weight"};
+    const lp_weight *w = lp_weights_find(d->model->weights, names[0]);
+    if (!w)
+        w = lp_weights_find(d->model->weights, names[1]);
     uint32_t n = d->hp->rope.n_rotated / 2;
     char text[96];
     *divisors = NULL;
     if (!w)
         return LP_OK;
     if (w->dtype != LP_F32 || !lp_shape_equal(w->shape, LP_SHAPE1(n)))
-        return lp_fail(ctx, LP_E_SHAPE, "rope_freqs.weight: want F32 [%u], file has %s %s", n,
-                       w->type, lp_shape_print(w->shape, text));
+        return lp_fail(ctx, LP_E_SHAPE, "%s: want F32 [%u], file has %s %s", w->name, n, w->type,
+                       lp_shape_print(w->shape, text));
     *divisors = malloc(n * sizeof **divisors);
     if (!*divisors)
         return lp_fail_memory(ctx, "RoPE frequencies");
     memcpy(*divisors, w->data, n * sizeof **divisors);
     for (uint32_t i = 0; i < n; i++)
         if (!(isfinite((*divisors)[i]) && (*divisors)[i] > 0))
-            return lp_fail(ctx, LP_E_FORMAT, "rope_freqs.weight: element %u is %g", i,
+            return lp_fail(ctx, LP_E_FORMAT, "%s: element %u is %g", w->name, i,
                            (double)(*divisors)[i]);
     return LP_OK;
 }
@@ -103,9 +109,10 @@ static lp_rope_angles make_rope_table(decoder *d, const char *name, const lp_rop
     lp_status status =
         frequencies ? rope_divisors(d, &divisors) : lp_fail_memory(d->b->ctx, "RoPE frequencies");
     if (status == LP_OK) {
-        lp_rope_frequencies(rope, divisors, frequencies);
-        angles =
-            lp_rope_table(d->b, name, frequencies, (int32_t)rope->n_rotated, d->options->n_ctx);
+        const int32_t n_ctx = d->options->n_ctx;
+        lp_rope_frequencies(rope, (uint32_t)n_ctx, divisors, frequencies);
+        angles = lp_rope_table(d->b, name, frequencies, (int32_t)rope->n_rotated, n_ctx,
+                               rope->attention_factor);
     } else if (d->b->status == LP_OK) {
         d->b->status = status;
     }

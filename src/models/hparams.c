@@ -1,4 +1,4 @@
-/* Hyperparameters: what both kinds of files share: defaults, checks, RoPE frequencies, slopes,
+/* Hyperparameters: what both kinds of files share: defaults, checks, slopes,
  * description. GGUF metadata is read in hparams_gguf.c, config.json in hparams_config.c. */
 #include "models/hparams.h"
 
@@ -39,30 +39,6 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
     };
     if (arch->position == LP_POSITION_ROPE)
         hp->rope = (lp_rope_hparams){.base = 10000, .factor = 1};
-}
-
-static lp_status check_rope(lp_context *ctx, const char *where, const lp_hparams *hp,
-                            const lp_rope_hparams *rope)
-{
-    if (rope->n_rotated == 0 || rope->n_rotated % 2 || rope->n_rotated > hp->head_k)
-        return lp_fail(ctx, LP_E_FORMAT,
-                       "%s: RoPE on %u elements of a head of %u; an even number up to the head's "
-                       "size is possible",
-                       where, rope->n_rotated, hp->head_k);
-    LP_TRY(check_positive(ctx, where, "base of RoPE", rope->base));
-    if (rope->scaling != LP_ROPE_SCALING_NONE)
-        LP_TRY(check_positive(ctx, where, "factor of RoPE scaling", rope->factor));
-    if (rope->scaling != LP_ROPE_SCALING_LLAMA3)
-        return LP_OK;
-    LP_TRY(check_positive(ctx, where, "low_freq_factor of RoPE scaling", rope->low_freq_factor));
-    LP_TRY(check_positive(ctx, where, "high_freq_factor of RoPE scaling", rope->high_freq_factor));
-    LP_TRY(check_range(ctx, where, "original context of RoPE scaling", rope->original_context,
-                       1u << 26));
-    if (rope->high_freq_factor <= rope->low_freq_factor)
-        return lp_fail(ctx, LP_E_FORMAT,
-                       "%s: high_freq_factor %g of RoPE scaling must exceed low_freq_factor %g",
-                       where, (double)rope->high_freq_factor, (double)rope->low_freq_factor);
-    return LP_OK;
 }
 
 lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
@@ -124,10 +100,10 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         LP_TRY(check_positive(ctx, where, "ALiBi's largest exponent", hp->alibi_max));
     if (hp->position != LP_POSITION_ROPE)
         return LP_OK;
-    LP_TRY(check_rope(ctx, where, hp, &hp->rope));
+    LP_TRY(lp_rope_finish(ctx, where, hp->head_k, &hp->rope));
     if (hp->rope_window.base == 0)
         hp->rope_window = hp->rope;
-    return check_rope(ctx, where, hp, &hp->rope_window);
+    return lp_rope_finish(ctx, where, hp->head_k, &hp->rope_window);
 }
 
 void lp_alibi_slopes(const lp_hparams *hp, float *slopes)
@@ -138,23 +114,6 @@ void lp_alibi_slopes(const lp_hparams *hp, float *slopes)
     for (uint32_t h = 0; h < hp->n_head; h++) {
         double power = h < n ? (double)(h + 1) / n : (double)(2 * (h - n) + 1) / (2 * n);
         slopes[h] = (float)exp2(-(double)hp->alibi_max * power);
-    }
-}
-
-void lp_rope_frequencies(const lp_rope_hparams *rope, const float *divisors, double *frequencies)
-{
-    const double pi = 3.14159265358979323846;
-    for (uint32_t i = 0; i < rope->n_rotated / 2; i++) {
-        double f = pow((double)rope->base, -2.0 * i / rope->n_rotated);
-        if (rope->scaling == LP_ROPE_SCALING_LINEAR) {
-            f /= (double)rope->factor;
-        } else if (rope->scaling == LP_ROPE_SCALING_LLAMA3) {
-            double turns = rope->original_context * f / (2 * pi);
-            double low = (double)rope->low_freq_factor, high = (double)rope->high_freq_factor;
-            double keep = fmin(fmax((turns - low) / (high - low), 0), 1);
-            f *= keep + (1 - keep) / (double)rope->factor;
-        }
-        frequencies[i] = divisors ? f / (double)divisors[i] : f;
     }
 }
 
@@ -199,9 +158,9 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         [LP_ACT_CLAMP] = "clamp",
     };
     static const char *const scalings[] = {
-        [LP_ROPE_SCALING_NONE] = "none",
-        [LP_ROPE_SCALING_LINEAR] = "linear",
-        [LP_ROPE_SCALING_LLAMA3] = "llama3",
+        [LP_ROPE_SCALING_NONE] = "none",       [LP_ROPE_SCALING_LINEAR] = "linear",
+        [LP_ROPE_SCALING_DYNAMIC] = "dynamic", [LP_ROPE_SCALING_YARN] = "yarn",
+        [LP_ROPE_SCALING_LLAMA3] = "llama3",   [LP_ROPE_SCALING_LONGROPE] = "longrope",
     };
     writer w = {facts, 0};
     put_text(&w, "architecture", hp->arch->hf);
@@ -257,5 +216,7 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     put_text(&w, "rope_scaling", scalings[rope->scaling]);
     if (rope->scaling != LP_ROPE_SCALING_NONE)
         put_number(&w, "rope_scaling_factor", (double)rope->factor);
+    if (rope->attention_factor != 1)
+        put_number(&w, "rope_attention_factor", (double)rope->attention_factor);
     return w.n;
 }

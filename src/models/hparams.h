@@ -5,22 +5,8 @@
 #define LP_MODELS_HPARAMS_H
 
 #include "models/arch.h"
+#include "models/rope.h"
 #include "tensor/gguf.h"
-
-typedef enum lp_rope_scaling {
-    LP_ROPE_SCALING_NONE,
-    LP_ROPE_SCALING_LINEAR, /* positions divided by `factor`: Chen et al. 2023, arXiv:2306.15595 */
-    LP_ROPE_SCALING_LLAMA3  /* long wavelengths divided by `factor`: see lp_rope_frequencies() */
-} lp_rope_scaling;
-
-typedef struct lp_rope_hparams {
-    lp_rope_pairing pairing;
-    uint32_t n_rotated; /* leading elements of a head, even; 0: no RoPE */
-    float base;         /* theta */
-    lp_rope_scaling scaling;
-    float factor, low_freq_factor, high_freq_factor;
-    uint32_t original_context; /* tokens */
-} lp_rope_hparams;
 
 #define LP_MAX_LAYERS 1024
 
@@ -75,15 +61,6 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp);
 /* Slopes of ALiBi per head, Press et al. 2021: with n the largest power of two up to n_head,
  * 2^(-max (h + 1) / n), then for the heads beyond 2^(-max (2 (h - n) + 1) / (2 n)). */
 void lp_alibi_slopes(const lp_hparams *hp, float *slopes);
-
-/* Radians per position of each of the n_rotated / 2 pairs, frequency i =
- * base^(-2 i / n_rotated), scaled as the model says (Su et al. 2021, arXiv:2104.09864).
- *
- * llama3 looks at how many turns a pair makes within the original context: above high_freq_factor
- * it stays, below low_freq_factor it is divided by `factor`, between them 1/divisor is interpolated
- * linearly in the turns. GGUF files bring the divisors ready-made instead: `divisors`
- * [n_rotated / 2], or NULL. */
-void lp_rope_frequencies(const lp_rope_hparams *rope, const float *divisors, double *frequencies);
 
 /* One hyperparameter as people read it. */
 typedef struct lp_hparam {

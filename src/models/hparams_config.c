@@ -1,67 +1,13 @@
-/* Hyperparameters from config.json of a Hugging Face folder, as published (`rope_theta` and
- * `rope_scaling` at the top) or as transformers 5 writes it (`rope_parameters`). Keys that change
- * the numbers in a way that is not implemented are refused, not ignored. */
-#include "models/hparams.h"
+/* Hyperparameters from config.json of a Hugging Face folder, as published or as transformers 5
+ * writes it. Keys that change the numbers in a way that is not implemented are refused, not
+ * ignored. */
+#include "models/config.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/json.h"
 
-typedef struct config {
-    lp_context *ctx;
-    const char *where;
-    yyjson_val *root;
-} config;
-
-/* The first of several keys, separated by " ", that `object` has: families call one thing by
- * different names. NULL if it has none of them. */
-static const char *find_key(yyjson_val *object, const char *keys, char found[64])
-{
-    while (*keys) {
-        size_t n = strcspn(keys, " ");
-        yyjson_val *value = yyjson_obj_getn(object, keys, n);
-        if (value && !yyjson_is_null(value)) {
-            snprintf(found, 64, "%.*s", (int)n, keys);
-            return found;
-        }
-        keys += n;
-        keys += strspn(keys, " ");
-    }
-    return NULL;
-}
-
-static lp_status missing(const config *c, const char *keys)
-{
-    return lp_fail(c->ctx, LP_E_MISSING, "%s: key %s is missing%s", c->where, keys,
-                   strchr(keys, ' ') ? " (one of these)" : "");
-}
-
-/* *value stays as it is if no key is there and none needs to be. */
-static lp_status get_u32(const config *c, const char *keys, lp_json_need need, uint32_t *value)
-{
-    char text[64];
-    const char *key = find_key(c->root, keys, text);
-    if (!key)
-        return need == LP_JSON_REQUIRED ? missing(c, keys) : LP_OK;
-    return lp_json_get_u32(c->ctx, c->where, c->root, key, need, value);
-}
-
-static lp_status get_f32(const config *c, const char *keys, float *value)
-{
-    char text[64];
-    const char *key = find_key(c->root, keys, text);
-    return key ? lp_json_get_f32(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, value) : LP_OK;
-}
-
-static lp_status get_bool(const config *c, const char *keys, bool *value)
-{
-    char text[64];
-    const char *key = find_key(c->root, keys, text);
-    return key ? lp_json_get_bool(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, value) : LP_OK;
-}
-
-static lp_status read_act(const config *c, lp_hparams *hp)
+static lp_status read_act(const lp_config *c, lp_hparams *hp)
 {
     static const struct {
         const char *name;
@@ -81,7 +27,7 @@ static lp_status read_act(const config *c, lp_hparams *hp)
     };
     char text[64];
     const char *key =
-        find_key(c->root, "hidden_activation hidden_act activation_function activation", text);
+        lp_config_key(c->root, "hidden_activation hidden_act activation_function activation", text);
     const char *name = NULL;
     if (!key)
         return LP_OK;
@@ -97,88 +43,7 @@ static lp_status read_act(const config *c, lp_hparams *hp)
                    c->where, key, name ? name : "");
 }
 
-/* One kind of RoPE: `params` as in `rope_scaling` or, with the base inside, `rope_parameters`. */
-static lp_status read_rope_scaling(const config *c, const char *key, yyjson_val *params,
-                                   lp_rope_hparams *rope)
-{
-    const char *type = NULL;
-    char where[512];
-    snprintf(where, sizeof where, "%s: %s", c->where, key);
-    LP_TRY(lp_json_get_f32(c->ctx, where, params, "rope_theta", LP_JSON_OPTIONAL, &rope->base));
-    LP_TRY(lp_json_get_string(c->ctx, where, params, "type", LP_JSON_OPTIONAL, &type)); /* old */
-    LP_TRY(lp_json_get_string(c->ctx, where, params, "rope_type", LP_JSON_OPTIONAL, &type));
-    if (!type || strcmp(type, "default") == 0)
-        return LP_OK;
-    LP_TRY(lp_json_get_f32(c->ctx, where, params, "factor", LP_JSON_REQUIRED, &rope->factor));
-    if (strcmp(type, "linear") == 0) {
-        rope->scaling = LP_ROPE_SCALING_LINEAR;
-        return LP_OK;
-    }
-    if (strcmp(type, "llama3") != 0)
-        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
-                       "%s: RoPE scaling \"%.60s\" is not supported (default, linear, llama3 are)",
-                       where, type);
-    rope->scaling = LP_ROPE_SCALING_LLAMA3;
-    LP_TRY(lp_json_get_f32(c->ctx, where, params, "low_freq_factor", LP_JSON_REQUIRED,
-                           &rope->low_freq_factor));
-    LP_TRY(lp_json_get_f32(c->ctx, where, params, "high_freq_factor", LP_JSON_REQUIRED,
-                           &rope->high_freq_factor));
-    return lp_json_get_u32(c->ctx, where, params, "original_max_position_embeddings",
-                           LP_JSON_REQUIRED, &rope->original_context);
-}
-
-/* The elements of a head that are turned: a number, or a share of the head. */
-static lp_status read_rotated(const config *c, yyjson_val *params, lp_hparams *hp)
-{
-    float share = hp->arch->rotary != 0 ? hp->arch->rotary : 1;
-    uint32_t n = hp->arch->rotary_dim;
-    LP_TRY(get_f32(c, "rotary_pct partial_rotary_factor rope_pct", &share));
-    if (params)
-        LP_TRY(lp_json_get_f32(c->ctx, c->where, params, "partial_rotary_factor", LP_JSON_OPTIONAL,
-                               &share));
-    LP_TRY(get_u32(c, "rotary_dim", LP_JSON_OPTIONAL, &n));
-    if (n == 0 && share >= 0 && share <= 1)
-        n = (uint32_t)((double)share * hp->head_k);
-    else if (n == 0)
-        return lp_fail(c->ctx, LP_E_FORMAT,
-                       "%s: RoPE on a share of %g of a head; 0 to 1 is possible", c->where,
-                       (double)share);
-    hp->rope.n_rotated = n;
-    return LP_OK;
-}
-
-static lp_status read_rope(const config *c, lp_hparams *hp)
-{
-    lp_rope_hparams *rope = &hp->rope;
-    rope->pairing = hp->arch->interleaved ? LP_ROPE_ADJACENT : LP_ROPE_HALVES;
-    LP_TRY(get_f32(c, "rope_theta rotary_emb_base", &rope->base));
-    yyjson_val *params = NULL, *of_window = NULL, *of_rest = NULL;
-    const char *key = "rope_parameters";
-    LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &params));
-    if (params) { /* transformers 5 may tell them apart by the kind of layer */
-        LP_TRY(lp_json_get_object(c->ctx, c->where, params, "full_attention", LP_JSON_OPTIONAL,
-                                  &of_rest));
-        LP_TRY(lp_json_get_object(c->ctx, c->where, params, "sliding_attention", LP_JSON_OPTIONAL,
-                                  &of_window));
-        params = of_rest ? of_rest : params;
-    } else {
-        key = "rope_scaling";
-        LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &params));
-    }
-    LP_TRY(read_rotated(c, params, hp));
-    if (params)
-        LP_TRY(read_rope_scaling(c, key, params, rope));
-    if (hp->arch->window_rope_base == 0 && !of_window)
-        return LP_OK;
-    hp->rope_window = (lp_rope_hparams){.pairing = rope->pairing,
-                                        .n_rotated = rope->n_rotated,
-                                        .base = hp->arch->window_rope_base,
-                                        .factor = 1};
-    LP_TRY(get_f32(c, "rope_local_base_freq", &hp->rope_window.base));
-    return of_window ? read_rope_scaling(c, key, of_window, &hp->rope_window) : LP_OK;
-}
-
-static lp_status set_layer(const config *c, const char *key, lp_hparams *hp, uint32_t layer,
+static lp_status set_layer(const lp_config *c, const char *key, lp_hparams *hp, uint32_t layer,
                            yyjson_val *kind)
 {
     const char *name = yyjson_get_str(kind);
@@ -192,7 +57,7 @@ static lp_status set_layer(const config *c, const char *key, lp_hparams *hp, uin
 }
 
 /* One kind per layer. */
-static lp_status read_layer_types(const config *c, const char *key, yyjson_val *types,
+static lp_status read_layer_types(const lp_config *c, const char *key, yyjson_val *types,
                                   lp_hparams *hp)
 {
     if (yyjson_arr_size(types) != hp->n_layer)
@@ -205,7 +70,7 @@ static lp_status read_layer_types(const config *c, const char *key, yyjson_val *
 }
 
 /* GPT-Neo: [[["global", "local"], 12]]: lists of kinds, repeated. */
-static lp_status read_attention_types(const config *c, yyjson_val *groups, lp_hparams *hp)
+static lp_status read_attention_types(const lp_config *c, yyjson_val *groups, lp_hparams *hp)
 {
     static const char key[] = "attention_types";
     uint32_t layer = 0;
@@ -228,22 +93,22 @@ static lp_status read_attention_types(const config *c, yyjson_val *groups, lp_hp
 }
 
 /* The window, and which layers have it. */
-static lp_status read_window(const config *c, lp_hparams *hp)
+static lp_status read_window(const lp_config *c, lp_hparams *hp)
 {
     yyjson_val *types = NULL;
     LP_TRY(
         lp_json_get_array(c->ctx, c->where, c->root, "attention_types", LP_JSON_OPTIONAL, &types));
     if (types) {
-        LP_TRY(get_u32(c, "window_size", LP_JSON_REQUIRED, &hp->window));
+        LP_TRY(lp_config_u32(c, "window_size", LP_JSON_REQUIRED, &hp->window));
         return read_attention_types(c, types, hp);
     }
     if (hp->arch->window == 0)
         return LP_OK;
     bool used = true;
-    LP_TRY(get_bool(c, "use_sliding_window", &used));
+    LP_TRY(lp_config_bool(c, "use_sliding_window", &used));
     if (!yyjson_obj_get(c->root, "sliding_window") && hp->arch->window > 1)
         hp->window = hp->arch->window; /* null: no window */
-    LP_TRY(get_u32(c, "sliding_window", LP_JSON_OPTIONAL, &hp->window));
+    LP_TRY(lp_config_u32(c, "sliding_window", LP_JSON_OPTIONAL, &hp->window));
     if (!used || (hp->arch->window_from > 0 && !yyjson_obj_get(c->root, "use_sliding_window")))
         hp->window = 0;
     LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_OPTIONAL, &types));
@@ -252,21 +117,21 @@ static lp_status read_window(const config *c, lp_hparams *hp)
     if (types)
         return read_layer_types(c, "layer_types", types, hp);
     uint32_t every = hp->arch->window_every, first = hp->arch->window_from;
-    LP_TRY(get_u32(c, "sliding_window_pattern", LP_JSON_OPTIONAL, &every));
-    LP_TRY(get_u32(c, "max_window_layers", LP_JSON_OPTIONAL, &first));
+    LP_TRY(lp_config_u32(c, "sliding_window_pattern", LP_JSON_OPTIONAL, &every));
+    LP_TRY(lp_config_u32(c, "max_window_layers", LP_JSON_OPTIONAL, &first));
     for (uint32_t i = first; i < hp->n_layer && i < LP_MAX_LAYERS; i++)
         hp->layers[i] = every == 0 || i % every < every - 1 ? LP_LAYER_WINDOW : 0;
     return LP_OK;
 }
 
 /* OPT: the 350M model has its norms behind the sums and none before the head. */
-static lp_status read_norms(const config *c, lp_hparams *hp)
+static lp_status read_norms(const lp_config *c, lp_hparams *hp)
 {
     bool before = true, without_last = false, affine = true;
-    LP_TRY(get_bool(c, "layer_norm_elementwise_affine", &affine));
+    LP_TRY(lp_config_bool(c, "layer_norm_elementwise_affine", &affine));
     hp->norm_plain = !affine;
-    LP_TRY(get_bool(c, "do_layer_norm_before", &before));
-    LP_TRY(get_bool(c, "_remove_final_layer_norm", &without_last));
+    LP_TRY(lp_config_bool(c, "do_layer_norm_before", &before));
+    LP_TRY(lp_config_bool(c, "_remove_final_layer_norm", &without_last));
     if (!before)
         hp->norms = LP_NORMS_SUM;
     if (without_last)
@@ -275,7 +140,7 @@ static lp_status read_norms(const config *c, lp_hparams *hp)
 }
 
 /* MPT nests what concerns attention. */
-static lp_status read_attn_config(const config *c, lp_hparams *hp)
+static lp_status read_attn_config(const lp_config *c, lp_hparams *hp)
 {
     yyjson_val *attn = NULL;
     LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, "attn_config", LP_JSON_OPTIONAL, &attn));
@@ -283,17 +148,17 @@ static lp_status read_attn_config(const config *c, lp_hparams *hp)
         return LP_OK;
     char where[512];
     snprintf(where, sizeof where, "%s: attn_config", c->where);
-    const config inner = {c->ctx, where, attn};
+    const lp_config inner = {c->ctx, where, attn};
     bool alibi = true, qk_norm = false, rope = false, prefix = false, sequences = false;
-    LP_TRY(get_bool(&inner, "alibi", &alibi));
-    LP_TRY(get_bool(&inner, "qk_ln", &qk_norm));
-    LP_TRY(get_bool(&inner, "rope", &rope));
-    LP_TRY(get_bool(&inner, "prefix_lm", &prefix));
-    LP_TRY(get_bool(&inner, "attn_uses_sequence_id", &sequences));
-    LP_TRY(get_f32(&inner, "alibi_bias_max", &hp->alibi_max));
-    LP_TRY(get_f32(&inner, "clip_qkv", &hp->clamp_qkv));
-    LP_TRY(get_f32(&inner, "softmax_scale", &hp->attn_scale));
-    LP_TRY(get_u32(&inner, "kv_n_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
+    LP_TRY(lp_config_bool(&inner, "alibi", &alibi));
+    LP_TRY(lp_config_bool(&inner, "qk_ln", &qk_norm));
+    LP_TRY(lp_config_bool(&inner, "rope", &rope));
+    LP_TRY(lp_config_bool(&inner, "prefix_lm", &prefix));
+    LP_TRY(lp_config_bool(&inner, "attn_uses_sequence_id", &sequences));
+    LP_TRY(lp_config_f32(&inner, "alibi_bias_max", &hp->alibi_max));
+    LP_TRY(lp_config_f32(&inner, "clip_qkv", &hp->clamp_qkv));
+    LP_TRY(lp_config_f32(&inner, "softmax_scale", &hp->attn_scale));
+    LP_TRY(lp_config_u32(&inner, "kv_n_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
     /* the transformers library heeds none of these, so nothing here could be compared */
     const char *refused = rope        ? "rope"
                           : prefix    ? "prefix_lm"
@@ -307,25 +172,25 @@ static lp_status read_attn_config(const config *c, lp_hparams *hp)
 }
 
 /* Falcon: three generations share a name. */
-static lp_status read_falcon(const config *c, lp_hparams *hp)
+static lp_status read_falcon(const lp_config *c, lp_hparams *hp)
 {
     bool multi_query = true, grouped = false, alibi = false;
     if (hp->arch->multi_query) {
-        LP_TRY(get_bool(c, "multi_query", &multi_query));
-        LP_TRY(get_bool(c, "new_decoder_architecture", &grouped));
+        LP_TRY(lp_config_bool(c, "multi_query", &multi_query));
+        LP_TRY(lp_config_bool(c, "new_decoder_architecture", &grouped));
         if (!grouped)
             hp->n_head_kv = multi_query ? 1 : hp->n_head;
         hp->parallel = hp->parallel || grouped;
         if (!hp->parallel)
             hp->norms |= LP_NORMS_FFN;
     }
-    LP_TRY(get_bool(c, "alibi", &alibi));
+    LP_TRY(lp_config_bool(c, "alibi", &alibi));
     if (alibi) /* the two ways of attention in the transformers library disagree on it */
         return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: alibi is not supported", c->where);
     return LP_OK;
 }
 
-static lp_status refuse_unknown(const config *c)
+static lp_status refuse_unknown(const lp_config *c)
 {
     static const char *const keys[] = {"scale_attn_by_inverse_layer_idx", "add_cross_attention",
                                        "use_bidirectional_attention"};
@@ -350,51 +215,51 @@ static lp_status refuse_unknown(const config *c)
     return LP_OK;
 }
 
-static lp_status read_sizes(const config *c, lp_hparams *hp)
+static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
 {
-    LP_TRY(get_u32(c, "vocab_size", LP_JSON_REQUIRED, &hp->n_vocab));
+    LP_TRY(lp_config_u32(c, "vocab_size", LP_JSON_REQUIRED, &hp->n_vocab));
     hp->n_context = hp->arch->context;
-    LP_TRY(get_u32(c, "max_position_embeddings n_positions max_seq_len seq_length",
-                   hp->n_context ? LP_JSON_OPTIONAL : LP_JSON_REQUIRED, &hp->n_context));
-    LP_TRY(get_u32(c, "hidden_size n_embd d_model n_embed", LP_JSON_REQUIRED, &hp->n_embd));
-    LP_TRY(get_u32(c, "word_embed_proj_dim", LP_JSON_OPTIONAL, &hp->n_embd_token));
-    LP_TRY(get_u32(c, "num_hidden_layers n_layer n_layers num_layers", LP_JSON_REQUIRED,
-                   &hp->n_layer));
-    LP_TRY(
-        get_u32(c, "num_attention_heads n_head n_heads num_heads", LP_JSON_REQUIRED, &hp->n_head));
+    LP_TRY(lp_config_u32(c, "max_position_embeddings n_positions max_seq_len seq_length",
+                         hp->n_context ? LP_JSON_OPTIONAL : LP_JSON_REQUIRED, &hp->n_context));
+    LP_TRY(lp_config_u32(c, "hidden_size n_embd d_model n_embed", LP_JSON_REQUIRED, &hp->n_embd));
+    LP_TRY(lp_config_u32(c, "word_embed_proj_dim", LP_JSON_OPTIONAL, &hp->n_embd_token));
+    LP_TRY(lp_config_u32(c, "num_hidden_layers n_layer n_layers num_layers", LP_JSON_REQUIRED,
+                         &hp->n_layer));
+    LP_TRY(lp_config_u32(c, "num_attention_heads n_head n_heads num_heads", LP_JSON_REQUIRED,
+                         &hp->n_head));
     hp->n_head_kv = hp->n_head;
-    LP_TRY(get_u32(c, "num_key_value_heads num_kv_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
+    LP_TRY(lp_config_u32(c, "num_key_value_heads num_kv_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
     /* GPT-2 and others leave it out: four times the embedding */
     uint32_t ratio = 4;
-    LP_TRY(get_u32(c, "expansion_ratio", LP_JSON_OPTIONAL, &ratio));
+    LP_TRY(lp_config_u32(c, "expansion_ratio", LP_JSON_OPTIONAL, &ratio));
     hp->n_ff = ratio > 0 && hp->n_embd <= UINT32_MAX / ratio ? ratio * hp->n_embd : UINT32_MAX;
-    LP_TRY(get_u32(c, "intermediate_size n_inner ffn_dim ffn_hidden_size",
-                   hp->arch->gated ? LP_JSON_REQUIRED : LP_JSON_OPTIONAL, &hp->n_ff));
+    LP_TRY(lp_config_u32(c, "intermediate_size n_inner ffn_dim ffn_hidden_size",
+                         hp->arch->gated ? LP_JSON_REQUIRED : LP_JSON_OPTIONAL, &hp->n_ff));
     if (hp->n_head > 0)
         hp->head_k = hp->n_embd / hp->n_head;
-    LP_TRY(get_u32(c, "head_dim", LP_JSON_OPTIONAL, &hp->head_k));
+    LP_TRY(lp_config_u32(c, "head_dim", LP_JSON_OPTIONAL, &hp->head_k));
     hp->head_v = hp->head_k;
     return LP_OK;
 }
 
 /* Mixtures of experts; which layers have one, the weights tell. */
-static lp_status read_experts(const config *c, lp_hparams *hp)
+static lp_status read_experts(const lp_config *c, lp_hparams *hp)
 {
     if (hp->arch->route.scale == 0)
         return LP_OK;
     uint32_t k = (uint32_t)hp->route.k;
-    LP_TRY(get_u32(c, "num_local_experts num_experts", LP_JSON_OPTIONAL, &hp->n_expert));
-    LP_TRY(get_u32(c, "num_experts_per_tok", LP_JSON_OPTIONAL, &k));
+    LP_TRY(lp_config_u32(c, "num_local_experts num_experts", LP_JSON_OPTIONAL, &hp->n_expert));
+    LP_TRY(lp_config_u32(c, "num_experts_per_tok", LP_JSON_OPTIONAL, &k));
     hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
     if (hp->arch->norm_topk) {
         hp->route.normalise = false;
-        LP_TRY(get_bool(c, "norm_topk_prob", &hp->route.normalise));
+        LP_TRY(lp_config_bool(c, "norm_topk_prob", &hp->route.normalise));
     }
-    LP_TRY(get_u32(c, "moe_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_expert));
-    return get_u32(c, "shared_expert_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_shared);
+    LP_TRY(lp_config_u32(c, "moe_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_expert));
+    return lp_config_u32(c, "shared_expert_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_shared);
 }
 
-static lp_status read_config(const config *c, lp_hparams *hp)
+static lp_status read_config(const lp_config *c, lp_hparams *hp)
 {
     const char *type = NULL;
     LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "model_type", LP_JSON_REQUIRED, &type));
@@ -407,15 +272,15 @@ static lp_status read_config(const config *c, lp_hparams *hp)
     lp_hparams_init(hp, arch);
     LP_TRY(read_sizes(c, hp));
     LP_TRY(read_experts(c, hp));
-    LP_TRY(get_f32(c, "rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon norm_eps",
-                   &hp->norm_eps));
-    LP_TRY(get_bool(c, "tie_word_embeddings", &hp->tied));
-    LP_TRY(get_bool(c, "use_parallel_residual parallel_attn", &hp->parallel));
-    LP_TRY(get_bool(c, "apply_residual_connection_post_layernorm", &hp->residual_normed));
-    LP_TRY(get_f32(c, "attn_logit_softcapping", &hp->attn_softcap));
-    LP_TRY(get_f32(c, "final_logit_softcapping", &hp->logit_softcap));
+    LP_TRY(lp_config_f32(c, "rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon norm_eps",
+                         &hp->norm_eps));
+    LP_TRY(lp_config_bool(c, "tie_word_embeddings", &hp->tied));
+    LP_TRY(lp_config_bool(c, "use_parallel_residual parallel_attn", &hp->parallel));
+    LP_TRY(lp_config_bool(c, "apply_residual_connection_post_layernorm", &hp->residual_normed));
+    LP_TRY(lp_config_f32(c, "attn_logit_softcapping", &hp->attn_softcap));
+    LP_TRY(lp_config_f32(c, "final_logit_softcapping", &hp->logit_softcap));
     float scalar = 0;
-    LP_TRY(get_f32(c, "query_pre_attn_scalar", &scalar));
+    LP_TRY(lp_config_f32(c, "query_pre_attn_scalar", &scalar));
     if (scalar != 0)
         hp->attn_scale = (float)(1 / sqrt((double)scalar));
     LP_TRY(read_norms(c, hp));
@@ -423,7 +288,7 @@ static lp_status read_config(const config *c, lp_hparams *hp)
     LP_TRY(read_falcon(c, hp));
     LP_TRY(read_window(c, hp));
     if (hp->position == LP_POSITION_ROPE)
-        LP_TRY(read_rope(c, hp));
+        LP_TRY(lp_config_rope(c, hp));
     LP_TRY(read_act(c, hp));
     LP_TRY(refuse_unknown(c));
     return lp_hparams_finish(c->ctx, c->where, hp);
@@ -431,7 +296,7 @@ static lp_status read_config(const config *c, lp_hparams *hp)
 
 static lp_status read_doc(lp_context *ctx, const char *where, yyjson_doc *doc, lp_hparams *hp)
 {
-    config c = {ctx, where, yyjson_doc_get_root(doc)};
+    lp_config c = {ctx, where, yyjson_doc_get_root(doc)};
     lp_status status = read_config(&c, hp);
     yyjson_doc_free(doc);
     return status;

@@ -69,28 +69,49 @@ static char *printable(lp_gguf_string s, char text[64])
     return text;
 }
 
+/* attn_factor comes on top of what the paper has; yarn_log_multiplier is 0.1 mscale_all. */
+static lp_status read_yarn(reader *r, lp_rope_hparams *rope)
+{
+    float log_multiplier = 0;
+    rope->beta_fast = 32;
+    rope->beta_slow = 1;
+    LP_TRY(read_f32(r, "rope.scaling.yarn_beta_fast", false, &rope->beta_fast));
+    LP_TRY(read_f32(r, "rope.scaling.yarn_beta_slow", false, &rope->beta_slow));
+    LP_TRY(read_f32(r, "rope.scaling.yarn_log_multiplier", false, &log_multiplier));
+    rope->mscale_all = 10 * log_multiplier;
+    if (rope->attention_factor != 0)
+        rope->attention_factor *= (float)lp_yarn_magnitude(rope, 1);
+    return LP_OK;
+}
+
 static lp_status read_rope(reader *r, lp_hparams *hp)
 {
     lp_rope_hparams *rope = &hp->rope;
     rope->pairing = hp->arch->gguf_halves ? LP_ROPE_HALVES : LP_ROPE_ADJACENT;
     rope->n_rotated = hp->head_k;
+    rope->original_context = hp->n_context;
     LP_TRY(read_u32(r, "rope.dimension_count", false, &rope->n_rotated));
     LP_TRY(read_f32(r, "rope.freq_base", false, &rope->base));
     LP_TRY(read_f32(r, "rope.scale_linear", false, &rope->factor)); /* old files */
     rope->scaling = rope->factor != 1 ? LP_ROPE_SCALING_LINEAR : LP_ROPE_SCALING_NONE;
+    LP_TRY(read_u32(r, "rope.scaling.original_context_length", false, &rope->original_context));
+    LP_TRY(read_f32(r, "rope.scaling.attn_factor", false, &rope->attention_factor));
     lp_gguf_string type;
     if (!lp_gguf_get_string(r->gguf, full_key(r, "rope.scaling.type"), &type))
         return not_there(r, false, "a string");
-    if (string_is(type, "none"))
+    if (string_is(type, "none") ||
+        string_is(type, "longrope")) /* that one's divisors are tensors */
         return LP_OK;
-    if (!string_is(type, "linear")) {
+    rope->scaling = string_is(type, "yarn") ? LP_ROPE_SCALING_YARN : LP_ROPE_SCALING_LINEAR;
+    if (rope->scaling == LP_ROPE_SCALING_LINEAR && !string_is(type, "linear")) {
         char name[64];
         return lp_fail(r->ctx, LP_E_UNSUPPORTED,
-                       "%s: %s: RoPE scaling \"%s\" is not supported (none, linear are)", r->where,
-                       r->key, printable(type, name));
+                       "%s: %s: RoPE scaling \"%s\" is not supported (none, linear, yarn, longrope "
+                       "are)",
+                       r->where, r->key, printable(type, name));
     }
-    rope->scaling = LP_ROPE_SCALING_LINEAR;
-    return read_f32(r, "rope.scaling.factor", true, &rope->factor);
+    LP_TRY(read_f32(r, "rope.scaling.factor", true, &rope->factor));
+    return rope->scaling == LP_ROPE_SCALING_YARN ? read_yarn(r, rope) : LP_OK;
 }
 
 /* The vocabulary is the tokenizer's; files without a tokenizer say how many. */
@@ -188,7 +209,8 @@ lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf
             hp->rope_window = (lp_rope_hparams){.pairing = hp->rope.pairing,
                                                 .n_rotated = hp->rope.n_rotated,
                                                 .base = arch->window_rope_base,
-                                                .factor = 1};
+                                                .factor = 1,
+                                                .original_context = hp->n_context};
         }
     }
     LP_TRY(read_experts(&r, hp));

@@ -351,7 +351,7 @@ lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hpara
         place at;
         const lp_weight_name *row = find_row(hp, false, name, &at, &suffix);
         if (!row || lp_store_find(store, name) != UINT32_MAX ||
-            strcmp(row->name, "rope_freqs") == 0 || /* goes into a table */
+            strncmp(row->name, "rope_", 5) == 0 || /* goes into a table */
             (hp->tied && strcmp(row->name, "output") == 0))
             continue;
         return lp_fail(

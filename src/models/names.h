@@ -6,8 +6,8 @@
 #include "models/hparams.h"
 
 /* Renames the weights of a Hugging Face folder; what lies otherwise than the graph wants it
- * (lp_weight_form) is brought into form once, in memory of the table, and the pages it came from are
- * given back. Buffers that are no weights keep their names. LP_E_UNSUPPORTED names an unknown
+ * (lp_weight_form) is brought into form once, in memory of the table, and the pages it came from
+ * are given back. Buffers that are no weights keep their names. LP_E_UNSUPPORTED names an unknown
  * tensor. */
 lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams *hp,
                            lp_weights *weights);
@@ -16,7 +16,8 @@ lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams 
 lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *hp,
                          lp_weights *weights);
 
-/* Checks that the graphs of a store, which is filled by one that has the head, read every weight. */
+/* Checks that the graphs of a store, which is filled by one that has the head, read every weight.
+ */
 lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hparams *hp,
                               lp_weights *weights, const lp_store *store);
 

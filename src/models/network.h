@@ -48,8 +48,9 @@ typedef struct lp_network_options {
  * "blk.N.attn_v_cache" [C, G, Dv], "rope_table". All graphs of a store share n_ctx and kv_dtype.
  * The graph built first must have outputs or sample, or the head is not in the store.
  *
- * Errors name the weight: LP_E_MISSING, LP_E_SHAPE, LP_E_UNSUPPORTED for one that nothing reads; LP_E_LIMIT if n_ctx exceeds the table of
- * position embeddings; LP_E_ARG for options that make no sense. */
+ * Errors name the weight: LP_E_MISSING, LP_E_SHAPE, LP_E_UNSUPPORTED for one that nothing reads;
+ * LP_E_LIMIT if n_ctx exceeds the table of position embeddings; LP_E_ARG for options that make no
+ * sense. */
 lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *store,
                            const lp_network_options *options, lp_graph **graph);
 

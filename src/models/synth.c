@@ -247,14 +247,14 @@ static void fill_divisors(const lp_synth_shape_info *shape, float *values)
 {
     double plain[512], scaled[512]; /* of at most 1024 elements of a head */
     lp_rope_hparams rope = {.n_rotated = shape->dim / shape->n_head,
-                           .base = shape->rope_base,
-                           .factor = shape->rope_factor,
-                           .low_freq_factor = 1,
-                           .high_freq_factor = 4,
-                           .original_context = 8192};
-    lp_rope_frequencies(&rope, NULL, plain);
+                            .base = shape->rope_base,
+                            .factor = shape->rope_factor,
+                            .low_freq_factor = 1,
+                            .high_freq_factor = 4,
+                            .original_context = 8192};
+    lp_rope_frequencies(&rope, 0, NULL, plain);
     rope.scaling = LP_ROPE_SCALING_LLAMA3;
-    lp_rope_frequencies(&rope, NULL, scaled);
+    lp_rope_frequencies(&rope, 0, NULL, scaled);
     for (uint32_t i = 0; i < rope.n_rotated / 2; i++)
         values[i] = (float)(plain[i] / scaled[i]);
 }

@@ -21,6 +21,8 @@ lp_status lp_op_rope_infer(lp_context *ctx, const lp_graph *graph, const lp_node
                        node->name, (long long)n, (long long)head);
     if (node->p.rope.frequencies == NULL)
         return lp_fail(ctx, LP_E_ARG, "%s: no frequencies", node->name);
+    if (!(isfinite(node->p.rope.scale) && node->p.rope.scale > 0))
+        return lp_fail(ctx, LP_E_ARG, "%s: a scale of %g", node->name, (double)node->p.rope.scale);
     if (table == NULL || table->dtype != LP_F32 || table->shape.n != 3 ||
         table->shape.dim[0] <= 256 || table->shape.dim[1] != n / 2 || table->shape.dim[2] != 2)
         return lp_fail(ctx, LP_E_SHAPE, "%s: the table of angles does not fit", node->name);
@@ -28,11 +30,12 @@ lp_status lp_op_rope_infer(lp_context *ctx, const lp_graph *graph, const lp_node
     return LP_OK;
 }
 
-/* Sigma of y = a c - b s or a s + b c. cos and sin come out of two products and a sum, of table
- * entries that are rounded themselves, all of them at most 1: four roundings of 1. */
-static float rotated_sigma(double a, double b, double y)
+/* Sigma of y = a c - b s or a s + b c. cos and sin, times scale, come out of two products and a
+ * sum, of table entries that are rounded themselves, all of them at most scale: four roundings of
+ * it. */
+static float rotated_sigma(double scale, double a, double b, double y)
 {
-    const double squares = lp_square(a) + lp_square(b);
+    const double squares = lp_square(scale) * (lp_square(a) + lp_square(b));
     return lp_sigma(lp_rounding_variance(1) * (4 + 1) * squares + 2 * lp_rounding_variance(y));
 }
 
@@ -43,6 +46,7 @@ lp_status lp_op_rope_cpu(const lp_cpu_call *call)
     int64_t n_tokens = x->shape.dim[0], n_heads = x->shape.dim[1], head = x->shape.dim[2];
     int32_t position = ((const int32_t *)call->src[1].data)[LP_CURSOR_POSITION];
     int32_t n_rotated = node->p.rope.n_rotated, pairs = n_rotated / 2;
+    const double scale = (double)node->p.rope.scale;
     bool halves = node->p.rope.pairing == LP_ROPE_HALVES;
 #pragma omp parallel for if (n_tokens * n_heads * head > LP_PARALLEL_WORK)
     for (int64_t t = 0; t < n_tokens; t++) {
@@ -51,15 +55,15 @@ lp_status lp_op_rope_cpu(const lp_cpu_call *call)
         float *sigma = call->sigma != NULL ? call->sigma + t * n_heads * head : NULL;
         for (int32_t k = 0; k < pairs; k++) {
             double angle = (double)(position + t) * node->p.rope.frequencies[k];
-            double c = cos(angle), s = sin(angle);
+            double c = scale * cos(angle), s = scale * sin(angle);
             int64_t i = halves ? k : 2 * k, j = halves ? k + pairs : 2 * k + 1;
             for (int64_t h = 0; h < n_heads; h++) {
                 double a = from[h * head + i], b = from[h * head + j];
                 to[h * head + i] = (float)(a * c - b * s);
                 to[h * head + j] = (float)(a * s + b * c);
                 if (sigma != NULL) {
-                    sigma[h * head + i] = rotated_sigma(a, b, a * c - b * s);
-                    sigma[h * head + j] = rotated_sigma(a, b, a * s + b * c);
+                    sigma[h * head + i] = rotated_sigma(scale, a, b, a * c - b * s);
+                    sigma[h * head + j] = rotated_sigma(scale, a, b, a * s + b * c);
                 }
             }
         }
@@ -92,8 +96,7 @@ lp_status lp_op_rope_plan(lp_planner *pl, const lp_node *node)
     uint32_t size = 128, groups[2];
     uint64_t pairs = (uint64_t)(lp_shape_elements(x->shape) / 2);
     lp_op_groups(pl->caps, (pairs + size - 1) / size, groups);
-    lp_dispatch *d =
-        lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &push, sizeof push);
+    lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &push, sizeof push);
     lp_dispatch_spec(d, 0, size);
     lp_dispatch_spec(d, 1, halves);
     lp_dispatch_tensor(pl, d, offsetof(lp_rope_params, x), node->src[0], LP_READ);

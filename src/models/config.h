@@ -1,0 +1,27 @@
+/* Values of a config.json by any of the names that families have for them. Errors name the file and
+ * the key. */
+#ifndef LP_MODELS_CONFIG_H
+#define LP_MODELS_CONFIG_H
+
+#include "base/json.h"
+#include "models/hparams.h"
+
+typedef struct lp_config {
+    lp_context *ctx;
+    const char *where; /* the file, and what of it */
+    yyjson_val *root;
+} lp_config;
+
+/* The first of several keys, separated by " ", that `object` has with a value other than null,
+ * copied to `found`; NULL if it has none of them. */
+const char *lp_config_key(yyjson_val *object, const char *keys, char found[64]);
+
+/* *value stays as it is if no key is there and none needs to be. */
+lp_status lp_config_u32(const lp_config *c, const char *keys, lp_json_need need, uint32_t *value);
+lp_status lp_config_f32(const lp_config *c, const char *keys, float *value);
+lp_status lp_config_bool(const lp_config *c, const char *keys, bool *value);
+
+/* All that concerns RoPE (config_rope.c); sizes and context are known already. */
+lp_status lp_config_rope(const lp_config *c, lp_hparams *hp);
+
+#endif

@@ -1,0 +1,56 @@
+/* See decoder_fixtures.h. */
+#include "support/decoder_fixtures.h"
+
+#include "support/model_files.h"
+
+#define ROW(name, gguf, ways, has_configs, has_mutants)                                            \
+    {                                                                                              \
+        .folder = FIXTURE(name), .expected = FIXTURE(name "/expected.safetensors"), .twin = gguf,  \
+        .n_gpu_ways = ways, .configs = has_configs, .mutants = has_mutants                         \
+    }
+#define FOLDER(name, ways) ROW(name, NULL, ways, true, true)
+#define TWIN(name, ways)   ROW(name, FIXTURE(name ".gguf"), ways, true, true) /* and a folder */
+/* Published settings only; nothing of it is changed. */
+#define PLAIN(name, ways)      ROW(name, NULL, ways, false, true)
+#define PLAIN_TWIN(name, ways) ROW(name, FIXTURE(name ".gguf"), ways, false, true)
+/* What it computes depends on the context that a session has. */
+#define BY_CONTEXT(name, ways) ROW(name, NULL, ways, true, false)
+
+const decoder_fixture decoder_fixtures[] = {
+    PLAIN_TWIN("gpt2", 5),
+    PLAIN("gpt2-f16", 2),
+    PLAIN_TWIN("llama2", 1),
+    PLAIN_TWIN("llama3", 2),
+    PLAIN("llama3-sharded", 0),
+    PLAIN("mistral", 2),
+    TWIN("gpt_neox", 2),
+    FOLDER("gpt_neox-sequential", 1),
+    FOLDER("gptj", 2),
+    FOLDER("gpt_neo", 2),
+    FOLDER("opt", 1),
+    FOLDER("opt-post", 1),
+    FOLDER("galactica", 1),
+    TWIN("bloom", 2),
+    FOLDER("bloom-176b", 1),
+    TWIN("mpt", 2),
+    FOLDER("mpt-storywriter", 1),
+    TWIN("falcon-7b", 1),
+    TWIN("falcon-40b", 2),
+    FOLDER("falcon-11b", 1),
+    TWIN("qwen2", 1),
+    FOLDER("qwen2-window", 1),
+    TWIN("qwen3", 2),
+    TWIN("gemma", 1),
+    TWIN("gemma2", 2),
+    FOLDER("gemma3", 2),
+    FOLDER("gemma3-v5", 1),
+    TWIN("mixtral", 2),
+    FOLDER("olmo2", 1),
+    FOLDER("qwen2_moe", 1),
+    FOLDER("qwen3_moe", 1),
+    FOLDER("llama-linear", 0),
+    BY_CONTEXT("llama-dynamic", 0),
+    FOLDER("llama-yarn", 1),
+    FOLDER("llama-yarn-v5", 0),
+};
+const size_t n_decoder_fixtures = sizeof decoder_fixtures / sizeof decoder_fixtures[0];

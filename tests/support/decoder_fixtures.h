@@ -1,0 +1,23 @@
+/* The decoders among the model fixtures (fixtures/models/make.py makes them): one row each, which
+ * test_models.c, test_configs.c and test_mutants.c walk. */
+#ifndef LP_TEST_DECODER_FIXTURES_H
+#define LP_TEST_DECODER_FIXTURES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct decoder_fixture {
+    const char *folder, *expected;
+    const char *twin; /* the same weights as llama.cpp's converter stores them, or NULL */
+    /* How many of the ways of test_models.c a Vulkan device goes. Compiling kernels takes most of
+     * the time there (SwiftShader: 3 s of it per network), so each kind of kernel gets one network;
+     * those that differ only in how they are stored are left to the CPU. */
+    size_t n_gpu_ways;
+    bool configs; /* has a mutants.json: changed values of config.json */
+    bool mutants; /* every mechanism is broken once */
+} decoder_fixture;
+
+extern const decoder_fixture decoder_fixtures[];
+extern const size_t n_decoder_fixtures;
+
+#endif
