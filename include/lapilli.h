@@ -115,6 +115,12 @@ typedef struct lp_model lp_model;
 LP_API lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model);
 LP_API void lp_model_destroy(lp_model *model);
 
+/* Adds a LoRA adapter (Hu et al. 2021, arXiv:2106.09685), times `scale`: a GGUF file, or a folder that
+ * Hugging Face's PEFT wrote. Several add up. To be done before anything is computed with the model:
+ * sessions and checks made from then on have it. The model's weights stay as they are. Errors name
+ * file and tensor or key. */
+LP_API lp_status lp_model_adapt(lp_model *model, const char *path, float scale);
+
 typedef struct lp_tensor_info {
     const char *name; /* canonical (GGUF) name */
     const char *type; /* "F16", "Q8_0", also of types that cannot be run */

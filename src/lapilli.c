@@ -125,6 +125,11 @@ cleanup:
     return status;
 }
 
+lp_status lp_model_adapt(lp_model *model, const char *path, float scale)
+{
+    return lp_network_adapt(model->ctx, model->network, path, scale);
+}
+
 void lp_model_destroy(lp_model *model)
 {
     if (model == NULL)

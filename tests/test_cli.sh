@@ -318,6 +318,40 @@ expect 1 "^lapilli: /nonexistent/pc: No such file" \
     run -q -m "$model" -d cpu -p "ba be" -n 1 --prompt-cache /nonexistent/pc
 expect_line 2 "^lapilli run: --prompt-cache-ro wants --prompt-cache FILE" run -p a --prompt-cache-ro
 
+# --- Adapters ------------------------------------------------------------------------------------
+adapters=$LAPILLI_TEST_DIR/fixtures/adapters
+base=$LAPILLI_TEST_DIR/fixtures/models/llama2.gguf
+expect 0 "" run -q -m "$base" -d cpu -p "hello" -n 12 --temp 0
+cp "$out/stdout" "$out/without"
+expect 0 "^lapilli: with the adapter $adapters/llama2-all.gguf times 1$" run -m "$base" -d cpu \
+    -p "hello" -n 12 --temp 0 --lora "$adapters/llama2-all.gguf" --prompt-cache "$out/lora"
+cp "$out/stdout" "$out/with"
+cmp -s "$out/with" "$out/without" && fail "--lora changed nothing"
+expect 0 "" run -q -m "$base" -d cpu -p "hello" -n 12 --temp 0 --lora "$adapters/llama2-all"
+cmp -s "$out/with" "$out/stdout" || fail "the same adapter from PEFT's folder gives another text"
+expect 0 "" run -q -m "$base" -d cpu -p "hello" -n 12 --temp 0 \
+    --lora-scaled "$adapters/llama2-all:0.25" --lora-scaled "$adapters/llama2-all.gguf:0.75"
+cmp -s "$out/with" "$out/stdout" || fail "a quarter and three quarters are not the whole"
+expect 0 "" run -q -m "$base" -d cpu -p "hello" -n 12 --temp 0 --lora-scaled "$adapters/llama2-all:0"
+cmp -s "$out/without" "$out/stdout" || fail "an adapter times 0 changed the text"
+expect_line 1 "^lapilli: $out/lora: .*another model" run -q -m "$base" -d cpu -p "hello" \
+    --lora-scaled "$adapters/llama2-all.gguf:0.5" --prompt-cache "$out/lora"
+expect_line 1 "^lapilli: $adapters/llama2-all.gguf: general.architecture is \"llama\"" \
+    run -q -m "$out/tiny-gpt2.gguf" -d cpu -p a --lora "$adapters/llama2-all.gguf"
+expect_line 2 '^lapilli run: --lora wants a name that is not empty' run --lora ""
+expect_line 2 '^lapilli run: --lora-scaled wants FILE:SCALE, not "a"' run --lora-scaled a
+expect_line 2 '^lapilli run: --lora-scaled wants FILE:SCALE, not ":1"' run --lora-scaled :1
+expect_line 2 '^lapilli check: SCALE of --lora-scaled wants a number' check --lora-scaled a:b
+expect 0 "" check -m "$base" -d cpu -p "hello" --quick --lora-scaled "$adapters/llama2-few:-2"
+stdout_has "^Again: lapilli check .* --lora-scaled $adapters/llama2-few:-2 "
+"$LAPILLI" check -m "$base" -d cpu -p "hello" --quick -v --lora "$adapters/llama2-few" |
+    grep -q 'blk.1.ffn_down.lora_b.0' || fail "check does not see the adapter"
+seq 40 > "$out/numbers"
+expect 0 "" perplexity -q -m "$base" -d cpu -c 32 "$out/numbers"
+cp "$out/stdout" "$out/without"
+expect 0 "" perplexity -q -m "$base" -d cpu -c 32 --lora "$adapters/llama2-all" "$out/numbers"
+cmp -s "$out/without" "$out/stdout" && fail "perplexity --lora changed nothing"
+
 # --- bench ---------------------------------------------------------------------------------------
 expect 0 "" bench -m "$model" -d cpu -p 16 -n 4 -r 2
 stdout_has "^\| llama .* \| +pp16 \| +[0-9.]+ ± [0-9.]+ \|$"

@@ -135,8 +135,31 @@ cleanup:
     return status;
 }
 
+/* `text`: of the model, then of the model with its adapters. */
+static lp_status digest_adapters(lp_context *ctx, const lp_adapters *adapters,
+                                 char text[LP_DIGEST_TEXT])
+{
+    lp_text list = {0};
+    lp_text_printf(&list, "%s  model\n", text);
+    for (size_t i = 0; i < adapters->n_pairs; i++) {
+        const lp_low_rank *pair = &adapters->pairs[i];
+        const lp_weight *const both[] = {&pair->a, &pair->b};
+        for (int m = 0; m < 2; m++) {
+            lp_digest_bytes(both[m]->data, both[m]->bytes, text);
+            lp_text_printf(&list, "%s  %s  %.9g\n", text, both[m]->name, (double)pair->factor);
+        }
+    }
+    char *lines = lp_text_take(&list);
+    if (lines == NULL)
+        return lp_fail_memory(ctx, "a digest");
+    lp_digest_bytes(lines, strlen(lines), text);
+    free(lines);
+    return LP_OK;
+}
+
 lp_status lp_digest_model(lp_context *ctx, const lp_network *network, char text[LP_DIGEST_TEXT])
 {
-    return network->gguf != NULL ? digest_file(ctx, network->path, text)
-                                 : digest_folder(ctx, network, text);
+    LP_TRY(network->gguf != NULL ? digest_file(ctx, network->path, text)
+                                 : digest_folder(ctx, network, text));
+    return network->adapters.n > 0 ? digest_adapters(ctx, &network->adapters, text) : LP_OK;
 }

@@ -16,7 +16,8 @@ lp_status lp_digest_floats(lp_context *ctx, lp_arena *arena, float *const values
                            const uint64_t n[], int count, const char **text);
 
 /* Of a GGUF file: what `sha256sum FILE` prints. Of a folder, that of the lines "DIGEST  NAME\n" of
- * its configuration, tokenizer and weights, sorted by name. */
+ * its configuration, tokenizer and weights, sorted by name. With adapters, that of the lines "DIGEST
+ * model" and, per matrix, "DIGEST  NAME  FACTOR". */
 lp_status lp_digest_model(lp_context *ctx, const lp_network *network, char text[LP_DIGEST_TEXT]);
 
 #endif

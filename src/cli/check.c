@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "adapters.h"
 #include "files.h"
 #include "prompt.h"
 #include "report_print.h"
@@ -33,6 +33,7 @@ typedef struct settings {
     const char *html, *workaround_out, *certificate; /* files to write */
     const char *repro;                               /* folder to run instead of a model */
     cli_prompt prompt;
+    cli_adapters adapters;
     bool json;
     int verbose;
     lp_check_options check;
@@ -42,6 +43,7 @@ static const struct option long_options[] = {
     {"model", required_argument, NULL, 'm'},
     {"prompt", required_argument, NULL, 'p'},
     {"file", required_argument, NULL, 'f'},
+    CLI_ADAPTER_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"against", required_argument, NULL, AGAINST},
     {"context", required_argument, NULL, 'c'},
@@ -78,6 +80,9 @@ static bool parse_u32(const char *name, uint64_t min, uint64_t max, uint32_t *va
 static int set_option(settings *s, int id)
 {
     bool ok = true;
+    int code;
+    if (cli_adapter_option(&cli_check, &s->adapters, id, &code))
+        return code;
     switch (id) {
     case 'm':
         s->model = optarg;
@@ -218,6 +223,11 @@ static char *repeat_command(const settings *s, const char *device, const char *a
     char number[24];
     append(&l, command, strlen(command));
     append_option(&l, "-m", s->model);
+    for (size_t i = 0; i < s->adapters.n; i++) {
+        append_option(&l, "--lora-scaled", s->adapters.item[i].path);
+        snprintf(number, sizeof(number), ":%.9g", (double)s->adapters.item[i].scale);
+        append(&l, number, strlen(number));
+    }
     append_option(&l, "-p", s->prompt_text);
     append_option(&l, "-f", s->prompt_file);
     append_option(&l, "--device", device);
@@ -275,6 +285,8 @@ static int prepare(settings *s, state *t)
     if (!s->model && !(t->shipped = cli_default_model()))
         return CLI_FAILED;
     lp_status status = lp_model_open(t->ctx, s->model ? s->model : t->shipped, &t->model);
+    if (status == LP_OK)
+        status = cli_adapters_apply(&s->adapters, t->model);
     if (status == LP_OK)
         status = lp_model_tokenize(t->model, s->prompt.text ? s->prompt.text : "", s->prompt.bytes,
                                    LP_TOKENS_SPECIAL, &t->tokens, &s->check.n_tokens);
@@ -468,6 +480,7 @@ const cli_command cli_check = {
         "                        ships with lapilli\n"
         "  -p, --prompt=PROMPT   text to compute (default: a short sentence)\n"
         "  -f, --file=FILE       the text is in a file; - is standard input\n"
+        CLI_ADAPTER_HELP
         "  -d, --device=DEVICE   to check: an id (vulkan:0, cpu) or a part of a name\n"
         "      --against=DEVICE  what is taken as right (default: reference)\n"
         "      --quick           the text and one more token, not every batch size\n"

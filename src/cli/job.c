@@ -17,6 +17,8 @@ int cli_job_open(cli_job *job)
     if (!job->path && !(job->path = job->shipped = cli_default_model()))
         return CLI_FAILED;
     lp_status status = lp_model_open(job->ctx, job->path, &job->model);
+    if (status == LP_OK)
+        status = cli_adapters_apply(&job->adapters, job->model);
     if (status != LP_OK)
         return cli_failed(job->ctx, status);
     return cli_choose_device(job->ctx, job->selector, true, &job->devices, &job->device,
@@ -46,6 +48,9 @@ void cli_job_print(const cli_job *job)
     if (strcmp(d->type, "host") == 0 && *lp_devices_vulkan_problem(job->devices))
         fprintf(stderr, " (%s)", lp_devices_vulkan_problem(job->devices));
     fputc('\n', stderr);
+    for (size_t i = 0; i < job->adapters.n; i++)
+        fprintf(stderr, "lapilli: with the adapter %s times %g\n", job->adapters.item[i].path,
+                (double)job->adapters.item[i].scale);
 }
 
 void cli_job_close(cli_job *job)

@@ -2,13 +2,14 @@
 #ifndef LP_CLI_JOB_H
 #define LP_CLI_JOB_H
 
-#include "cli.h"
+#include "adapters.h"
 
 typedef struct cli_job {
     /* From the command line. */
     const char *path;       /* of the model; NULL: the one that ships, then its path */
     const char *selector;   /* of the device; may be NULL */
     const char *workaround; /* file; may be NULL */
+    cli_adapters adapters;
     int verbose;
     lp_session_options options; /* without the fields that cli_job_session() fills */
 

@@ -215,6 +215,7 @@ static const struct option long_options[] = {
     {"batch", required_argument, NULL, 'b'},
     {"stride", required_argument, NULL, STRIDE},
     {"chunks", required_argument, NULL, CHUNKS},
+    CLI_ADAPTER_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"workaround", required_argument, NULL, WORKAROUND},
@@ -229,6 +230,9 @@ static const struct option long_options[] = {
 /* One option; false with a message. */
 static bool set_option(settings *s, int id)
 {
+    int code;
+    if (cli_adapter_option(&cli_perplexity, &s->job.adapters, id, &code))
+        return code == CLI_OK;
     switch (id) {
     case 'm':
         return cli_parse_name(&cli_perplexity, "-m", optarg, &s->job.path);
@@ -302,6 +306,7 @@ const cli_command cli_perplexity = {
         "      --stride=N        the context moves on by N tokens, and all tokens that are new in\n"
         "                        it count; slower, and a fairer number\n"
         "      --chunks=N        only the first N chunks\n"
+        CLI_ADAPTER_HELP
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"

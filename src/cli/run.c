@@ -42,6 +42,7 @@ static const struct option long_options[] = {
     {"context", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
     CLI_SAMPLING_OPTIONS,
+    CLI_ADAPTER_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"prompt-cache", required_argument, NULL, PROMPT_CACHE},
@@ -94,8 +95,8 @@ static int set_guard(settings *s)
 static int set_option(settings *s, int id)
 {
     bool ok = true;
-    const int code = cli_sampling_option(&cli_run, &s->sampling, id);
-    if (code != CLI_NOT_SAMPLING)
+    int code = cli_sampling_option(&cli_run, &s->sampling, id);
+    if (code != CLI_NOT_SAMPLING || cli_adapter_option(&cli_run, &s->job.adapters, id, &code))
         return code;
     switch (id) {
     case 'm':
@@ -373,6 +374,7 @@ const cli_command cli_run = {
         "  -n, --tokens=N        at most N tokens (default 256; 0: until the text ends)\n"
         "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
         "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
+        CLI_ADAPTER_HELP
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --prompt-cache=FILE  takes keys and values of the prompt from FILE as far as it has\n"

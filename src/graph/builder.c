@@ -115,27 +115,37 @@ static lp_tensor_id slot_tensor(lp_builder *b, const lp_slot *slot)
 }
 
 /* `vector`: kept as one long vector (lp_weight_vectors). */
-static lp_tensor_id weight_tensor(lp_builder *b, lp_shape shape, bool optional, bool vector,
-                                  const char *name)
+static lp_tensor_id use_weight(lp_builder *b, const lp_weight *w, lp_shape shape, bool vector)
 {
-    const lp_weight *w = b->weights ? lp_weights_find(b->weights, name) : NULL;
-    if (w == NULL && optional)
-        return LP_NONE;
-    if (w == NULL)
-        return fail(b, lp_fail(b->ctx, LP_E_MISSING, "%s: no such tensor in the model", name));
     char want[96], has[96];
     if (!lp_shape_equal(w->shape, shape))
-        return fail(b, lp_fail(b->ctx, LP_E_SHAPE, "%s: want %s, file has %s", name,
+        return fail(b, lp_fail(b->ctx, LP_E_SHAPE, "%s: want %s, file has %s", w->name,
                                lp_shape_print(shape, want), lp_shape_print(w->shape, has)));
     if ((unsigned)w->dtype >= LP_N_DTYPES || lp_dtype_table[w->dtype].to_f32 == NULL)
         return fail(b, lp_fail(b->ctx, LP_E_UNSUPPORTED, "%s: type %s cannot be used as a weight",
-                               name, w->type));
+                               w->name, w->type));
     return slot_tensor(
         b, &(lp_slot){.name = w->name,
                       .kind = LP_SLOT_WEIGHT,
                       .dtype = w->dtype,
                       .shape = vector ? LP_SHAPE1(lp_shape_elements(w->shape)) : w->shape,
                       .data = w->data});
+}
+
+static lp_tensor_id weight_tensor(lp_builder *b, lp_shape shape, bool optional, bool vector,
+                                  const char *name)
+{
+    const lp_weight *w = b->weights ? lp_weights_find(b->weights, name) : NULL;
+    if (w != NULL)
+        return use_weight(b, w, shape, vector);
+    if (optional)
+        return LP_NONE;
+    return fail(b, lp_fail(b->ctx, LP_E_MISSING, "%s: no such tensor in the model", name));
+}
+
+lp_tensor_id lp_weight_given(lp_builder *b, const lp_weight *weight, lp_shape shape)
+{
+    return b->status == LP_OK ? use_weight(b, weight, shape, false) : LP_NONE;
 }
 
 #define FORMAT_NAME(name, format)                                                                  \

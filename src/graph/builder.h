@@ -28,6 +28,8 @@ lp_tensor_id lp_weight_tensor(lp_builder *b, lp_shape shape, const char *format,
 /* The same, but a missing weight gives LP_NONE without failing. */
 lp_tensor_id lp_weight_optional(lp_builder *b, lp_shape shape, const char *format, ...)
     LP_PRINTF(3, 4);
+/* A weight that is not in the builder's table; its name must be that of no other slot. */
+lp_tensor_id lp_weight_given(lp_builder *b, const lp_weight *weight, lp_shape shape);
 /* A weight [E, N] whose rows are used as vectors, like the biases of E experts: f32 on every device,
  * as vectors are. */
 lp_tensor_id lp_weight_vectors(lp_builder *b, lp_shape shape, const char *format, ...)

@@ -31,13 +31,19 @@ static bool has_weight(const decoder *d, const char *name)
     return lp_weights_find(d->model->weights, full) != NULL;
 }
 
-/* x [T, n_in] -> [T, n_out]; the bias is optional. */
+/* What weight `name` made of x, with what adapters add to it. */
+static lp_tensor_id adapted(decoder *d, const char *name, lp_tensor_id x, lp_tensor_id y)
+{
+    return lp_adapted(d->b, &d->model->adapters, d->block, name, x, y);
+}
+
+/* x [T, n_in] -> [T, n_out]; the bias is optional, adapters add to the result. */
 static lp_tensor_id linear(decoder *d, const char *name, lp_tensor_id x, int64_t n_out,
                            int64_t n_in)
 {
     lp_tensor_id w = lp_weight_tensor(d->b, LP_SHAPE2(n_out, n_in), "%s%s.weight", d->block, name);
     lp_tensor_id bias = lp_weight_optional(d->b, LP_SHAPE1(n_out), "%s%s.bias", d->block, name);
-    return lp_linear(d->b, name, x, w, bias);
+    return adapted(d, name, x, lp_linear(d->b, name, x, w, bias));
 }
 
 /* x [T, n] -> [T, n] with the weights `name`; a layer norm may lack the bias. */
@@ -368,7 +374,7 @@ static lp_tensor_id head(decoder *d, lp_tensor_id x, lp_tensor_id table)
     x = norm(d, LP_NORMS_OUTPUT, "output_norm", x);
     if (hp->n_embd_token != hp->n_embd)
         x = linear(d, "embd_out", x, hp->n_embd_token, hp->n_embd);
-    x = hp->tied ? lp_linear(d->b, "output", x, table, LP_NONE)
+    x = hp->tied ? adapted(d, "output", x, lp_linear(d->b, "output", x, table, LP_NONE))
                  : linear(d, "output", x, hp->n_vocab, hp->n_embd_token);
     if (hp->logit_softcap == 0)
         return x;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_NAME 128
+#define MAX_NAME LP_NAME_BYTES
 
 /* The number at *text, below n, without leading zeros; moves *text behind it. */
 static bool take_number(const char **text, uint32_t n, uint32_t *number)
@@ -360,4 +360,36 @@ lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hpara
             where, name, hp->arch->hf);
     }
     return LP_OK;
+}
+
+const lp_weight_name *lp_names_find(const lp_hparams *hp, bool hf, const char *name,
+                                    char canonical[LP_NAME_BYTES])
+{
+    place at = {0, 0};
+    const char *suffix;
+    char whole[2 * MAX_NAME];
+    if (strlen(name) >= MAX_NAME)
+        return NULL;
+    snprintf(whole, sizeof whole, "%s.weight", hf ? without_prefixes(hp->arch, name) : name);
+    const lp_weight_name *row = find_row(hp, hf, whole, &at, &suffix);
+    if (row != NULL)
+        put_layer(canonical, row->name, at.layer, "");
+    return row;
+}
+
+lp_status lp_names_sort_rows(lp_context *ctx, const char *where, const lp_hparams *hp,
+                             const lp_weight_name *row, lp_weights *weights, lp_weight *b)
+{
+    switch (row->form) {
+    case LP_FORM_SAME:
+    case LP_FORM_TRANSPOSED: /* W is; A and B are the factors of what it is turned into */
+        return LP_OK;
+    case LP_FORM_QKV_GROUPS:
+    case LP_FORM_QKV_HEADS:
+        return bring_into_form(ctx, where, hp, row->form, weights, b);
+    default: /* no linears, or none that is known to be one */
+        break;
+    }
+    return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %s: adapters of such weights are not supported",
+                   where, b->name);
 }

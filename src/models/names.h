@@ -21,4 +21,15 @@ lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *h
 lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hparams *hp,
                               lp_weights *weights, const lp_store *store);
 
+/* For adapters. `name`: of a weight without ".weight", in a file of either kind. Its canonical name
+ * without ".weight", and its row; NULL: no such weight. */
+#define LP_NAME_BYTES 128
+const lp_weight_name *lp_names_find(const lp_hparams *hp, bool hf, const char *name,
+                                    char canonical[LP_NAME_BYTES]);
+/* Brings the rows of B [N, r], which a Hugging Face file holds for the weight of this row, into the
+ * order that the graph wants; their new memory goes to `weights`. LP_E_UNSUPPORTED for weights that
+ * are no plain matrices. */
+lp_status lp_names_sort_rows(lp_context *ctx, const char *where, const lp_hparams *hp,
+                             const lp_weight_name *row, lp_weights *weights, lp_weight *b);
+
 #endif

@@ -54,10 +54,16 @@ void lp_network_destroy(lp_network *model)
 {
     if (!model)
         return;
+    lp_adapters_destroy(&model->adapters);
     lp_gguf_destroy(model->gguf);
     lp_weights_destroy(model->weights);
     free(model->path);
     free(model);
+}
+
+lp_status lp_network_adapt(lp_context *ctx, lp_network *model, const char *path, float scale)
+{
+    return lp_adapters_add(ctx, &model->adapters, &model->hparams, model->weights, path, scale);
 }
 
 static lp_status check_options(lp_context *ctx, const lp_network *model,
@@ -90,6 +96,8 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
     if (status == LP_OK && !store->frozen && (o.outputs != LP_OUTPUTS_NONE || o.sample)) {
         status = lp_names_check_read(ctx, model->path, &model->hparams, model->weights, store);
+        if (status == LP_OK)
+            status = lp_adapters_check_read(ctx, &model->adapters, store);
         if (status != LP_OK) {
             lp_graph_destroy(*graph);
             *graph = NULL;

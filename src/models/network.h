@@ -5,6 +5,7 @@
 #define LP_MODELS_NETWORK_H
 
 #include "graph/graph.h"
+#include "models/adapter.h"
 #include "models/hparams.h"
 #include "tensor/gguf.h"
 #include "tensor/weights.h"
@@ -14,12 +15,16 @@ typedef struct lp_network {
     lp_gguf *gguf; /* NULL if `path` is a Hugging Face folder */
     lp_weights *weights;
     lp_hparams hparams;
+    lp_adapters adapters;
 } lp_network;
 
 /* A GGUF file, or a folder with config.json and safetensors or pytorch_model.bin. Nothing is read but headers (and
  * GPT-2's matrices, which folders hold transposed). */
 lp_status lp_network_open(lp_context *ctx, const char *path, lp_network **model);
 void lp_network_destroy(lp_network *model);
+
+/* Adds an adapter, see lp_adapters_add(). To be done before the first graph is built. */
+lp_status lp_network_adapt(lp_context *ctx, lp_network *model, const char *path, float scale);
 
 /* Rows of logits that the host reads after the run, as the tensor "logits" [1 or T, V]. */
 typedef enum lp_network_outputs {

@@ -144,7 +144,7 @@ static lp_snapshot_cache describe(const lp_slot *slot)
     return cache;
 }
 
-/* Of what a session computes with: hyperparameters; name, type, shape and samples of every weight;
+/* Of what a session computes with: hyperparameters; factors of adapters; name, type, shape and samples of every weight;
  * the beginning of every table (RoPE's, which may depend on the context). Reading all of a large
  * model would take longer than computing the prompt; weights of another training differ everywhere.
  */
@@ -160,6 +160,12 @@ static void fingerprint(lp_runner *runner, uint8_t digest[SHA256_DIGEST_SIZE])
     for (size_t i = 0; i < n_facts; i++) {
         sha256_update(&sha, strlen(facts[i].name) + 1, (const uint8_t *)facts[i].name);
         sha256_update(&sha, strlen(facts[i].value) + 1, (const uint8_t *)facts[i].value);
+    }
+    const lp_adapters *adapters = &lp_runner_network(runner)->adapters;
+    for (size_t i = 0; i < adapters->n_pairs; i++) {
+        uint8_t bits[4];
+        memcpy(bits, &adapters->pairs[i].factor, sizeof bits);
+        sha256_update(&sha, sizeof bits, bits);
     }
     for (uint32_t i = 0; i < store->n_slots; i++) {
         const lp_slot *slot = &store->slots[i];
