@@ -1,5 +1,6 @@
-// Layer norm or RMS norm of the rows of x [T, N], or of x + residual, which is then stored as well:
-//   y = (s - mean) / sqrt(mean((s - mean)^2) + eps) * gain + bias, mean = 0 for RMS.
+// Layer norm, RMS norm or softmax of the rows of x [T, N], or of x + residual, which is then stored as
+// well: y = (s - mean) / sqrt(mean((s - mean)^2) + eps) * gain + bias, mean = 0 for RMS;
+// softmax: y = exp(s - max) / sum(exp(s - max)) * gain + bias.
 // One workgroup per row. Every invocation walks the same elements in each pass, so that it reads back
 // only what it wrote itself. The variance is taken around the mean in a second pass. The mean is kept
 // as a float and the mean of what is left after it: where |mean| >> deviation, one float is too coarse.
@@ -11,24 +12,29 @@ layout(push_constant, std430) uniform push_block {
     lp_norm_params p;
 };
 layout(local_size_x_id = 0) in;                  // a power of two
-layout(constant_id = 1) const bool CENTRED = true; // layer norm
+layout(constant_id = 1) const uint KIND = 0u;    // lp_norm_kind
+
+const uint LP_NORM_LAYER = 0u, LP_NORM_RMS = 1u, LP_NORM_SOFTMAX = 2u;
 
 const uint SIZE = gl_WorkGroupSize.x;
 shared float parts[SIZE];
 
-float sum_over_group(float value)
+// The sum of all invocations' values, or the largest (NaN if one is).
+float over_group(float value, bool largest)
 {
     const uint me = gl_LocalInvocationID.x;
     parts[me] = value;
     for (uint n = SIZE / 2u; n > 0u; n /= 2u) {
         barrier();
-        if (me < n)
-            parts[me] += parts[me + n];
+        if (me < n) {
+            const float a = parts[me], b = parts[me + n];
+            parts[me] = !largest ? a + b : b <= a || a != a ? a : b;
+        }
     }
     barrier();
-    float sum = parts[0];
+    float result = parts[0];
     barrier();
-    return sum;
+    return result;
 }
 
 // s - mean
@@ -45,7 +51,25 @@ float moment(uvec2 row, vec2 mean, bool square)
         float d = deviation(row, i, mean);
         sum += square ? d * d : d;
     }
-    return sum_over_group(sum) / float(p.n);
+    return over_group(sum, false) / float(p.n);
+}
+
+float largest_of(uvec2 row)
+{
+    float largest = lp_floats(row).v[0];
+    for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE) {
+        const float s = lp_floats(row).v[i];
+        largest = s <= largest || largest != largest ? largest : s;
+    }
+    return over_group(largest, true);
+}
+
+float exponentials(uvec2 row, vec2 largest)
+{
+    float sum = 0.0;
+    for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE)
+        sum += exp(deviation(row, i, largest));
+    return over_group(sum, false);
 }
 
 void main()
@@ -65,13 +89,20 @@ void main()
     }
 
     vec2 mean = vec2(0.0);
-    if (CENTRED) {
-        mean.x = moment(row, mean, false);
-        mean.y = moment(row, mean, false);
+    float scale;
+    if (KIND == LP_NORM_SOFTMAX) {
+        mean.x = largest_of(row);
+        scale = 1.0 / exponentials(row, mean);
+    } else {
+        if (KIND == LP_NORM_LAYER) {
+            mean.x = moment(row, mean, false);
+            mean.y = moment(row, mean, false);
+        }
+        scale = 1.0 / sqrt(moment(row, mean, true) + p.eps);
     }
-    const float scale = 1.0 / sqrt(moment(row, mean, true) + p.eps);
     for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE) {
-        float value = deviation(row, i, mean) * scale;
+        const float d = deviation(row, i, mean);
+        float value = (KIND == LP_NORM_SOFTMAX ? exp(d) : d) * scale;
         if (lp_present(p.gain))
             value *= lp_floats(p.gain).v[i];
         if (lp_present(p.bias))

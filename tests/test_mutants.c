@@ -31,7 +31,7 @@ static bool swap_rope_pairing(lp_node *n)
 
 static bool eps_times_100(lp_node *n)
 {
-    if (n->op != LP_OP_NORM)
+    if (n->op != LP_OP_NORM || n->p.norm.kind == LP_NORM_SOFTMAX)
         return false;
     n->p.norm.eps *= 100;
     return true;
@@ -39,7 +39,7 @@ static bool eps_times_100(lp_node *n)
 
 static bool other_norm(lp_node *n)
 {
-    if (n->op != LP_OP_NORM)
+    if (n->op != LP_OP_NORM || n->p.norm.kind == LP_NORM_SOFTMAX)
         return false;
     n->p.norm.kind = n->p.norm.kind == LP_NORM_RMS ? LP_NORM_LAYER : LP_NORM_RMS;
     return true;
@@ -135,6 +135,38 @@ static bool scale_embedding(lp_node *n)
     return true;
 }
 
+static bool drop_factor(lp_node *n)
+{
+    if (n->op != LP_OP_ACT || n->p.act.act != LP_ACT_NONE)
+        return false;
+    n->p.act.out = 1;
+    return true;
+}
+
+static bool change_stride(lp_node *n)
+{
+    if (n->op != LP_OP_ATTENTION || n->p.attention.stride == 0)
+        return false;
+    n->p.attention.stride++;
+    return true;
+}
+
+static bool drop_summary(lp_node *n)
+{
+    if (n->op != LP_OP_ATTENTION || n->p.attention.mask != LP_MASK_FIXED)
+        return false;
+    n->p.attention.summary = 0;
+    return true;
+}
+
+static bool no_softmax(lp_node *n)
+{
+    if (n->op != LP_OP_NORM || n->p.norm.kind != LP_NORM_SOFTMAX)
+        return false;
+    n->p.norm.kind = LP_NORM_RMS;
+    return true;
+}
+
 static bool drop_positions(lp_node *n)
 {
     if (n->op != LP_OP_EMBED || n->src[2] != LP_NONE)
@@ -175,6 +207,10 @@ static const mutant mutants[] = {
     {"embedding times 1.1", scale_embedding},
     {"position embeddings dropped", drop_positions},
     {"other scores of experts", other_score},
+    {"factor of the residuals dropped", drop_factor},
+    {"stride of sparse attention one more", change_stride},
+    {"summary of fixed attention dropped", drop_summary},
+    {"RMS norm for softmax", no_softmax},
 };
 #define N_MUTANTS (sizeof mutants / sizeof mutants[0])
 

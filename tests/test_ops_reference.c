@@ -50,6 +50,8 @@ static const float layer_norm[] = {0.626158741f, -0.854634164f, 0.587133044f, -2
     -1.26402739f, 0.355244434f, -0.254479344f, -0.64201459f, -0.0219407335f, 0.401831726f};
 static const float rms_norm[] = {0.894932283f, -0.22554548f, -0.0862953403f, -2.17341637f,
     -0.943323745f, -0.120074975f, 0.687268822f, -0.285241416f, 1.92001071f, -0.627781096f};
+static const float softmax[] = {0.185891479f, -0.885275334f, 0.242236736f, -1.67930134f, 0.415291395f, 0.0934063613f,
+    -0.826189334f, -0.105919242f, -1.19772871f, 0.471871011f};
 
 static lp_view vector(const float *data, int64_t n)
 {
@@ -120,6 +122,10 @@ static void norms_equal_pytorch(void **state)
     call.dst[0] = matrix(y, 2, 5);
     assert_int_equal(lp_op_norm_cpu(&call), LP_OK);
     expect(layer_norm, y, 10);
+
+    node.p.norm.kind = LP_NORM_SOFTMAX;
+    assert_int_equal(lp_op_norm_cpu(&call), LP_OK);
+    expect(softmax, y, 10);
 
     // the residual is added first, and the sum comes out
     node.p.norm.kind = LP_NORM_RMS;

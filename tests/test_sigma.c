@@ -335,6 +335,33 @@ static void norms(void **state)
     free(gain);
 }
 
+static void softmax(void **state)
+{
+    (void)state;
+    enum { K = 768 };
+    float *x = numbers(T * K, 0, 3);
+    const lp_node node = {.op = LP_OP_NORM, .name = "norm", .p.norm = {LP_NORM_SOFTMAX, 0}};
+    lp_cpu_call call = {.node = &node};
+    call.src[0] = view(x, LP_SHAPE2(T, K));
+    judged j = judge(lp_op_norm_cpu, &call, LP_SHAPE2(T, K));
+    one_wrong_element(&j, "softmax", 1e-4);
+    for (int way = 0; way < 2; way++) { // right; without the last term of the sum
+        for (int64_t t = 0; t < T; t++) {
+            const float *a = x + t * K;
+            float largest = a[0], sum = 0;
+            for (int64_t i = 1; i < K; i++)
+                largest = fmaxf(largest, a[i]);
+            for (int64_t i = 0; i < K - way; i++)
+                sum += expf(a[i] - largest);
+            for (int64_t i = 0; i < K; i++)
+                j.got[t * K + i] = expf(a[i] - largest) / sum;
+        }
+        assert_int_equal(agrees(&j), way == 0);
+    }
+    judged_free(&j);
+    free(x);
+}
+
 // ---- Attention
 
 typedef struct attention_rig {
@@ -528,6 +555,7 @@ int main(void)
         cmocka_unit_test(sums_in_float), cmocka_unit_test(sums_of_runs),
         cmocka_unit_test(linears),       cmocka_unit_test(epilogues),
         cmocka_unit_test(uneven_inputs), cmocka_unit_test(norms),
+        cmocka_unit_test(softmax),
         cmocka_unit_test(attentions),    cmocka_unit_test(extras_of_attention),
         cmocka_unit_test(rope),          cmocka_unit_test(weights_that_get_lost),
         cmocka_unit_test(activations),

@@ -126,7 +126,8 @@ static void norms(lp_case_table *table)
     static const int64_t shapes[][2] = {{1, 1}, {2, 7}, {5, 64}, {70, 100}, {3, 768}, {1, 4099}};
     static const int64_t fills[][2] = {{0, 1}, {0, 0}, {0, 1000000}, {1000, 1}, {-30000, 1}};
     static const int64_t withs[] = {0, WITH_GAIN, WITH_GAIN | WITH_NORM_BIAS, 7, 15};
-    for (int kind = LP_NORM_LAYER; kind <= LP_NORM_RMS; kind++)
+    static const char *const names[] = {"layer", "rms", "softmax"};
+    for (int kind = LP_NORM_LAYER; kind <= LP_NORM_SOFTMAX; kind++)
         for (unsigned s = 0; s < 6; s++)
             for (unsigned f = 0; f < 5; f++)
                 for (unsigned w = 0; w < 5; w++) {
@@ -136,8 +137,8 @@ static void norms(lp_case_table *table)
                         continue; /* 0 by rounding alone */
                     lp_case *row = lp_case_add(
                         table, LP_OP_NORM, build_norm, "norm %s T%d N%d with%d %d+%d",
-                        kind == LP_NORM_LAYER ? "layer" : "rms", (int)shapes[s][0],
-                        (int)shapes[s][1], (int)withs[w], (int)fills[f][0], (int)fills[f][1]);
+                        names[kind], (int)shapes[s][0], (int)shapes[s][1], (int)withs[w],
+                        (int)fills[f][0], (int)fills[f][1]);
                     const int64_t arg[] = {shapes[s][0], shapes[s][1], kind,
                                            withs[w],     fills[f][0],  fills[f][1]};
                     memcpy(row->arg, arg, sizeof arg);

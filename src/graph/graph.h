@@ -47,7 +47,7 @@ typedef enum lp_act_kind {
     LP_N_ACTS
 } lp_act_kind;
 
-typedef enum lp_norm_kind { LP_NORM_LAYER, LP_NORM_RMS } lp_norm_kind;
+typedef enum lp_norm_kind { LP_NORM_LAYER, LP_NORM_RMS, LP_NORM_SOFTMAX } lp_norm_kind;
 
 /* Which elements of a head are rotated together. */
 typedef enum lp_rope_pairing {

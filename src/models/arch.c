@@ -247,6 +247,40 @@ const lp_arch lp_archs[] = {
         .names = lp_names_olmo2,
         .more_names = lp_names_llama,
     },
+    {
+        /* Zeng et al. 2022, arXiv:2210.02414: post-LN with DeepNorm, GeGLU, RoPE */
+        .hf = "glm_130b",
+        GPT,
+        .norms = LP_NORMS_SUM,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_ERF,
+        .gated = true,
+        .deepnorm = true,
+        .names = lp_names_post_norm,
+        .more_names = lp_names_paper,
+        .hf_prefixes = "",
+    },
+    {
+        /* Child et al. 2019, arXiv:1904.10509: which keys a layer sees is in layer_types */
+        .hf = "sparse_transformer",
+        GPT,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_LEARNED,
+        .act = LP_ACT_GELU_QUICK,
+        .sparse = true,
+        .names = lp_names_paper,
+        .hf_prefixes = "",
+    },
+    {
+        /* Elhage et al. 2022, Softmax Linear Units: hidden_act is "solu" or "solu_ln" */
+        .hf = "solu",
+        GPT,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_LEARNED,
+        .act = LP_ACT_GELU_ERF,
+        .names = lp_names_paper,
+        .hf_prefixes = "",
+    },
 };
 const size_t lp_n_archs = sizeof lp_archs / sizeof lp_archs[0];
 

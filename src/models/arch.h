@@ -27,6 +27,7 @@ enum {
     LP_NORMS_OUTPUT = 1 << 7,    /* output_norm: before the head */
     LP_NORMS_QK_HEAD = 1 << 8,   /* attn_q_norm, attn_k_norm: of every head of queries and keys */
     LP_NORMS_QK_ROW = 1 << 9,    /* the same, of all heads together */
+    LP_NORMS_FFN_HIDDEN = 1 << 10, /* ffn_hidden_norm: of what the activation makes */
 
     LP_NORMS_PRE = LP_NORMS_ATTN | LP_NORMS_FFN | LP_NORMS_OUTPUT,
     LP_NORMS_SUM = LP_NORMS_ATTN_SUM | LP_NORMS_FFN_SUM
@@ -63,6 +64,8 @@ typedef struct lp_arch {
     bool gated;               /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
     bool parallel;            /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
     bool tied;                /* where config.json does not say: is the head the token embedding? */
+    bool sparse;              /* layer_types says what each layer's attention sees */
+    bool deepnorm;            /* residuals times sqrt(2 n_layer), unless a key says otherwise */
     bool unscaled;            /* q k^T is not divided by sqrt(d) */
     bool embed_scaled;        /* embeddings times sqrt(N) */
     bool interleaved;         /* Hugging Face: RoPE pairs (2k, 2k + 1) instead of (k, k + d/2) */

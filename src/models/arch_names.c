@@ -205,3 +205,29 @@ const lp_weight_name lp_names_olmo2[] = {
     ROW("blk.%d.post_ffw_norm", "layers.%d.post_feedforward_layernorm"),
     END,
 };
+
+/* Models of papers without published files: the parts as PyTorch's nn.TransformerEncoderLayer calls
+ * them. */
+const lp_weight_name lp_names_paper[] = {
+    ROW("token_embd", "embed_tokens"),
+    ROW("position_embd", "embed_positions"),
+    ROW("blk.%d.attn_norm", "layers.%d.norm1"),
+    ROW("blk.%d.attn_q", "layers.%d.self_attn.q_proj"),
+    ROW("blk.%d.attn_k", "layers.%d.self_attn.k_proj"),
+    ROW("blk.%d.attn_v", "layers.%d.self_attn.v_proj"),
+    ROW("blk.%d.attn_output", "layers.%d.self_attn.out_proj"),
+    ROW("blk.%d.ffn_norm", "layers.%d.norm2"),
+    ROW("blk.%d.ffn_up", "layers.%d.linear1"),
+    ROW("blk.%d.ffn_gate", "layers.%d.linear_gate"),
+    ROW("blk.%d.ffn_hidden_norm", "layers.%d.norm_hidden"),
+    ROW("blk.%d.ffn_down", "layers.%d.linear2"),
+    ROW("output_norm", "norm"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_post_norm[] = {
+    ROW("blk.%d.attn_output_norm", "layers.%d.norm1"),
+    ROW("blk.%d.layer_output_norm", "layers.%d.norm2"),
+    END,
+};

@@ -172,6 +172,14 @@ static lp_tensor_id embed(decoder *d, lp_tensor_id table)
     return norm(d, LP_NORMS_EMBD, "token_embd_norm", x);
 }
 
+/* x [T, N], as it is added to what a part makes of it: DeepNorm (Wang et al. 2022, arXiv:2203.00555)
+ * makes it larger. */
+static lp_tensor_id residual(decoder *d, const char *name, lp_tensor_id x)
+{
+    float scale = d->hp->residual_scale;
+    return scale == 1 ? x : lp_act_scaled(d->b, name, LP_ACT_NONE, 1, x, scale);
+}
+
 static bool has_window(const decoder *d)
 {
     return d->hp->layers[d->layer] & LP_LAYER_WINDOW;
@@ -244,14 +252,32 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
         return LP_NONE;
     q = heads(d, "attn_q_rope", norm_heads(d, "attn_q_norm", q, hp->n_head, hp->head_k),
               hp->n_head);
+    const uint8_t kind = hp->layers[d->layer];
     const lp_attention_options options = {.scale = hp->attn_scale,
                                           .kv_max = d->options->kv_max,
+                                          .mask = kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
+                                                  : kind & LP_LAYER_FIXED ? LP_MASK_FIXED
+                                                                          : LP_MASK_CAUSAL,
+                                          .stride = (int32_t)hp->sparse_stride,
+                                          .summary = (int32_t)hp->sparse_summary,
                                           .window = has_window(d) ? (int32_t)hp->window : 0,
                                           .softcap = hp->attn_softcap};
     lp_tensor_id mixed =
         lp_attention_biased(d->b, "attn", q, k, v, d->cursor, d->slopes, LP_NONE, options);
     mixed = wanted_rows(d, lp_view_flat(d->b, mixed), rows);
     return linear(d, "attn_output", mixed, hp->n_embd, (int64_t)hp->n_head * hp->head_v);
+}
+
+/* What the activation `name` makes of x [T, F], normed if the model does. */
+static lp_tensor_id activated(decoder *d, const char *name, lp_tensor_id x, int64_t n_ff)
+{
+    if (d->hp->solu) {
+        lp_tensor_id share = lp_norm(d->b, "ffn_softmax", LP_NORM_SOFTMAX, 0, x, LP_NONE, LP_NONE);
+        x = lp_mul(d->b, name, x, share);
+    } else {
+        x = lp_act(d->b, name, d->hp->act, x);
+    }
+    return d->hp->norms & LP_NORMS_FFN_HIDDEN ? norm_of(d, "ffn_hidden_norm", x, n_ff) : x;
 }
 
 /* x [T, N] -> [T, N]: ffn_down(act(ffn_up x)), or gated: Shazeer 2020, arXiv:2002.05202. `kind` is
@@ -267,9 +293,9 @@ static lp_tensor_id dense(decoder *d, const char *kind, lp_tensor_id x, int64_t 
     lp_tensor_id up = linear(d, names[UP], x, n_ff, hp->n_embd), hidden;
     if (hp->arch->gated) {
         lp_tensor_id gate = linear(d, names[GATE], x, n_ff, hp->n_embd);
-        hidden = lp_mul(d->b, names[MUL], lp_act(d->b, names[ACT], hp->act, gate), up);
+        hidden = lp_mul(d->b, names[MUL], activated(d, names[ACT], gate, n_ff), up);
     } else {
-        hidden = lp_act(d->b, names[ACT], hp->act, up);
+        hidden = activated(d, names[ACT], up, n_ff);
     }
     return linear(d, names[DOWN], hidden, hp->n_embd, n_ff);
 }
@@ -357,13 +383,14 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
         return LP_NONE;
     x = d->hp->residual_normed ? normed : x;
     y = norm(d, LP_NORMS_ATTN_POST, "post_attention_norm", y);
-    x = lp_add(d->b, "attn_residual", y, wanted_rows(d, x, rows));
+    x = residual(d, "attn_residual_scale", wanted_rows(d, x, rows));
+    x = lp_add(d->b, "attn_residual", y, x);
     x = norm_sum(d, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
     normed = norm(d, LP_NORMS_FFN, "ffn_norm", x);
     y = feed_forward(d, normed);
     x = d->hp->residual_normed ? normed : x;
     y = norm(d, LP_NORMS_FFN_POST, "post_ffw_norm", y);
-    x = lp_add(d->b, "ffn_residual", y, x);
+    x = lp_add(d->b, "ffn_residual", y, residual(d, "ffn_residual_scale", x));
     return norm_sum(d, LP_NORMS_FFN_SUM, "layer_output_norm", "ffn_norm", x);
 }
 

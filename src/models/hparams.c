@@ -34,6 +34,7 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .act = arch->act,
         .parallel = arch->parallel,
         .tied = arch->tied,
+        .residual_scale = 1,
         .embed_scale = 1,
         .alibi_max = 8,
     };
@@ -79,6 +80,9 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
 
     if (hp->arch->embed_scaled)
         hp->embed_scale = (float)sqrt((double)hp->n_embd);
+    if (hp->arch->deepnorm && hp->residual_scale == 1)
+        hp->residual_scale = (float)sqrt(2.0 * hp->n_layer);
+    LP_TRY(check_positive(ctx, where, "factor of the residuals", hp->residual_scale));
     if (hp->attn_scale == 0)
         hp->attn_scale = hp->arch->unscaled ? 1 : (float)(1 / sqrt((double)hp->head_k));
     LP_TRY(check_positive(ctx, where, "factor of the embeddings", hp->embed_scale));
@@ -93,9 +97,16 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         if (optional[i].value != 0)
             LP_TRY(check_positive(ctx, where, optional[i].what, optional[i].value));
 
-    for (uint32_t i = 0; i < hp->n_layer; i++)
+    for (uint32_t i = 0; i < hp->n_layer; i++) {
         if (hp->layers[i] & LP_LAYER_WINDOW)
             LP_TRY(check_range(ctx, where, "sliding window", hp->window, INT32_MAX));
+        if (hp->layers[i] & (LP_LAYER_STRIDED | LP_LAYER_FIXED))
+            LP_TRY(check_range(ctx, where, "stride of sparse attention", hp->sparse_stride,
+                               1u << 26));
+        if (hp->layers[i] & LP_LAYER_FIXED)
+            LP_TRY(check_range(ctx, where, "summary of fixed attention", hp->sparse_summary,
+                               hp->sparse_stride));
+    }
     if (hp->position == LP_POSITION_ALIBI)
         LP_TRY(check_positive(ctx, where, "ALiBi's largest exponent", hp->alibi_max));
     if (hp->position != LP_POSITION_ROPE)
@@ -182,9 +193,11 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     }
     put_text(&w, "norm", hp->arch->norm == LP_NORM_RMS ? "rms" : "layer");
     put_number(&w, "norm_epsilon", (double)hp->norm_eps);
-    put_text(&w, "activation", acts[hp->act]);
+    put_text(&w, "activation", hp->solu ? "solu" : acts[hp->act]);
     put_text(&w, "head", hp->tied ? "tied to the token embedding" : "untied");
     put_text(&w, "block", hp->parallel ? "attention and feed-forward in parallel" : "one by one");
+    if (hp->residual_scale != 1)
+        put_number(&w, "residual_factor", (double)hp->residual_scale);
     if (hp->embed_scale != 1)
         put_number(&w, "embedding_factor", (double)hp->embed_scale);
     put_number(&w, "attention_factor", (double)hp->attn_scale);
@@ -201,6 +214,10 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_count(&w, "sliding_window", hp->window);
         put_count(&w, "layers_with_window", n_window);
     }
+    if (hp->sparse_stride > 0)
+        put_count(&w, "sparse_stride", hp->sparse_stride);
+    if (hp->sparse_summary > 0)
+        put_count(&w, "sparse_summary", hp->sparse_summary);
     static const char *const positions[] = {
         [LP_POSITION_LEARNED] = "learned",
         [LP_POSITION_ROPE] = "rope",

@@ -12,7 +12,9 @@
 
 /* What tells layers of one model apart. */
 enum {
-    LP_LAYER_WINDOW = 1 << 0 /* attention sees `window` tokens, RoPE is rope_window's */
+    LP_LAYER_WINDOW = 1 << 0, /* attention sees `window` tokens, RoPE is rope_window's */
+    LP_LAYER_STRIDED = 1 << 1, /* sparse attention with `sparse_stride`: LP_MASK_STRIDED */
+    LP_LAYER_FIXED = 1 << 2    /* LP_MASK_FIXED */
 };
 
 typedef struct lp_hparams {
@@ -31,8 +33,12 @@ typedef struct lp_hparams {
     lp_act_kind act;
     bool parallel;                     /* attention and feed-forward part read one input */
     bool residual_normed;              /* what is added to a part's result is its normed input */
+    float residual_scale;              /* factor of what is added to a part's result */
+    bool solu;                         /* the activation is x softmax(x) instead of `act`:
+                                          Elhage et al. 2022, Softmax Linear Units */
     bool tied;                         /* the head is the token embedding */
     uint32_t window;                   /* sliding window of attention in tokens; 0: none */
+    uint32_t sparse_stride, sparse_summary; /* of sparse attention, in tokens */
     float embed_scale;                 /* factor of the token embeddings */
     float attn_scale;                  /* of q k^T */
     float attn_softcap;                /* of scaled q k^T; 0: none */

@@ -32,6 +32,11 @@ static lp_status read_act(const lp_config *c, lp_hparams *hp)
     if (!key)
         return LP_OK;
     LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &name));
+    if (name && (strcmp(name, "solu") == 0 || strcmp(name, "solu_ln") == 0)) {
+        hp->solu = true;
+        hp->norms |= name[4] ? LP_NORMS_FFN_HIDDEN : 0;
+        return LP_OK;
+    }
     for (size_t i = 0; name && i < sizeof acts / sizeof acts[0]; i++) {
         if (strcmp(acts[i].name, name) == 0) {
             hp->act = acts[i].act == LP_ACT_GELU_ERF && hp->arch->gelu_is_tanh ? LP_ACT_GELU_TANH
@@ -46,14 +51,25 @@ static lp_status read_act(const lp_config *c, lp_hparams *hp)
 static lp_status set_layer(const lp_config *c, const char *key, lp_hparams *hp, uint32_t layer,
                            yyjson_val *kind)
 {
+    static const struct {
+        const char *name;
+        uint8_t layer; /* LP_LAYER_ */
+    } kinds[] = {{"full_attention", 0},
+                 {"global", 0},
+                 {"sliding_attention", LP_LAYER_WINDOW},
+                 {"local", LP_LAYER_WINDOW},
+                 {"strided_attention", LP_LAYER_STRIDED},
+                 {"fixed_attention", LP_LAYER_FIXED}};
     const char *name = yyjson_get_str(kind);
-    bool window = name && (strcmp(name, "sliding_attention") == 0 || strcmp(name, "local") == 0);
-    if (!window && !(name && (strcmp(name, "full_attention") == 0 || strcmp(name, "global") == 0)))
-        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
-                       "%s: %s: layer %u is \"%.60s\"; full and sliding attention are supported",
-                       c->where, key, layer, name ? name : "?");
-    hp->layers[layer] = window ? LP_LAYER_WINDOW : 0;
-    return LP_OK;
+    for (size_t i = 0; name && i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(name, kinds[i].name) == 0) {
+            hp->layers[layer] = kinds[i].layer;
+            return LP_OK;
+        }
+    return lp_fail(c->ctx, LP_E_UNSUPPORTED,
+                   "%s: %s: layer %u is \"%.60s\"; full, sliding, strided and fixed attention are "
+                   "supported",
+                   c->where, key, layer, name ? name : "?");
 }
 
 /* One kind per layer. */
@@ -102,6 +118,13 @@ static lp_status read_window(const lp_config *c, lp_hparams *hp)
         LP_TRY(lp_config_u32(c, "window_size", LP_JSON_REQUIRED, &hp->window));
         return read_attention_types(c, types, hp);
     }
+    if (hp->arch->sparse) {
+        LP_TRY(lp_config_u32(c, "sparse_stride", LP_JSON_OPTIONAL, &hp->sparse_stride));
+        LP_TRY(lp_config_u32(c, "sparse_summary", LP_JSON_OPTIONAL, &hp->sparse_summary));
+        LP_TRY(lp_config_u32(c, "sliding_window", LP_JSON_OPTIONAL, &hp->window));
+        LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_REQUIRED, &types));
+        return read_layer_types(c, "layer_types", types, hp);
+    }
     if (hp->arch->window == 0)
         return LP_OK;
     bool used = true;
@@ -132,6 +155,8 @@ static lp_status read_norms(const lp_config *c, lp_hparams *hp)
     hp->norm_plain = !affine;
     LP_TRY(lp_config_bool(c, "do_layer_norm_before", &before));
     LP_TRY(lp_config_bool(c, "_remove_final_layer_norm", &without_last));
+    if (hp->arch->deepnorm)
+        LP_TRY(lp_config_f32(c, "deepnorm_alpha", &hp->residual_scale));
     if (!before)
         hp->norms = LP_NORMS_SUM;
     if (without_last)

@@ -1,7 +1,7 @@
-/* Layer norm (Ba, Kiros & Hinton 2016, arXiv:1607.06450) and RMS norm (Zhang & Sennrich 2019,
- * arXiv:1910.07467), with the residual sum that usually precedes them. The sum is a second output,
- * because the residual stream goes on from it. Variances are taken in a second pass around the mean:
- * E[x^2] - E[x]^2 loses everything where |mean| is large. */
+/* Layer norm (Ba, Kiros & Hinton 2016, arXiv:1607.06450), RMS norm (Zhang & Sennrich 2019,
+ * arXiv:1910.07467) and softmax, with the residual sum that usually precedes them. The sum is a second
+ * output, because the residual stream goes on from it. Variances are taken in a second pass around the
+ * mean: E[x^2] - E[x]^2 loses everything where |mean| is large. */
 #include "ops/ops.h"
 
 #include <math.h>
@@ -39,9 +39,36 @@ static double vector_at(const lp_view *vector, int64_t i, double missing)
     return (double)value;
 }
 
+/* What a row is normalised with: (a - mean) scale, scale = 1 / sqrt(variance + eps); softmax:
+ * exp(a - mean) scale with the largest element as the mean, scale = 1 / sum of the exponentials. */
 typedef struct moments {
-    double mean, variance, scale; /* scale = 1 / sqrt(variance + eps) */
+    double mean, variance, scale;
 } moments;
+
+static moments moments_of(const lp_node *node, const float *a, int64_t n)
+{
+    moments m = {0};
+    for (int64_t i = 0; i < n && node->p.norm.kind == LP_NORM_LAYER; i++)
+        m.mean += (double)a[i];
+    m.mean /= (double)n;
+    for (int64_t i = 0; i < n; i++)
+        m.variance += ((double)a[i] - m.mean) * ((double)a[i] - m.mean);
+    m.variance /= (double)n;
+    m.scale = 1 / sqrt(m.variance + (double)node->p.norm.eps);
+    return m;
+}
+
+static moments softmax_of(const float *a, int64_t n)
+{
+    moments m = {.mean = (double)a[0]};
+    double sum = 0;
+    for (int64_t i = 1; i < n; i++)
+        m.mean = !((double)a[i] <= m.mean) ? (double)a[i] : m.mean; /* NaN stays */
+    for (int64_t i = 0; i < n; i++)
+        sum += exp((double)a[i] - m.mean);
+    m.scale = 1 / sum;
+    return m;
+}
 
 /* Variance of the error of a mean. A device keeps it as a float and the mean of what is left after
  * it (shaders/norm.comp): what counts is the error of the second, of n terms a - mean, to each of
@@ -58,6 +85,28 @@ static double mean_variance(const float *a, int64_t n, const moments *m)
                          lp_ulp_variance(LP_ULP_DIVISION, m->mean);
     return lp_sum_variance(count, count * m->variance, 0) / lp_square(count) +
            lp_sum_variance(count, 0, 1) * first + lp_rounding_variance(1) * m->variance;
+}
+
+/* Sigma of one row of a softmax: exponentials, whose arguments are rounded; their sum; a quotient. */
+static void softmax_sigma(const lp_cpu_call *call, const float *a, int64_t n, const moments *m,
+                          float *sigma)
+{
+    double squares = 0, in_sum = 0; /* of the exponentials */
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (double)a[i] - m->mean, e = exp(d);
+        squares += e * e;
+        in_sum += lp_ulp_variance(LP_ULP_EXP(d), e) + lp_square(e) * lp_rounding_variance(d);
+    }
+    in_sum += lp_sum_variance((double)n, squares, 1 / m->scale);
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (double)a[i] - m->mean, gain = vector_at(&call->src[GAIN], i, 1);
+        const double y = exp(d) * m->scale * gain, bias = vector_at(&call->src[BIAS], i, 0);
+        const double relative = lp_ulp_variance(LP_ULP_EXP(d), 1) + lp_rounding_variance(d) +
+                                in_sum * lp_square(m->scale) +
+                                lp_ulp_variance(LP_ULP_DIVISION, 1) + 2 * lp_rounding_variance(1);
+        sigma[i] = lp_sigma(lp_square(y) * relative + lp_rounding_variance(y + bias) +
+                            lp_square(gain * (double)FLT_MIN));
+    }
 }
 
 /* Sigma of one row of the result; a: what is normalised. */
@@ -95,7 +144,7 @@ lp_status lp_op_norm_cpu(const lp_cpu_call *call)
     const lp_view *x = &call->src[X], *residual = &call->src[RESIDUAL];
     const lp_view *y = &call->dst[0], *sum = &call->dst[1];
     const int64_t n_rows = x->shape.dim[0], n = x->shape.dim[1];
-    const bool centred = call->node->p.norm.kind == LP_NORM_LAYER;
+    const bool softmax = call->node->p.norm.kind == LP_NORM_SOFTMAX;
 #pragma omp parallel for schedule(static) if (n_rows * n > LP_PARALLEL_WORK)
     for (int64_t t = 0; t < n_rows; t++) {
         const float *a = (const float *)x->data + (uint64_t)t * x->stride;
@@ -107,19 +156,14 @@ lp_status lp_op_norm_cpu(const lp_cpu_call *call)
                 s[i] = a[i] + b[i];
             a = s;
         }
-        double mean = 0, variance = 0;
-        for (int64_t i = 0; i < n && centred; i++)
-            mean += (double)a[i];
-        mean /= (double)n;
-        for (int64_t i = 0; i < n; i++)
-            variance += ((double)a[i] - mean) * ((double)a[i] - mean);
-        variance /= (double)n;
-        const double scale = 1 / sqrt(variance + (double)call->node->p.norm.eps);
+        const moments m = softmax ? softmax_of(a, n) : moments_of(call->node, a, n);
         if (call->sigma != NULL) /* before y, which may be where the sum lies */
-            row_sigma(call, a, n, &(moments){mean, variance, scale}, call->sigma + t * n);
-        for (int64_t i = 0; i < n; i++)
-            to[i] = (float)(((double)a[i] - mean) * scale * vector_at(&call->src[GAIN], i, 1) +
+            (softmax ? softmax_sigma : row_sigma)(call, a, n, &m, call->sigma + t * n);
+        for (int64_t i = 0; i < n; i++) {
+            const double d = (double)a[i] - m.mean;
+            to[i] = (float)((softmax ? exp(d) : d) * m.scale * vector_at(&call->src[GAIN], i, 1) +
                             vector_at(&call->src[BIAS], i, 0));
+        }
     }
     return LP_OK;
 }
@@ -142,7 +186,7 @@ lp_status lp_op_norm_plan(lp_planner *pl, const lp_node *node)
     lp_op_groups(pl->caps, p.n_rows, groups);
     lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &p, sizeof p);
     lp_dispatch_spec(d, 0, pl->caps->is_cpu ? 32 : 128);
-    lp_dispatch_spec(d, 1, node->p.norm.kind == LP_NORM_LAYER);
+    lp_dispatch_spec(d, 1, node->p.norm.kind);
     lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, x), node->src[X], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, residual), node->src[RESIDUAL], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_norm_params, gain), node->src[GAIN], LP_READ);

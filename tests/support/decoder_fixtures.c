@@ -52,5 +52,8 @@ const decoder_fixture decoder_fixtures[] = {
     BY_CONTEXT("llama-dynamic", 0),
     FOLDER("llama-yarn", 1),
     FOLDER("llama-yarn-v5", 0),
+    FOLDER("glm_130b", 1),
+    FOLDER("sparse_transformer", 2),
+    FOLDER("solu", 1),
 };
 const size_t n_decoder_fixtures = sizeof decoder_fixtures / sizeof decoder_fixtures[0];
