@@ -36,6 +36,7 @@
 
 #include "lapilli/check.h"
 #include "lapilli/doctor.h"
+#include "lapilli/search.h"
 #include "lapilli/types.h"
 
 #ifdef __cplusplus
@@ -162,6 +163,11 @@ LP_API int lp_model_is_end(const lp_model *model, int32_t token);
 /* The token that begins every text, or -1: the model wants none. */
 LP_API int32_t lp_model_bos(const lp_model *model);
 
+/* Whether it is an encoder-decoder: its encoder reads a source text, which its decoder answers. */
+LP_API bool lp_model_reads_source(const lp_model *model);
+/* How such a model's own files want answers searched for. */
+LP_API lp_search_options lp_model_search(const lp_model *model);
+
 /* ---- Tokenizers ---------------------------------------------------------------------------- */
 
 typedef struct lp_tokenizer lp_tokenizer;
@@ -215,7 +221,8 @@ LP_API uint32_t lp_session_n_tokens(const lp_session *session); /* tokens so far
 
 /* Appends tokens or text; nothing is computed yet. LP_E_LIMIT when they do not fit. */
 LP_API lp_status lp_session_feed(lp_session *session, const int32_t *tokens, size_t n_tokens);
-enum { LP_FEED_PROMPT = 1 /* the start of a text: BOS as the model wants it */ };
+enum { LP_FEED_PROMPT = 1 /* the start of a text: BOS as the model wants it; of an encoder-decoder
+                             the source text, and the token that its answers start with */ };
 LP_API lp_status lp_session_feed_text(lp_session *session, const char *text, size_t bytes,
                                       unsigned flags);
 
@@ -239,6 +246,33 @@ LP_API lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *
 LP_API lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
                                      lp_generation *result);
 LP_API const char *lp_ending_text(lp_ending ending);
+
+/* The text that an encoder-decoder's encoder reads, with the special tokens that it wants. All tokens
+ * so far are forgotten. LP_E_UNSUPPORTED for other models, LP_E_LIMIT for more tokens than the
+ * context has. */
+LP_API lp_status lp_session_source(lp_session *session, const int32_t *tokens, size_t n_tokens);
+LP_API lp_status lp_session_source_text(lp_session *session, const char *text, size_t bytes);
+
+/* An answer: its tokens without those that stand at its ends, its text, and its score
+ * (lapilli/search.h). */
+typedef struct lp_answer {
+    const int32_t *tokens;
+    size_t n_tokens;
+    const char *text; /* ended by NUL; may hold NULs and broken characters */
+    size_t bytes;
+    double score;
+} lp_answer;
+
+typedef struct lp_answers {
+    size_t n; /* options->n_best, or fewer if fewer ended */
+    const lp_answer *at; /* the best one first */
+} lp_answers;
+
+/* The best answers to the source text. Returns nothing that the session keeps: call it as often as
+ * you like. `stop` is asked after every token (not 0: LP_E_CANCELLED); it may be NULL. */
+LP_API lp_status lp_session_search(lp_session *session, const lp_search_options *options,
+                                   int (*stop)(void *user), void *user, lp_answers **answers);
+LP_API void lp_answers_destroy(lp_answers *answers);
 
 /* A session's tokens [first, first + n) into tokens[n]. */
 LP_API lp_status lp_session_tokens(lp_session *session, uint32_t first, uint32_t n,

@@ -13,6 +13,7 @@
 #include "lapilli_private.h"
 #include "models/network.h"
 #include "text/generate.h"
+#include "text/generation_config.h"
 #include "text/snapshot.h"
 #include "text/tokenizer.h"
 
@@ -20,6 +21,8 @@ struct lp_model {
     lp_context *ctx;
     lp_network *network;
     lp_tokenizer *tokenizer;
+    lp_tokenizer *target; /* of answers; NULL: the same */
+    lp_generation_config generation; /* of an encoder-decoder */
     lp_hparam facts[LP_MAX_FACTS];
     size_t n_facts;
     const char *type; /* the weights' */
@@ -87,6 +90,32 @@ static const char *main_type(lp_weights *weights)
     return names[best];
 }
 
+/* What an encoder-decoder has besides: how it answers, and Marian's second tokenizer. */
+static lp_status open_target(lp_context *ctx, const char *path, lp_model *model)
+{
+    if (!lp_model_reads_source(model))
+        return LP_OK;
+    char *pieces = lp_path_join(path, "target.spm");
+    if (pieces == NULL)
+        return lp_fail_memory(ctx, "a path");
+    const bool two = model->network->gguf == NULL && lp_path_exists(pieces);
+    free(pieces);
+    if (two)
+        LP_TRY(lp_tokenizer_target_from_folder(ctx, path, &model->target));
+    return lp_generation_config_read(ctx, model->network, lp_model_target_tokenizer(model),
+                                     &model->generation);
+}
+
+static lp_status check_size(lp_context *ctx, const char *path, const lp_model *model,
+                            const lp_tokenizer *tokenizer)
+{
+    const uint32_t n_tokens = lp_tokenizer_size(tokenizer);
+    if (n_tokens > model->network->hparams.n_vocab)
+        return lp_fail(ctx, LP_E_FORMAT, "%s: the tokenizer has %u tokens, the embedding %u", path,
+                       n_tokens, model->network->hparams.n_vocab);
+    return LP_OK;
+}
+
 lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **result)
 {
     lp_status status = LP_OK;
@@ -105,12 +134,9 @@ lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **result)
     } else {
         LP_CHECK(lp_tokenizer_from_folder(ctx, path, &model->tokenizer));
     }
-    uint32_t n_tokens = lp_tokenizer_size(model->tokenizer);
-    if (n_tokens > model->network->hparams.n_vocab) {
-        status = lp_fail(ctx, LP_E_FORMAT, "%s: the tokenizer has %u tokens, the embedding %u",
-                         path, n_tokens, model->network->hparams.n_vocab);
-        goto cleanup;
-    }
+    LP_CHECK(open_target(ctx, path, model));
+    LP_CHECK(check_size(ctx, path, model, model->tokenizer));
+    LP_CHECK(check_size(ctx, path, model, lp_model_target_tokenizer(model)));
     model->n_facts = lp_hparams_describe(&model->network->hparams, model->facts);
     model->type = main_type(model->network->weights);
     uint64_t n = lp_model_parameters(model);
@@ -134,9 +160,26 @@ void lp_model_destroy(lp_model *model)
 {
     if (model == NULL)
         return;
+    lp_generation_config_destroy(&model->generation);
+    lp_tokenizer_destroy(model->target);
     lp_tokenizer_destroy(model->tokenizer);
     lp_network_destroy(model->network);
     free(model);
+}
+
+lp_context *lp_model_context_of(const lp_model *model)
+{
+    return model->ctx;
+}
+
+const lp_tokenizer *lp_model_target_tokenizer(const lp_model *model)
+{
+    return model->target != NULL ? model->target : model->tokenizer;
+}
+
+const lp_generation_config *lp_model_generation(const lp_model *model)
+{
+    return &model->generation;
 }
 
 const lp_network *lp_model_network(const lp_model *model)
@@ -288,8 +331,17 @@ static lp_status make_programs(lp_session *session, lp_devices *devices, size_t 
     return LP_OK;
 }
 
-/* After something ran: a fault that was to be planted must have been. */
-static lp_status check_fault(const lp_session *session)
+lp_runner *lp_session_runner(lp_session *session)
+{
+    return session->runner;
+}
+
+const lp_model *lp_session_model(const lp_session *session)
+{
+    return session->model;
+}
+
+lp_status lp_session_check_fault(const lp_session *session)
 {
     return session->fault != NULL ? lp_fault_require(session->model->ctx, session->fault) : LP_OK;
 }
@@ -348,6 +400,10 @@ lp_status lp_session_feed(lp_session *session, const int32_t *tokens, size_t n_t
 
 lp_status lp_session_feed_text(lp_session *session, const char *text, size_t bytes, unsigned flags)
 {
+    if (flags & LP_FEED_PROMPT && lp_model_reads_source(session->model)) {
+        LP_TRY(lp_session_source_text(session, text, bytes));
+        return lp_runner_feed(session->runner, &session->model->generation.rules.start, 1);
+    }
     int32_t *tokens = NULL;
     size_t n_tokens = 0;
     LP_TRY(lp_model_tokenize(session->model, text, bytes,
@@ -365,14 +421,14 @@ lp_status lp_session_feed_text(lp_session *session, const char *text, size_t byt
 lp_status lp_session_eval(lp_session *session, float *logits)
 {
     LP_TRY(lp_runner_eval(session->runner, logits));
-    return check_fault(session);
+    return lp_session_check_fault(session);
 }
 
 lp_status lp_session_score(lp_session *session, const int32_t *tokens, size_t n_tokens,
                            double *scores)
 {
     LP_TRY(lp_runner_score(session->runner, tokens, n_tokens, scores));
-    return check_fault(session);
+    return lp_session_check_fault(session);
 }
 
 lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
@@ -392,15 +448,16 @@ lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
 lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token)
 {
     LP_TRY(lp_generate_token(session->runner, session->sampler, wanted, token));
-    return check_fault(session);
+    return lp_session_check_fault(session);
 }
 
 lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
                               lp_generation *result)
 {
-    LP_TRY(lp_generate(session->model->ctx, session->runner, session->model->tokenizer,
+    LP_TRY(lp_generate(session->model->ctx, session->runner,
+                       lp_model_target_tokenizer(session->model),
                        session->sampler, options, result));
-    return check_fault(session);
+    return lp_session_check_fault(session);
 }
 
 const char *lp_ending_text(lp_ending ending)
@@ -431,7 +488,7 @@ lp_status lp_session_tokens(lp_session *session, uint32_t first, uint32_t n, int
 lp_status lp_session_save(lp_session *session, const char *path)
 {
     LP_TRY(lp_runner_save(session->runner, path));
-    return check_fault(session);
+    return lp_session_check_fault(session);
 }
 
 lp_status lp_session_load(lp_session *session, const char *path, uint32_t *n_common)

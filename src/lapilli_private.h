@@ -7,7 +7,18 @@
 #include "vulkan/vulkan_backend.h"
 
 struct lp_network;
+struct lp_runner;
+struct lp_generation_config;
 const struct lp_network *lp_model_network(const lp_model *model);
+lp_context *lp_model_context_of(const lp_model *model);
+/* Of answers: the model's own, or the one of the language that is translated to. */
+const lp_tokenizer *lp_model_target_tokenizer(const lp_model *model);
+/* How an encoder-decoder wants its answers searched for. */
+const struct lp_generation_config *lp_model_generation(const lp_model *model);
+struct lp_runner *lp_session_runner(lp_session *session);
+const lp_model *lp_session_model(const lp_session *session);
+/* After something ran: a fault that was to be planted must have been. */
+lp_status lp_session_check_fault(const lp_session *session);
 lp_context *lp_devices_context(const lp_devices *devices);
 /* Facts of a Vulkan device; NULL for the CPU. */
 const lp_gpu *lp_devices_gpu(const lp_devices *devices, size_t index);

@@ -35,6 +35,11 @@ static const fixture quantised[] = {
     {FIXTURE("llama-q8_0.gguf"), FIXTURE("llama-q8_0/expected.safetensors"), 2},
     {FIXTURE("llama-q4_0.gguf"), FIXTURE("llama-q4_0/expected.safetensors"), 2},
 };
+#define FOLDER(name, ways) {FIXTURE(name), FIXTURE(name "/expected.safetensors"), ways}
+static const fixture seq2seq[] = {
+    FOLDER("t5", 3), FOLDER("flan-t5", 1), FOLDER("bart", 2), FOLDER("marian", 1),
+    FOLDER("switch", 1),
+};
 static const fixture with_f16_cache[] = {
     {FIXTURE("gpt2"), FIXTURE("gpt2/expected.safetensors"), 0},
     {FIXTURE("llama2"), FIXTURE("llama2/expected.safetensors"), 1},
@@ -49,15 +54,15 @@ static const int32_t steps[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 
                                 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0};
 
 /* Failures are printed, so that one network does not hide the others'. */
-static bool is_close(const char *what, const float *want, const float *got, int32_t n_vocab,
-                     double gate, double row_gate)
+static bool is_close(const char *what, const float *want, const float *got, int32_t n_tokens,
+                     int32_t n_vocab, double gate, double row_gate)
 {
-    double all = nmse(want, got, (size_t)N_TOKENS * (size_t)n_vocab);
+    double all = nmse(want, got, (size_t)n_tokens * (size_t)n_vocab);
     if (!(all < gate)) {
         print_error("%s: NMSE %.2e of all logits, the gate is %.0e\n", what, all, gate);
         return false;
     }
-    for (int32_t t = 0; t < N_TOKENS; t++) {
+    for (int32_t t = 0; t < n_tokens; t++) {
         size_t at = (size_t)t * (size_t)n_vocab;
         double row = nmse(want + at, got + at, (size_t)n_vocab);
         if (!(row < row_gate)) {
@@ -124,7 +129,7 @@ static unsigned check_fixture(const fixture *f)
         char what[512];
         snprintf(what, sizeof what, "%s %s", f->network, ways[i].how);
         model_session_run(session, &ways[i].run, o.e.tokens, o.logits);
-        n_bad += !is_close(what, o.e.logits, o.logits, o.e.n_vocab, GATE, ROW_GATE);
+        n_bad += !is_close(what, o.e.logits, o.logits, N_TOKENS, o.e.n_vocab, GATE, ROW_GATE);
     }
     model_session_destroy(session);
     fixture_close(&o);
@@ -153,6 +158,58 @@ static void test_quantised(void **state)
     assert_int_equal(n_bad, 0);
 }
 
+/* Encoder-decoders: the encoder in one piece, the decoder in several ways. */
+static void test_seq2seq(void **state)
+{
+    (void)state;
+    static const int32_t decoder_whole[] = {24, 0}, decoder_halves[] = {7, 17, 0};
+    static const int32_t decoder_mixed[] = {1, 9, 1, 1, 8, 3, 1, 0};
+    static const int32_t decoder_steps[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0};
+    static const struct {
+        const char *how;
+        model_run run;
+    } ways[] = {
+        {"in one piece", {.chunks = decoder_whole}},
+        {"token by token", {.chunks = decoder_steps}},
+        {"in two pieces", {.chunks = decoder_halves}},
+        {"without fusion", {.chunks = decoder_mixed, .no_fusion = true}},
+    };
+    unsigned n_bad = 0;
+    for (size_t f = 0; f < COUNT(seq2seq); f++) {
+        lp_context ctx = {0};
+        lp_network *network;
+        if (!goes(&seq2seq[f], 1))
+            continue;
+        if (lp_network_open(&ctx, seq2seq[f].network, &network) != LP_OK)
+            fail_msg("%s", ctx.message);
+        expected e = expected_open(seq2seq[f].expected);
+        const size_t n_hidden = (size_t)e.n_source * network->hparams.n_embd;
+        const size_t n_logits = (size_t)e.n_tokens * (size_t)e.n_vocab;
+        float *hidden = malloc((n_hidden + n_logits) * sizeof *hidden), *logits = hidden + n_hidden;
+        assert_true(hidden != NULL && e.source != NULL && e.n_tokens == 24);
+        model_session *session = model_session_create(network, test_device(), LP_F32, 48);
+        /* what an expert has no room for depends on what is computed at a time */
+        const size_t n_ways = network->hparams.route.capacity > 0 ? 1 : COUNT(ways);
+        for (size_t i = 0; i < n_ways && goes(&seq2seq[f], i + 1); i++) {
+            char what[512];
+            snprintf(what, sizeof what, "%s %s", seq2seq[f].network, ways[i].how);
+            model_session_encode(session, &ways[i].run, e.source, e.n_source, hidden);
+            model_session_run(session, &ways[i].run, e.tokens, logits);
+            const double encoder = nmse(e.encoder, hidden, n_hidden);
+            if (!(encoder < GATE))
+                print_error("%s: NMSE %.2e of the encoder, the gate is %.0e\n", what, encoder, GATE);
+            n_bad += !(encoder < GATE);
+            n_bad += !is_close(what, e.logits, logits, e.n_tokens, e.n_vocab, GATE, ROW_GATE);
+        }
+        model_session_destroy(session);
+        free(hidden);
+        expected_close(&e);
+        lp_network_destroy(network);
+    }
+    assert_int_equal(n_bad, 0);
+}
+
 /* Keys and values in f16: the judge here is the reference with the same cache. */
 static void test_f16_cache(void **state)
 {
@@ -173,8 +230,8 @@ static void test_f16_cache(void **state)
         model_session *session = model_session_create(o.network, test_device(), LP_F16, 48);
         model_session_run(session, &(model_run){.chunks = mixed}, o.e.tokens, o.logits);
         model_session_destroy(session);
-        assert_true(is_close(with_f16_cache[i].network, want, o.logits, o.e.n_vocab, GATE_F16_CACHE,
-                             10 * GATE_F16_CACHE));
+        assert_true(is_close(with_f16_cache[i].network, want, o.logits, N_TOKENS, o.e.n_vocab,
+                             GATE_F16_CACHE, 10 * GATE_F16_CACHE));
         free(want);
         fixture_close(&o);
     }
@@ -223,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_quantised),
         cmocka_unit_test(test_f16_cache),
         cmocka_unit_test(test_last_row),
+        cmocka_unit_test(test_seq2seq),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

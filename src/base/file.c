@@ -91,6 +91,12 @@ void lp_file_forget(const void *data, size_t bytes)
         madvise((void *)first, end - first, MADV_DONTNEED); /* a hint: its failure harms nothing */
 }
 
+bool lp_path_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
 int lp_path_is_folder(const char *path)
 {
     struct stat info;

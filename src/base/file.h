@@ -20,6 +20,8 @@ lp_status lp_file_memory(lp_context *ctx, size_t bytes, const char *what, lp_fil
 /* Hints that [data, data + bytes) will not be read again soon: the pages leave resident memory. */
 void lp_file_forget(const void *data, size_t bytes);
 
+/* Whether there is anything at a path. */
+bool lp_path_exists(const char *path);
 /* Whether a path exists and is a folder. */
 int lp_path_is_folder(const char *path);
 

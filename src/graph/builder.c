@@ -213,11 +213,12 @@ lp_rope_angles lp_rope_table(lp_builder *b, const char *name, const double *freq
         .table = slot_tensor(b, &slot), .n_rotated = n, .frequencies = copy, .scale = scale};
 }
 
-lp_tensor_id lp_table_tensor(lp_builder *b, const char *name, lp_shape shape, const float *values)
+static lp_tensor_id made_tensor(lp_builder *b, lp_slot_kind kind, const char *name, lp_shape shape,
+                                const float *values)
 {
     if (b->status != LP_OK)
         return LP_NONE;
-    lp_slot slot = {.name = name, .kind = LP_SLOT_TABLE, .dtype = LP_F32, .shape = shape};
+    lp_slot slot = {.name = name, .kind = kind, .dtype = LP_F32, .shape = shape};
     if (lp_store_find(b->store, name) == UINT32_MAX) {
         size_t n = (size_t)lp_shape_elements(shape);
         float *copy = lp_arena_array(&b->store->arena, n, sizeof *copy);
@@ -227,6 +228,16 @@ lp_tensor_id lp_table_tensor(lp_builder *b, const char *name, lp_shape shape, co
         slot.data = copy;
     }
     return slot_tensor(b, &slot);
+}
+
+lp_tensor_id lp_table_tensor(lp_builder *b, const char *name, lp_shape shape, const float *values)
+{
+    return made_tensor(b, LP_SLOT_TABLE, name, shape, values);
+}
+
+lp_tensor_id lp_made_weight(lp_builder *b, const char *name, lp_shape shape, const float *values)
+{
+    return made_tensor(b, LP_SLOT_WEIGHT, name, shape, values);
 }
 
 lp_tensor_id lp_input(lp_builder *b, const char *name, lp_shape shape)

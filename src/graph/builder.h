@@ -40,6 +40,8 @@ lp_tensor_id lp_state_tensor(lp_builder *b, lp_slot_kind kind, lp_dtype dtype, l
 /* Numbers that the program makes, `shape` f32, copied; a table of this name that is there already
  * is taken as it is. */
 lp_tensor_id lp_table_tensor(lp_builder *b, const char *name, lp_shape shape, const float *values);
+/* The same as a weight: for lp_embed(), whose table is one. */
+lp_tensor_id lp_made_weight(lp_builder *b, const char *name, lp_shape shape, const float *values);
 /* Angles of a rotary embedding. */
 typedef struct lp_rope_angles {
     lp_tensor_id table;

@@ -12,7 +12,9 @@
 typedef enum lp_position_kind {
     LP_POSITION_LEARNED, /* a table of position embeddings, added to the tokens' */
     LP_POSITION_ROPE,    /* rotations of queries and keys: Su et al. 2021, arXiv:2104.09864 */
-    LP_POSITION_ALIBI    /* scores fall with the distance: Press et al. 2021, arXiv:2108.12409 */
+    LP_POSITION_ALIBI,   /* scores fall with the distance: Press et al. 2021, arXiv:2108.12409 */
+    LP_POSITION_RELATIVE, /* biases by distance, learned: see relative.h */
+    LP_POSITION_SINUSOID  /* a table of sines and cosines, added to the tokens' */
 } lp_position_kind;
 
 /* Where norms stand; the names are those of their weights. */
@@ -42,6 +44,7 @@ typedef enum lp_weight_form {
     LP_FORM_QKV_HEADS,  /* rows [H, 3, D]: the same with a key and a value per head */
     LP_FORM_POSITIONS,  /* the first `position_offset` rows stand for no position */
     LP_FORM_ROW,        /* one row, in GGUF files as a vector or as a matrix */
+    LP_FORM_VECTOR,     /* [1, n]; its name has no ".weight" or ".bias" there, and both names are whole */
     LP_FORM_EXPERT      /* one of n_expert matrices that become one tensor; "%e" is its number */
 } lp_weight_form;
 
@@ -62,6 +65,8 @@ typedef struct lp_arch {
     lp_act_kind act;          /* unless config.json tells otherwise; GGUF files do not */
     bool gelu_is_tanh;        /* where config.json says "gelu", it means the tanh approximation */
     bool gated;               /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
+    bool has_encoder;         /* the decoder looks at what an encoder made of a source text */
+    bool head_scaled;         /* a tied head reads its input times 1/sqrt(N): T5 */
     bool parallel;            /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
     bool tied;                /* where config.json does not say: is the head the token embedding? */
     bool sparse;              /* layer_types says what each layer's attention sees */

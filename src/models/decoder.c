@@ -10,15 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/relative.h"
+
 typedef struct decoder {
     lp_builder *b;
     const lp_network *model;
     const lp_hparams *hp;
     const lp_network_options *options;
     uint32_t layer;
-    char block[24]; /* "blk.3." or "": put before the names of weights */
+    const char *part; /* "enc.", "dec." where a model has both, or "" */
+    char block[24];   /* "blk.3." or "", with the part before it: put before the names of weights */
     lp_tensor_id cursor, history, sampler;
-    lp_tensor_id slopes;                  /* of ALiBi, or LP_NONE */
+    lp_tensor_id bias; /* by distance: slopes of ALiBi, relative positions, or LP_NONE */
     lp_rope_angles angles, angles_window; /* of layers that see everything, and of the others */
 } decoder;
 
@@ -135,6 +138,69 @@ static bool two_ropes(const lp_hparams *hp)
            a->factor != b->factor;
 }
 
+/* Biases by distance, [H, 2 M + 1] in a table: they are those of layer 0, and serve all layers. */
+static lp_tensor_id make_relative_table(decoder *d)
+{
+    const lp_hparams *hp = d->hp;
+    const uint32_t n = hp->n_bucket, n_ctx = (uint32_t)d->options->n_ctx;
+    const uint32_t reach = hp->max_distance < n_ctx ? hp->max_distance : n_ctx;
+    char name[48], text[96];
+    snprintf(name, sizeof name, "%sblk.0.attn_rel_b.weight", d->part);
+    const lp_weight *w = lp_weights_find(d->model->weights, name);
+    lp_status status = LP_OK;
+    float *biases = NULL, *table = NULL;
+    lp_tensor_id id = LP_NONE;
+    if (d->b->status != LP_OK)
+        return LP_NONE;
+    if (w == NULL) {
+        status = lp_fail(d->b->ctx, LP_E_MISSING, "%s is not in the model", name);
+    } else if (!lp_shape_equal(w->shape, LP_SHAPE2(n, hp->n_head)) ||
+               (unsigned)w->dtype >= LP_N_DTYPES || lp_dtype_table[w->dtype].block != 1) {
+        status = lp_fail(d->b->ctx, LP_E_SHAPE, "%s: want numbers [%u, %u], file has %s %s", name, n,
+                         hp->n_head, w->type, lp_shape_print(w->shape, text));
+    } else {
+        biases = malloc((size_t)n * hp->n_head * sizeof *biases);
+        table = malloc((2ull * reach + 1) * hp->n_head * sizeof *table);
+        if (biases == NULL || table == NULL)
+            status = lp_fail_memory(d->b->ctx, "biases of relative positions");
+    }
+    if (status == LP_OK) {
+        lp_dtype_table[w->dtype].to_f32(w->data, biases, (size_t)n * hp->n_head);
+        lp_relative_table(biases, n, hp->n_head, hp->both_ways, hp->max_distance, reach, table);
+        snprintf(name, sizeof name, "%srelative_bias", d->part);
+        id = lp_table_tensor(d->b, name, LP_SHAPE2(hp->n_head, 2ll * reach + 1), table);
+    } else {
+        d->b->status = status;
+    }
+    free(biases);
+    free(table);
+    return id;
+}
+
+/* Vaswani et al. 2017 as Marian has it, [C, N]: all sines, then all cosines. */
+static lp_tensor_id make_sinusoid_table(decoder *d)
+{
+    const int64_t n = d->hp->n_embd, n_ctx = d->options->n_ctx;
+    if (d->b->status != LP_OK)
+        return LP_NONE;
+    float *table = malloc((size_t)(n_ctx * n) * sizeof *table);
+    if (table == NULL) {
+        d->b->status = lp_fail_memory(d->b->ctx, "sinusoidal positions");
+        return LP_NONE;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t pair = i < n / 2 ? i : i - n / 2;
+        const double frequency = pow(10000, -2.0 * (double)pair / (double)n);
+        for (int64_t t = 0; t < n_ctx; t++) {
+            const double angle = (double)t * frequency;
+            table[t * n + i] = (float)(i < n / 2 ? sin(angle) : cos(angle));
+        }
+    }
+    lp_tensor_id id = lp_made_weight(d->b, "sinusoids", LP_SHAPE2(n_ctx, n), table);
+    free(table);
+    return id;
+}
+
 /* What the layers' attention needs to know of positions. */
 static void make_position_tables(decoder *d)
 {
@@ -148,12 +214,14 @@ static void make_position_tables(decoder *d)
         float *slopes = malloc(hp->n_head * sizeof *slopes);
         if (slopes) {
             lp_alibi_slopes(hp, slopes);
-            d->slopes = lp_table_tensor(d->b, "alibi_slopes", LP_SHAPE1(hp->n_head), slopes);
+            d->bias = lp_table_tensor(d->b, "alibi_slopes", LP_SHAPE1(hp->n_head), slopes);
         } else if (d->b->status == LP_OK) {
             d->b->status = lp_fail_memory(d->b->ctx, "ALiBi's slopes");
         }
         free(slopes);
     }
+    if (hp->position == LP_POSITION_RELATIVE)
+        d->bias = make_relative_table(d);
 }
 
 /* Token embeddings, plus those of the positions where the model learned them: [T, N]. */
@@ -165,8 +233,14 @@ static lp_tensor_id embed(decoder *d, lp_tensor_id table)
         x = linear(d, "embd_in", x, hp->n_embd, hp->n_embd_token);
     if (hp->position == LP_POSITION_LEARNED) {
         lp_tensor_id positions =
-            lp_weight_tensor(d->b, LP_SHAPE2(hp->n_context, hp->n_embd), "position_embd.weight");
+            lp_weight_tensor(d->b, LP_SHAPE2(hp->n_context, hp->n_embd), "%sposition_embd.weight",
+                             d->block);
         lp_tensor_id p = lp_embed(d->b, "position_embd", positions, d->cursor, LP_NONE, 1);
+        x = lp_add(d->b, "embd", x, p);
+    }
+    if (hp->position == LP_POSITION_SINUSOID) {
+        lp_tensor_id p =
+            lp_embed(d->b, "position_embd", make_sinusoid_table(d), d->cursor, LP_NONE, 1);
         x = lp_add(d->b, "embd", x, p);
     }
     return norm(d, LP_NORMS_EMBD, "token_embd_norm", x);
@@ -246,26 +320,72 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
     k = heads(d, "attn_k_rope", norm_heads(d, "attn_k_norm", k, hp->n_head_kv, hp->head_k),
               hp->n_head_kv);
     v = lp_view_heads(d->b, v, hp->n_head_kv);
-    k = cached(d, "attn_k", k, hp->head_k);
-    v = cached(d, "attn_v", v, hp->head_v);
+    if (!hp->both_ways) {
+        k = cached(d, "attn_k", k, hp->head_k);
+        v = cached(d, "attn_v", v, hp->head_v);
+    }
     if (rows == ROWS_NONE)
         return LP_NONE;
     q = heads(d, "attn_q_rope", norm_heads(d, "attn_q_norm", q, hp->n_head, hp->head_k),
               hp->n_head);
     const uint8_t kind = hp->layers[d->layer];
     const lp_attention_options options = {.scale = hp->attn_scale,
-                                          .kv_max = d->options->kv_max,
-                                          .mask = kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
-                                                  : kind & LP_LAYER_FIXED ? LP_MASK_FIXED
-                                                                          : LP_MASK_CAUSAL,
+                                          .kv_max = hp->both_ways ? d->options->n_tokens
+                                                                  : d->options->kv_max,
+                                          .mask = hp->both_ways           ? LP_MASK_FULL
+                                                  : kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
+                                                  : kind & LP_LAYER_FIXED   ? LP_MASK_FIXED
+                                                                            : LP_MASK_CAUSAL,
                                           .stride = (int32_t)hp->sparse_stride,
                                           .summary = (int32_t)hp->sparse_summary,
                                           .window = has_window(d) ? (int32_t)hp->window : 0,
                                           .softcap = hp->attn_softcap};
     lp_tensor_id mixed =
-        lp_attention_biased(d->b, "attn", q, k, v, d->cursor, d->slopes, LP_NONE, options);
+        lp_attention_biased(d->b, "attn", q, k, v, d->cursor, d->bias, LP_NONE, options);
     mixed = wanted_rows(d, lp_view_flat(d->b, mixed), rows);
     return linear(d, "attn_output", mixed, hp->n_embd, (int64_t)hp->n_head * hp->head_v);
+}
+
+/* Keys or values of the source text in the layer's cache [C, G, size]. */
+static lp_tensor_id source_cache(decoder *d, const char *name, uint32_t size)
+{
+    return lp_state_tensor(d->b, LP_SLOT_STATE, d->options->kv_dtype,
+                           LP_SHAPE3(d->options->n_ctx, d->hp->n_head_kv, size), "%s%s_cache",
+                           d->block, name);
+}
+
+/* Of the encoder's result x [T, N]: what the layer's attention to the source will read. */
+static void cache_source(decoder *d, lp_tensor_id x)
+{
+    const struct {
+        const char *name, *write;
+        uint32_t size;
+    } parts[] = {{"cross_attn_k", "cross_attn_k_write", d->hp->head_k},
+                 {"cross_attn_v", "cross_attn_v_write", d->hp->head_v}};
+    for (int i = 0; i < 2; i++) {
+        lp_tensor_id y = linear(d, parts[i].name, x, (int64_t)d->hp->n_head_kv * parts[i].size,
+                                d->hp->n_embd);
+        lp_kv_write(d->b, parts[i].write, lp_view_heads(d->b, y, d->hp->n_head_kv), d->cursor,
+                    source_cache(d, parts[i].name, parts[i].size));
+    }
+}
+
+/* Normed x [T, N] -> [T, N]: attention to the source text, all of it and without positions. */
+static lp_tensor_id cross_attention(decoder *d, lp_tensor_id x)
+{
+    const lp_hparams *hp = d->hp;
+    const int64_t n = (int64_t)hp->n_head * hp->head_k;
+    lp_tensor_id q = lp_view_heads(d->b, linear(d, "cross_attn_q", x, n, hp->n_embd), hp->n_head);
+    const lp_attention_options options = {.scale = hp->attn_scale,
+                                          .mask = LP_MASK_FULL,
+                                          .kv_max = d->options->n_ctx,
+                                          .from_source = true};
+    lp_tensor_id mixed = lp_attention(d->b, "cross_attn", q,
+                                      source_cache(d, "cross_attn_k", hp->head_k),
+                                      source_cache(d, "cross_attn_v", hp->head_v), d->cursor,
+                                      options);
+    return linear(d, "cross_attn_output", lp_view_flat(d->b, mixed), hp->n_embd,
+                  (int64_t)hp->n_head * hp->head_v);
 }
 
 /* What the activation `name` makes of x [T, F], normed if the model does. */
@@ -291,7 +411,7 @@ static lp_tensor_id dense(decoder *d, const char *kind, lp_tensor_id x, int64_t 
     for (int i = 0; i < 5; i++)
         snprintf(names[i], sizeof names[i], "ffn_%s%s", parts[i], kind);
     lp_tensor_id up = linear(d, names[UP], x, n_ff, hp->n_embd), hidden;
-    if (hp->arch->gated) {
+    if (hp->arch->gated || has_weight(d, names[GATE])) {
         lp_tensor_id gate = linear(d, names[GATE], x, n_ff, hp->n_embd);
         hidden = lp_mul(d->b, names[MUL], activated(d, names[ACT], gate, n_ff), up);
     } else {
@@ -309,7 +429,7 @@ static lp_tensor_id experts(decoder *d, const char *name, lp_tensor_id x, lp_ten
     return lp_linear_experts(d->b, name, x, routes, w, LP_NONE);
 }
 
-/* Normed x [T, N] -> [T, N]: a mixture of gated feed-forward parts, of which each token uses a few:
+/* Normed x [T, N] -> [T, N]: a mixture of feed-forward parts, of which each token uses a few:
  * Shazeer et al. 2017, arXiv:1701.06538. */
 static lp_tensor_id mixture(decoder *d, lp_tensor_id x)
 {
@@ -317,8 +437,13 @@ static lp_tensor_id mixture(decoder *d, lp_tensor_id x)
     lp_tensor_id logits = linear(d, "ffn_gate_inp", x, hp->n_expert, hp->n_embd);
     lp_tensor_id routes = lp_route(d->b, "ffn_route", logits, LP_NONE, hp->route);
     lp_tensor_id up = experts(d, "ffn_up_exps", x, routes, hp->n_ff_expert, hp->n_embd);
-    lp_tensor_id gate = experts(d, "ffn_gate_exps", x, routes, hp->n_ff_expert, hp->n_embd);
-    lp_tensor_id hidden = lp_mul(d->b, "ffn_mul", lp_act(d->b, "ffn_act", hp->act, gate), up);
+    lp_tensor_id hidden;
+    if (hp->arch->gated) {
+        lp_tensor_id gate = experts(d, "ffn_gate_exps", x, routes, hp->n_ff_expert, hp->n_embd);
+        hidden = lp_mul(d->b, "ffn_mul", lp_act(d->b, "ffn_act", hp->act, gate), up);
+    } else {
+        hidden = lp_act(d->b, "ffn_act", hp->act, up);
+    }
     lp_tensor_id y = experts(d, "ffn_down_exps", hidden, routes, hp->n_embd, hp->n_ff_expert);
     return lp_combine(d->b, "ffn_combine", y, routes);
 }
@@ -371,6 +496,14 @@ static lp_tensor_id parallel_block(decoder *d, lp_tensor_id x, block_rows rows)
     return lp_add(d->b, "ffn_residual", feed_forward(d, of_ffn), y);
 }
 
+/* The part of a decoder's block, x [T, N] -> [T, N], that looks at the source text. */
+static lp_tensor_id source_block(decoder *d, lp_tensor_id x)
+{
+    lp_tensor_id y = cross_attention(d, norm(d, LP_NORMS_ATTN, "cross_attn_norm", x));
+    x = lp_add(d->b, "cross_attn_residual", y, x);
+    return norm(d, LP_NORMS_ATTN_SUM, "cross_attn_output_norm", x);
+}
+
 /* The residual stream x [T, N] through one block: [T, N] or [1, N]; LP_NONE if only the cache was
  * to be filled. */
 static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
@@ -386,6 +519,8 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
     x = residual(d, "attn_residual_scale", wanted_rows(d, x, rows));
     x = lp_add(d->b, "attn_residual", y, x);
     x = norm_sum(d, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
+    if (d->hp->encoder.n_layer > 0)
+        x = source_block(d, x);
     normed = norm(d, LP_NORMS_FFN, "ffn_norm", x);
     y = feed_forward(d, normed);
     x = d->hp->residual_normed ? normed : x;
@@ -398,43 +533,102 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
 static lp_tensor_id head(decoder *d, lp_tensor_id x, lp_tensor_id table)
 {
     const lp_hparams *hp = d->hp;
-    x = norm(d, LP_NORMS_OUTPUT, "output_norm", x);
     if (hp->n_embd_token != hp->n_embd)
         x = linear(d, "embd_out", x, hp->n_embd_token, hp->n_embd);
-    x = hp->tied ? adapted(d, "output", x, lp_linear(d->b, "output", x, table, LP_NONE))
-                 : linear(d, "output", x, hp->n_vocab, hp->n_embd_token);
+    if (hp->head_scale != 1)
+        x = lp_act_scaled(d->b, "output_scale", LP_ACT_NONE, 1, x, hp->head_scale);
+    if (hp->tied) {
+        lp_tensor_id bias = lp_weight_optional(d->b, LP_SHAPE1(hp->n_vocab), "output.bias");
+        x = adapted(d, "output", x, lp_linear(d->b, "output", x, table, bias));
+    } else {
+        x = linear(d, "output", x, hp->n_vocab, hp->n_embd_token);
+    }
     if (hp->logit_softcap == 0)
         return x;
     return lp_act_scaled(d->b, "output_softcap", LP_ACT_TANH, 1 / hp->logit_softcap, x,
                          hp->logit_softcap);
 }
 
+/* Where weights of the part's block `layer` are; of the whole part where there is none. */
+static void enter_block(decoder *d, int64_t layer)
+{
+    d->layer = layer < 0 ? 0 : (uint32_t)layer;
+    if (layer < 0)
+        snprintf(d->block, sizeof d->block, "%s", d->part);
+    else
+        snprintf(d->block, sizeof d->block, "%sblk.%u.", d->part, d->layer);
+    lp_builder_prefix(d->b, "%s", d->block);
+}
+
+/* Embeddings, all blocks and the last norm: [T, N], or [1, N]; LP_NONE if only the caches were to be
+ * filled. */
+static lp_tensor_id walk(decoder *d, lp_tensor_id table, block_rows wanted)
+{
+    const uint32_t n_layer = d->hp->n_layer;
+    make_position_tables(d);
+    enter_block(d, -1);
+    lp_tensor_id x = embed(d, table);
+    for (uint32_t i = 0; i < n_layer && d->b->status == LP_OK; i++) {
+        enter_block(d, i);
+        x = block(d, x, i + 1 == n_layer ? wanted : ROWS_ALL);
+    }
+    enter_block(d, -1);
+    return wanted == ROWS_NONE ? LP_NONE : norm(d, LP_NORMS_OUTPUT, "output_norm", x);
+}
+
+static lp_tensor_id token_table(decoder *d)
+{
+    return lp_weight_tensor(d->b, LP_SHAPE2(d->hp->n_vocab, d->hp->n_embd_token),
+                            "token_embd.weight");
+}
+
+static lp_tensor_id cursor_tensor(lp_builder *b)
+{
+    return lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), "cursor");
+}
+
+/* The encoder, and keys and values of its result for each layer of the decoder. */
+static void build_encoder(lp_builder *b, const lp_network *model, const lp_network_options *options)
+{
+    lp_hparams encoder;
+    lp_hparams_of_encoder(&model->hparams, &encoder);
+    decoder d = {.b = b, .model = model, .hp = &encoder, .options = options, .part = "enc."};
+    d.cursor = cursor_tensor(b);
+    d.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 2), "source");
+    d.bias = LP_NONE;
+    lp_tensor_id x = walk(&d, token_table(&d), ROWS_ALL);
+    lp_output(b, x, "hidden");
+    d.hp = &model->hparams;
+    d.part = "dec.";
+    for (uint32_t i = 0; i < d.hp->n_layer && b->status == LP_OK; i++) {
+        enter_block(&d, i);
+        cache_source(&d, x);
+    }
+}
+
 void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_options *options)
 {
-    decoder d = {.b = b, .model = model, .hp = &model->hparams, .options = options};
-    const lp_hparams *hp = d.hp;
+    decoder d = {.b = b, .model = model, .hp = &model->hparams, .options = options, .part = ""};
     int32_t n_tokens = options->n_tokens;
-    d.cursor = lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), "cursor");
+    if (d.hp->encoder.n_layer > 0)
+        d.part = "dec.";
+    if (options->part == LP_PART_ENCODER) {
+        build_encoder(b, model, options);
+        return;
+    }
+    d.cursor = cursor_tensor(b);
     d.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 2), "history");
     d.sampler = lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_SAMPLER_WORDS), "sampler");
-    d.slopes = LP_NONE;
-    make_position_tables(&d);
+    d.bias = LP_NONE;
 
     bool has_head = options->outputs != LP_OUTPUTS_NONE || options->sample;
     block_rows wanted = options->outputs == LP_OUTPUTS_ALL ? ROWS_ALL
                         : has_head                         ? ROWS_LAST
                                                            : ROWS_NONE;
-    lp_tensor_id table =
-        lp_weight_tensor(b, LP_SHAPE2(hp->n_vocab, hp->n_embd_token), "token_embd.weight");
-    lp_tensor_id x = embed(&d, table);
-    for (uint32_t i = 0; i < hp->n_layer && b->status == LP_OK; i++) {
-        d.layer = i;
-        snprintf(d.block, sizeof d.block, "blk.%u.", i);
-        lp_builder_prefix(b, "%s", d.block);
-        x = block(&d, x, i + 1 == hp->n_layer ? wanted : ROWS_ALL);
-    }
-    d.block[0] = '\0';
-    lp_builder_prefix(b, "%s", d.block);
+    lp_tensor_id table = token_table(&d);
+    lp_tensor_id x = walk(&d, table, wanted);
+    d.part = "";
+    enter_block(&d, -1);
     if (!has_head) {
         lp_advance(b, "advance", d.cursor, n_tokens);
         return;

@@ -36,10 +36,34 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .tied = arch->tied,
         .residual_scale = 1,
         .embed_scale = 1,
+        .head_scale = 1,
         .alibi_max = 8,
     };
     if (arch->position == LP_POSITION_ROPE)
         hp->rope = (lp_rope_hparams){.base = 10000, .factor = 1};
+}
+
+static lp_status check_encoder(lp_context *ctx, const char *where, const lp_hparams *hp)
+{
+    const lp_encoder_hparams *e = &hp->encoder;
+    LP_TRY(check_range(ctx, where, "the encoder's block count", e->n_layer, LP_MAX_LAYERS));
+    LP_TRY(check_range(ctx, where, "the encoder's head count", e->n_head, 4096));
+    LP_TRY(check_range(ctx, where, "size of the encoder's heads", e->head, 1024));
+    return check_range(ctx, where, "the encoder's feed-forward length", e->n_ff, 1u << 20);
+}
+
+static lp_status check_relative(lp_context *ctx, const char *where, const lp_hparams *hp)
+{
+    if (hp->n_bucket < 4 || hp->n_bucket > 1u << 16)
+        return lp_fail(ctx, hp->n_bucket < 4 ? LP_E_FORMAT : LP_E_LIMIT,
+                       "%s: %u buckets of relative positions; 4 to %u are possible", where,
+                       hp->n_bucket, 1u << 16);
+    if (hp->max_distance > 1u << 26 || hp->max_distance <= hp->n_bucket / 2)
+        return lp_fail(ctx, hp->max_distance > 1u << 26 ? LP_E_LIMIT : LP_E_FORMAT,
+                       "%s: relative positions up to %u in %u buckets; more than half as many as "
+                       "buckets, up to %u are possible",
+                       where, hp->max_distance, hp->n_bucket, 1u << 26);
+    return LP_OK;
 }
 
 lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
@@ -78,6 +102,11 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
                                hp->n_ff_shared, 1u << 20));
     }
 
+    if (hp->arch->has_encoder)
+        LP_TRY(check_encoder(ctx, where, hp));
+    if (hp->position == LP_POSITION_RELATIVE)
+        LP_TRY(check_relative(ctx, where, hp));
+    LP_TRY(check_positive(ctx, where, "factor of the head", hp->head_scale));
     if (hp->arch->embed_scaled)
         hp->embed_scale = (float)sqrt((double)hp->n_embd);
     if (hp->arch->deepnorm && hp->residual_scale == 1)
@@ -115,6 +144,18 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
     if (hp->rope_window.base == 0)
         hp->rope_window = hp->rope;
     return lp_rope_finish(ctx, where, hp->head_k, &hp->rope_window);
+}
+
+void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder)
+{
+    *encoder = *hp;
+    encoder->encoder = (lp_encoder_hparams){0};
+    encoder->both_ways = true;
+    encoder->n_layer = hp->encoder.n_layer;
+    encoder->n_head = encoder->n_head_kv = hp->encoder.n_head;
+    encoder->head_k = encoder->head_v = hp->encoder.head;
+    encoder->n_ff = encoder->n_ff_expert = hp->encoder.n_ff;
+    encoder->attn_scale = hp->arch->unscaled ? 1 : (float)(1 / sqrt((double)hp->encoder.head));
 }
 
 void lp_alibi_slopes(const lp_hparams *hp, float *slopes)
@@ -191,6 +232,11 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         if (hp->n_ff_shared > 0)
             put_count(&w, "shared_feed_forward_length", hp->n_ff_shared);
     }
+    if (hp->encoder.n_layer > 0) {
+        put_count(&w, "encoder_layers", hp->encoder.n_layer);
+        put_count(&w, "encoder_heads", hp->encoder.n_head);
+        put_count(&w, "encoder_feed_forward_length", hp->encoder.n_ff);
+    }
     put_text(&w, "norm", hp->arch->norm == LP_NORM_RMS ? "rms" : "layer");
     put_number(&w, "norm_epsilon", (double)hp->norm_eps);
     put_text(&w, "activation", hp->solu ? "solu" : acts[hp->act]);
@@ -222,6 +268,8 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         [LP_POSITION_LEARNED] = "learned",
         [LP_POSITION_ROPE] = "rope",
         [LP_POSITION_ALIBI] = "alibi",
+        [LP_POSITION_RELATIVE] = "relative",
+        [LP_POSITION_SINUSOID] = "sinusoids",
     };
     put_text(&w, "positions", positions[hp->position]);
     if (hp->position != LP_POSITION_ROPE)

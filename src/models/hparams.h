@@ -17,11 +17,20 @@ enum {
     LP_LAYER_FIXED = 1 << 2    /* LP_MASK_FIXED */
 };
 
+/* What an encoder has otherwise than the decoder that reads it. */
+typedef struct lp_encoder_hparams {
+    uint32_t n_layer; /* 0: there is no encoder */
+    uint32_t n_head, head, n_ff; /* head: size of one */
+} lp_encoder_hparams;
+
 typedef struct lp_hparams {
     const lp_arch *arch;
     uint32_t n_vocab, n_context, n_embd, n_layer, n_ff;
     uint32_t n_embd_token; /* size of the token embeddings; other than n_embd: projected */
     uint32_t n_head, n_head_kv, head_k, head_v; /* head sizes of keys and values */
+    lp_encoder_hparams encoder;
+    bool both_ways;                  /* all tokens see each other, and nothing is cached */
+    uint32_t n_bucket, max_distance; /* of relative positions */
     uint32_t n_expert;    /* of the feed-forward part, in layers that have a router; 0: it is one */
     uint32_t n_ff_expert; /* hidden features of an expert */
     uint32_t n_ff_shared; /* of the part that all tokens use besides; 0: there is none */
@@ -40,6 +49,7 @@ typedef struct lp_hparams {
     uint32_t window;                   /* sliding window of attention in tokens; 0: none */
     uint32_t sparse_stride, sparse_summary; /* of sparse attention, in tokens */
     float embed_scale;                 /* factor of the token embeddings */
+    float head_scale;                  /* of what the head reads */
     float attn_scale;                  /* of q k^T */
     float attn_softcap;                /* of scaled q k^T; 0: none */
     float logit_softcap;               /* 0: none */
@@ -63,6 +73,9 @@ lp_status lp_hparams_parse_config(lp_context *ctx, const char *where, const char
 void lp_hparams_init(lp_hparams *hp, const lp_arch *arch);
 /* What both end with: what follows from the rest, then ranges and divisibility. */
 lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp);
+
+/* The encoder of an encoder-decoder, as if it were a model of its own. */
+void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder);
 
 /* Slopes of ALiBi per head, Press et al. 2021: with n the largest power of two up to n_head,
  * 2^(-max (h + 1) / n), then for the heads beyond 2^(-max (2 (h - n) + 1) / (2 n)). */

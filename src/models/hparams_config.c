@@ -24,10 +24,16 @@ static lp_status read_act(const lp_config *c, lp_hparams *hp)
         {"silu", LP_ACT_SILU},
         {"swish", LP_ACT_SILU},
         {"tanh", LP_ACT_TANH},
+        /* of T5, which decides by its weights whether there is a gate */
+        {"gated-gelu", LP_ACT_GELU_TANH},
+        {"gated-silu", LP_ACT_SILU},
+        {"gated-relu", LP_ACT_RELU},
     };
     char text[64];
     const char *key =
-        lp_config_key(c->root, "hidden_activation hidden_act activation_function activation", text);
+        lp_config_key(c->root,
+                      "hidden_activation hidden_act activation_function activation feed_forward_proj",
+                      text);
     const char *name = NULL;
     if (!key)
         return LP_OK;
@@ -248,21 +254,23 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
                          hp->n_context ? LP_JSON_OPTIONAL : LP_JSON_REQUIRED, &hp->n_context));
     LP_TRY(lp_config_u32(c, "hidden_size n_embd d_model n_embed", LP_JSON_REQUIRED, &hp->n_embd));
     LP_TRY(lp_config_u32(c, "word_embed_proj_dim", LP_JSON_OPTIONAL, &hp->n_embd_token));
-    LP_TRY(lp_config_u32(c, "num_hidden_layers n_layer n_layers num_layers", LP_JSON_REQUIRED,
-                         &hp->n_layer));
-    LP_TRY(lp_config_u32(c, "num_attention_heads n_head n_heads num_heads", LP_JSON_REQUIRED,
-                         &hp->n_head));
+    LP_TRY(lp_config_u32(c,
+                         "num_decoder_layers decoder_layers num_hidden_layers n_layer n_layers "
+                         "num_layers",
+                         LP_JSON_REQUIRED, &hp->n_layer));
+    LP_TRY(lp_config_u32(c, "decoder_attention_heads num_attention_heads n_head n_heads num_heads",
+                         LP_JSON_REQUIRED, &hp->n_head));
     hp->n_head_kv = hp->n_head;
     LP_TRY(lp_config_u32(c, "num_key_value_heads num_kv_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
     /* GPT-2 and others leave it out: four times the embedding */
     uint32_t ratio = 4;
     LP_TRY(lp_config_u32(c, "expansion_ratio", LP_JSON_OPTIONAL, &ratio));
     hp->n_ff = ratio > 0 && hp->n_embd <= UINT32_MAX / ratio ? ratio * hp->n_embd : UINT32_MAX;
-    LP_TRY(lp_config_u32(c, "intermediate_size n_inner ffn_dim ffn_hidden_size",
+    LP_TRY(lp_config_u32(c, "decoder_ffn_dim intermediate_size n_inner ffn_dim ffn_hidden_size d_ff",
                          hp->arch->gated ? LP_JSON_REQUIRED : LP_JSON_OPTIONAL, &hp->n_ff));
     if (hp->n_head > 0)
         hp->head_k = hp->n_embd / hp->n_head;
-    LP_TRY(lp_config_u32(c, "head_dim", LP_JSON_OPTIONAL, &hp->head_k));
+    LP_TRY(lp_config_u32(c, "head_dim d_kv", LP_JSON_OPTIONAL, &hp->head_k));
     hp->head_v = hp->head_k;
     return LP_OK;
 }
@@ -276,12 +284,45 @@ static lp_status read_experts(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_u32(c, "num_local_experts num_experts", LP_JSON_OPTIONAL, &hp->n_expert));
     LP_TRY(lp_config_u32(c, "num_experts_per_tok", LP_JSON_OPTIONAL, &k));
     hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    uint32_t capacity = (uint32_t)hp->route.capacity;
+    if (capacity > 0) {
+        LP_TRY(lp_config_u32(c, "expert_capacity", LP_JSON_OPTIONAL, &capacity));
+        if (capacity == 0)
+            return lp_fail(c->ctx, LP_E_FORMAT, "%s: expert_capacity is 0", c->where);
+    }
+    hp->route.capacity = capacity < INT32_MAX ? (int32_t)capacity : INT32_MAX;
     if (hp->arch->norm_topk) {
         hp->route.normalise = false;
         LP_TRY(lp_config_bool(c, "norm_topk_prob", &hp->route.normalise));
     }
     LP_TRY(lp_config_u32(c, "moe_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_expert));
     return lp_config_u32(c, "shared_expert_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_shared);
+}
+
+/* The encoder of an encoder-decoder, and what only such models have. */
+static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
+{
+    lp_encoder_hparams *e = &hp->encoder;
+    bool scaled = false;
+    if (!hp->arch->has_encoder)
+        return LP_OK;
+    LP_TRY(lp_config_u32(c, "encoder_layers num_layers", LP_JSON_REQUIRED, &e->n_layer));
+    LP_TRY(lp_config_u32(c, "encoder_attention_heads num_heads", LP_JSON_REQUIRED, &e->n_head));
+    LP_TRY(lp_config_u32(c, "encoder_ffn_dim d_ff", LP_JSON_REQUIRED, &e->n_ff));
+    e->head = e->n_head > 0 ? hp->n_embd / e->n_head : 0;
+    LP_TRY(lp_config_u32(c, "d_kv", LP_JSON_OPTIONAL, &e->head));
+    if (hp->position == LP_POSITION_RELATIVE) {
+        hp->n_bucket = 32;
+        hp->max_distance = 128;
+    }
+    LP_TRY(lp_config_u32(c, "relative_attention_num_buckets", LP_JSON_OPTIONAL, &hp->n_bucket));
+    LP_TRY(lp_config_u32(c, "relative_attention_max_distance", LP_JSON_OPTIONAL, &hp->max_distance));
+    LP_TRY(lp_config_bool(c, "scale_embedding", &scaled));
+    if (scaled)
+        hp->embed_scale = (float)sqrt((double)hp->n_embd);
+    if (hp->arch->head_scaled && hp->tied)
+        hp->head_scale = (float)(1 / sqrt((double)hp->n_embd));
+    return LP_OK;
 }
 
 static lp_status read_config(const lp_config *c, lp_hparams *hp)
@@ -300,6 +341,7 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_f32(c, "rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon norm_eps",
                          &hp->norm_eps));
     LP_TRY(lp_config_bool(c, "tie_word_embeddings", &hp->tied));
+    LP_TRY(read_encoder(c, hp));
     LP_TRY(lp_config_bool(c, "use_parallel_residual parallel_attn", &hp->parallel));
     LP_TRY(lp_config_bool(c, "apply_residual_connection_post_layernorm", &hp->residual_normed));
     LP_TRY(lp_config_f32(c, "attn_logit_softcapping", &hp->attn_softcap));

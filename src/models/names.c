@@ -37,7 +37,9 @@ static bool matches(const lp_hparams *hp, const char *pattern, const char *suffi
             continue;
         }
         bool layer = *++pattern == 'd';
-        if (!take_number(&name, layer ? hp->n_layer : hp->n_expert,
+        const uint32_t n_layer =
+            hp->n_layer > hp->encoder.n_layer ? hp->n_layer : hp->encoder.n_layer;
+        if (!take_number(&name, layer ? n_layer : hp->n_expert,
                          layer ? &at->layer : &at->expert))
             return false;
     }
@@ -53,6 +55,12 @@ static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char 
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const lp_weight_name *row = tables[t]; row && row->name; row++) {
             const char *pattern = hf ? row->hf : row->name;
+            if (hf && row->form == LP_FORM_VECTOR) { /* whole names */
+                *suffix = "";
+                if (matches(hp, pattern, "", name, at))
+                    return row;
+                continue;
+            }
             for (int s = 0; pattern && s < 2; s++) {
                 if (matches(hp, pattern, suffixes[s], name, at)) {
                     *suffix = suffixes[s];
@@ -228,6 +236,11 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
         return sort_qkv(ctx, where, hp, hp->n_head, weights, weight);
     case LP_FORM_POSITIONS:
         return drop_rows(ctx, where, hp->arch->position_offset, weight);
+    case LP_FORM_VECTOR:
+        if (weight->shape.n != 2 || weight->shape.dim[0] != 1)
+            return fail_form(ctx, where, weight, "one row");
+        weight->shape = LP_SHAPE1(weight->shape.dim[1]);
+        return LP_OK;
     case LP_FORM_SAME:
     case LP_FORM_ROW:
     case LP_FORM_EXPERT:
@@ -352,6 +365,7 @@ lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hpara
         const lp_weight_name *row = find_row(hp, false, name, &at, &suffix);
         if (!row || lp_store_find(store, name) != UINT32_MAX ||
             strncmp(row->name, "rope_", 5) == 0 || /* goes into a table */
+            strstr(row->name, ".attn_rel_b") != NULL || /* the same */
             (hp->tied && strcmp(row->name, "output") == 0))
             continue;
         return lp_fail(

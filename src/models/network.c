@@ -17,7 +17,10 @@ static lp_status open_folder(lp_context *ctx, lp_network *model)
     free(config);
     LP_TRY(status);
     LP_TRY(lp_weights_open_folder(ctx, model->path, model->weights));
-    return lp_names_from_hf(ctx, model->path, &model->hparams, model->weights);
+    LP_TRY(lp_names_from_hf(ctx, model->path, &model->hparams, model->weights));
+    if (model->hparams.arch->head_scaled && !lp_weights_find(model->weights, "output.weight"))
+        model->hparams.tied = true; /* T5 1.1 without the head of its own that config.json tells of */
+    return LP_OK;
 }
 
 static lp_status open_file(lp_context *ctx, lp_network *model)
@@ -76,9 +79,24 @@ static lp_status check_options(lp_context *ctx, const lp_network *model,
                        o->n_tokens, o->kv_max, o->n_ctx);
     if (o->kv_dtype != LP_F16 && o->kv_dtype != LP_F32)
         return lp_fail(ctx, LP_E_ARG, "a K/V cache is F16 or F32");
+    if (o->part == LP_PART_ENCODER && hp->encoder.n_layer == 0)
+        return lp_fail(ctx, LP_E_ARG, "%s: %s models have no encoder", model->path, hp->arch->hf);
     if (hp->position == LP_POSITION_LEARNED && (uint32_t)o->n_ctx > hp->n_context)
         return lp_fail(ctx, LP_E_LIMIT, "%s: a context of %d; the model has positions for %u",
                        model->path, o->n_ctx, hp->n_context);
+    return LP_OK;
+}
+
+/* The first graph of a decoder must name what its encoder needs, too: the store is filled by it. */
+static lp_status name_encoder(lp_context *ctx, const lp_network *model, lp_store *store,
+                              const lp_network_options *options)
+{
+    lp_network_options o = *options;
+    lp_graph *graph = NULL;
+    o.part = LP_PART_ENCODER;
+    o.n_tokens = 1;
+    LP_TRY(lp_network_graph(ctx, model, store, &o, &graph));
+    lp_graph_destroy(graph);
     return LP_OK;
 }
 
@@ -90,11 +108,14 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
     if (o.kv_max == 0)
         o.kv_max = o.n_ctx;
     LP_TRY(check_options(ctx, model, &o));
+    const bool decodes = o.part == LP_PART_DECODER;
+    if (model->hparams.encoder.n_layer > 0 && decodes && !store->frozen)
+        LP_TRY(name_encoder(ctx, model, store, &o));
     lp_builder b;
     LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
     lp_decoder_build(&b, model, &o);
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
-    if (status == LP_OK && !store->frozen && (o.outputs != LP_OUTPUTS_NONE || o.sample)) {
+    if (status == LP_OK && !store->frozen && decodes && (o.outputs != LP_OUTPUTS_NONE || o.sample)) {
         status = lp_names_check_read(ctx, model->path, &model->hparams, model->weights, store);
         if (status == LP_OK)
             status = lp_adapters_check_read(ctx, &model->adapters, store);

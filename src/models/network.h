@@ -35,6 +35,9 @@ typedef enum lp_network_outputs {
 
 #define LP_MAX_CONTEXT (1 << 26)
 
+/* Of an encoder-decoder. */
+typedef enum lp_network_part { LP_PART_DECODER, LP_PART_ENCODER } lp_network_part;
+
 typedef struct lp_network_options {
     int32_t n_tokens;  /* T */
     int32_t kv_max;    /* position + T never exceeds it in this graph; 0: n_ctx */
@@ -43,9 +46,15 @@ typedef struct lp_network_options {
     lp_network_outputs outputs;
     bool sample; /* draw a token from the last row: history[position + T], on the device */
     bool no_fusion;
+    lp_network_part part; /* of an encoder-decoder, which graph */
 } lp_network_options;
 
-/* The decoder's graph for T tokens that stand in history[position …]; at its end the cursor has
+/* An encoder-decoder has two graphs. That of its encoder is for T tokens that stand in "source" I32
+ * [C + 2] (HOST) from position 0 on, where the cursor must be and stays; it leaves keys and values
+ * of them in "dec.blk.N.cross_attn_k_cache" and "…_v_cache", and its result as the tensor "hidden"
+ * [T, N]. That of its decoder looks at the first cursor[LP_CURSOR_SOURCE] of these.
+ *
+ * The decoder's graph for T tokens that stand in history[position …]; at its end the cursor has
  * advanced by T. Without outputs and sampling it only fills the K/V cache.
  *
  * Slots of the store besides the weights: "cursor" I32 [LP_CURSOR_WORDS], "history" I32 [C + 2]

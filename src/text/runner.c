@@ -15,8 +15,9 @@
 #define SCORE_BYTES  (64u << 20) /* of logits at a time, on the device and here */
 #define MIN_BUCKET   256 /* keys; buckets are powers of two, the last one is the whole context */
 
-/* What a program leaves: the logits of its last token, those of all of them, a drawn token. */
-typedef enum run_end { END_NOTHING, END_LOGITS, END_ALL_LOGITS, END_SAMPLE } run_end;
+/* What a program leaves: the logits of its last token, those of all of them, a drawn token. That of
+ * the encoder (END_SOURCE) leaves keys and values of the source text. */
+typedef enum run_end { END_NOTHING, END_LOGITS, END_ALL_LOGITS, END_SAMPLE, END_SOURCE } run_end;
 
 /* Which activations are there after the run: for a look at any node, or at one of a large batch. */
 typedef enum run_keep { KEEP_NOTHING, KEEP_ALL, KEEP_NODE } run_keep;
@@ -40,6 +41,8 @@ struct lp_runner {
     uint32_t n_ctx, n_batch;
     lp_dtype cache_type;
     uint32_t history, cursor, sampler; /* slots */
+    uint32_t source;                   /* of an encoder-decoder */
+    bool source_new;                   /* the encoder has not read it yet */
 
     uint32_t n_tokens; /* known to the caller */
     uint32_t n_cached; /* the device's cursor, once everything submitted is done */
@@ -90,6 +93,7 @@ static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, r
                                              : end == END_ALL_LOGITS ? LP_OUTPUTS_ALL
                                                                      : LP_OUTPUTS_NONE,
                                   .sample = end == END_SAMPLE,
+                                  .part = end == END_SOURCE ? LP_PART_ENCODER : LP_PART_DECODER,
                                   .no_fusion = s->how.no_fusion};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }
@@ -176,12 +180,15 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->n_batch = min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
     if (s->how.batch != 0)
         s->n_batch = min_u32(s->n_batch, s->how.batch);
+    if (network->hparams.route.capacity > 0) /* what is dropped must not depend on the pieces */
+        s->n_batch = 1;
 
     /* Any graph names every weight and state: it fills the store. */
     LP_CHECK(build_graph(s, 1, lp_runner_bucket(1, s->n_ctx), END_SAMPLE, &first));
     s->history = lp_store_find(&s->store, "history");
     s->cursor = lp_store_find(&s->store, "cursor");
     s->sampler = lp_store_find(&s->store, "sampler");
+    s->source = lp_store_find(&s->store, "source");
     LP_CHECK(backend->table->load(backend, &s->store, options->progress, options->progress_user));
     lp_sampling greedy = {.repeat_penalty = 1, .top_p = 1};
     LP_CHECK(lp_runner_sampling(s, &greedy));
@@ -224,7 +231,8 @@ uint32_t lp_runner_n_tokens(const lp_runner *s)
 
 uint32_t lp_runner_n_pending(const lp_runner *s)
 {
-    return s->n_tokens > s->n_cached ? s->n_tokens - s->n_cached : 0;
+    const uint32_t n_source = s->source_new ? s->guard.n_source : 0;
+    return n_source + (s->n_tokens > s->n_cached ? s->n_tokens - s->n_cached : 0);
 }
 
 lp_backend *lp_runner_backend(lp_runner *s)
@@ -284,13 +292,40 @@ lp_status lp_runner_adopt(lp_runner *s, uint32_t n)
     return settle(s, n);
 }
 
-lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
+static lp_status check_tokens(const lp_runner *s, const int32_t *tokens, size_t n)
 {
     uint32_t n_vocab = s->network->hparams.n_vocab;
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= n_vocab)
             return lp_fail(s->ctx, LP_E_ARG, "token %zu is %d; the vocabulary has %u", i,
                            (int)tokens[i], n_vocab);
+    return LP_OK;
+}
+
+lp_status lp_runner_source(lp_runner *s, const int32_t *tokens, size_t n)
+{
+    if (s->source == UINT32_MAX)
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED, "%s models have no encoder that reads a source text",
+                       s->network->hparams.arch->hf);
+    if (n == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "the source text is empty");
+    if (n > s->n_ctx)
+        return lp_fail(s->ctx, LP_E_LIMIT, "a source text of %zu tokens; the context has %u", n,
+                       s->n_ctx);
+    LP_TRY(check_tokens(s, tokens, n));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    LP_TRY(s->backend->table->slot_write(s->backend, s->source, 0, tokens, 4 * n));
+    s->n_tokens = 0;
+    s->guard.n_source = (uint32_t)n;
+    s->source_new = true;
+    return settle(s, 0);
+}
+
+lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
+{
+    LP_TRY(check_tokens(s, tokens, n));
+    if (s->source != UINT32_MAX && s->guard.n_source == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "there is no source text yet that could be answered");
     if (n > s->n_ctx - s->n_tokens)
         return lp_fail(s->ctx, LP_E_LIMIT,
                        "%zu tokens do not fit: %u of the context's %u are taken", n, s->n_tokens,
@@ -322,10 +357,56 @@ static lp_status step(lp_runner *s, uint32_t n, run_end end, bool look, program_
     return status;
 }
 
+/* The encoder's run over the source text left NaN or infinity behind. */
+static lp_status encoder_not_finite(lp_runner *s)
+{
+    program_entry *entry;
+    char text[512] = "the encoder's result is not finite, but it is when it is computed again";
+    bool found = false;
+    const uint32_t n = s->guard.n_source;
+    LP_TRY(find_program(s, n, n, END_SOURCE, KEEP_ALL, &entry));
+    LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    LP_TRY(lp_finite_find(entry->program, s->backend, entry->graph, 0, text, sizeof text, &found));
+    return lp_fail(s->ctx, LP_E_DEVICE, "%s (of the source text)", text);
+}
+
+/* The encoder reads the source text, all at once: its tokens see each other. */
+static lp_status encode(lp_runner *s, bool look)
+{
+    program_entry *entry;
+    const uint32_t n = s->guard.n_source, n_cached = s->n_cached;
+    const run_keep kept = !look ? KEEP_NOTHING : s->guard.rate == 1 ? KEEP_ALL : KEEP_NODE;
+    LP_TRY(settle(s, 0));
+    LP_TRY(find_program(s, n, n, END_SOURCE, kept, &entry));
+    LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    if (look)
+        LP_TRY(lp_guard_look(&s->guard, s->backend, entry->program, entry->graph, entry->node, 0,
+                             s->n_draws));
+    const size_t n_hidden = (size_t)n * s->network->hparams.n_embd;
+    float *hidden = malloc(n_hidden * sizeof *hidden);
+    if (hidden == NULL)
+        return lp_fail_memory(s->ctx, "the encoder's result");
+    lp_status status = s->backend->table->tensor_read(
+        entry->program, lp_graph_find(entry->graph, "hidden"), hidden);
+    size_t n_finite = 0;
+    while (status == LP_OK && n_finite < n_hidden && isfinite(hidden[n_finite]))
+        n_finite++;
+    free(hidden);
+    LP_TRY(status);
+    if (n_finite < n_hidden)
+        return encoder_not_finite(s);
+    s->source_new = false;
+    return settle(s, n_cached);
+}
+
 /* Tokens [n_cached, to), at least one, that stand in the history; the last piece ends with `end`.
  * look: at one piece, or at all if the guard looks at everything. */
 static lp_status evaluate(lp_runner *s, uint32_t to, run_end end, bool look, program_entry **last)
 {
+    if (s->source_new)
+        LP_TRY(encode(s, look));
     uint32_t n_pieces = (to - s->n_cached + s->n_batch - 1) / s->n_batch;
     uint32_t looked_at = (uint32_t)(s->guard.visits / 7 % n_pieces); /* out of step with the walk */
     for (uint32_t piece = 0;; piece++) {

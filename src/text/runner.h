@@ -41,12 +41,17 @@ void lp_runner_destroy(lp_runner *runner);
 
 uint32_t lp_runner_n_ctx(const lp_runner *runner);
 uint32_t lp_runner_n_tokens(const lp_runner *runner);
-/* Tokens fed or drawn that are not in the cache yet. */
+/* Tokens fed or drawn that are not in the cache yet, and those of a source text that was not read. */
 uint32_t lp_runner_n_pending(const lp_runner *runner);
 
 /* Appends tokens to the history; nothing is computed yet. LP_E_ARG for ids outside the vocabulary
  * (naming the first), LP_E_LIMIT when the context would overflow. */
 lp_status lp_runner_feed(lp_runner *runner, const int32_t *tokens, size_t n);
+
+/* The text that an encoder-decoder's encoder reads: forgets all tokens. It must be there before the
+ * decoder is fed, and is computed with what that is fed. LP_E_UNSUPPORTED without an encoder,
+ * LP_E_LIMIT when it is longer than the context. */
+lp_status lp_runner_source(lp_runner *runner, const int32_t *tokens, size_t n);
 
 /* Computes everything fed so far and waits for it. logits: [V] of the last token, or NULL. */
 lp_status lp_runner_eval(lp_runner *runner, float *logits);

@@ -30,6 +30,16 @@ expected expected_open(const char *path)
     const lp_weight *logits = lp_weights_find(e.weights, "logits");
     assert_true(tokens && tokens->dtype == LP_I32 && tokens->shape.n == 1);
     assert_true(logits && logits->dtype == LP_F32 && logits->shape.n == 2);
+    const lp_weight *prefix = lp_weights_find(e.weights, "prefix");
+    const lp_weight *encoder = lp_weights_find(e.weights, "encoder");
+    if (prefix) { /* `tokens` are the encoder's */
+        assert_true(prefix->dtype == LP_I32 && encoder && encoder->dtype == LP_F32);
+        assert_int_equal(encoder->shape.dim[0], tokens->shape.dim[0]);
+        e.source = tokens->data;
+        e.n_source = (int32_t)tokens->shape.dim[0];
+        e.encoder = encoder->data;
+        tokens = prefix;
+    }
     assert_int_equal(tokens->shape.dim[0], logits->shape.dim[0]);
     e.tokens = tokens->data;
     e.logits = logits->data;
@@ -89,7 +99,7 @@ struct model_session {
     lp_context ctx;
     const lp_network *network;
     lp_dtype kv_dtype;
-    int32_t n_ctx;
+    int32_t n_ctx, n_source;
     lp_store store;
     lp_test_device *device;
     lp_backend *backend;
@@ -160,11 +170,40 @@ void model_session_destroy(model_session *s)
     free(s);
 }
 
+void model_session_encode(model_session *s, const model_run *run, const int32_t *source, int32_t n,
+                          float *encoder)
+{
+    lp_context *ctx = &s->ctx;
+    const lp_backend_table *table = s->backend->table;
+    const int32_t cursor[LP_CURSOR_WORDS] = {0};
+    lp_graph *graph = NULL;
+    uint64_t ticket;
+    lp_network_options options = {.n_tokens = n,
+                                  .n_ctx = s->n_ctx,
+                                  .kv_dtype = s->kv_dtype,
+                                  .part = LP_PART_ENCODER,
+                                  .no_fusion = run->no_fusion};
+    s->n_source = n;
+    CHECK(ctx, table->slot_write(s->backend, lp_store_find(&s->store, "cursor"), 0, cursor,
+                                 sizeof cursor));
+    CHECK(ctx, table->slot_write(s->backend, lp_store_find(&s->store, "source"), 0, source,
+                                 4 * (uint64_t)n));
+    CHECK(ctx, lp_network_graph(ctx, s->network, &s->store, &options, &graph));
+    if (run->mutate)
+        run->mutate(graph, run->user);
+    lp_program *program = plan_program(s, run, graph);
+    CHECK(ctx, table->submit(program, 1, &ticket));
+    CHECK(ctx, table->wait(s->backend, ticket));
+    CHECK(ctx, table->tensor_read(program, lp_graph_find(graph, "hidden"), encoder));
+    table->program_destroy(program);
+    lp_graph_destroy(graph);
+}
+
 void model_session_run(model_session *s, const model_run *run, const int32_t *tokens, float *logits)
 {
     lp_context *ctx = &s->ctx;
     lp_backend *backend = s->backend;
-    const int32_t cursor[LP_CURSOR_WORDS] = {0};
+    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = s->n_source};
     int32_t n_tokens = 0;
     for (const int32_t *n = run->chunks; *n; n++)
         n_tokens += *n;

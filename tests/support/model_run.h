@@ -5,12 +5,16 @@
 #include "graph/backend.h"
 #include "models/network.h"
 
-/* Tokens [T] and logits [T, V] of a fixture, from expected.safetensors. */
+/* Tokens [T] and logits [T, V] of a fixture, from expected.safetensors; of an encoder-decoder those
+ * of its decoder, and what its encoder reads and makes of it. */
 typedef struct expected {
     lp_weights *weights; /* owns the following */
     const int32_t *tokens;
     const float *logits;
     int32_t n_tokens, n_vocab;
+    const int32_t *source; /* [n_source]; NULL: no encoder-decoder */
+    const float *encoder;  /* [n_source, N] */
+    int32_t n_source;
 } expected;
 
 expected expected_open(const char *path);
@@ -45,6 +49,11 @@ typedef struct model_run {
  * there. Chunks of equal size that follow each other replay one program. */
 void model_session_run(model_session *session, const model_run *run, const int32_t *tokens,
                        float *logits);
+
+/* Of an encoder-decoder, before that: the encoder reads the source text, all at once. encoder [n, N]
+ * gets its result. */
+void model_session_encode(model_session *session, const model_run *run, const int32_t *source,
+                          int32_t n, float *encoder);
 
 /* Sum (a - b)^2 / sum a^2; infinity if b is not finite, or if a is all zero and b is not. */
 double nmse(const float *a, const float *b, size_t n);
