@@ -43,7 +43,7 @@ static lp_status filter_trim(lp_jinja *run, lp_jinja_value value, const lp_jinja
         return LP_OK;
     }
     LP_TRY(lp_jinja_as_text(run, arguments[0], &set));
-    LP_TRY(lp_jinja_charge(run, text.n * (set.n + 1) / 64));
+    LP_TRY(lp_jinja_charge(run, text.n * (set.n + 1) / 16));
     *result = lp_jinja_string(lp_jinja_strip_set(text, set, true, true));
     return LP_OK;
 }

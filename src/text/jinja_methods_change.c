@@ -40,7 +40,7 @@ static lp_status strip(lp_jinja *run, lp_jinja_value self, const lp_jinja_value 
         return LP_OK;
     }
     LP_TRY(lp_jinja_as_text(run, arguments[0], &set));
-    LP_TRY(lp_jinja_charge(run, self.text.n * (set.n + 1) / 64));
+    LP_TRY(lp_jinja_charge(run, self.text.n * (set.n + 1) / 16));
     *result = lp_jinja_string(lp_jinja_strip_set(self.text, set, left, right));
     return LP_OK;
 }
@@ -126,7 +126,7 @@ static lp_status split_words(lp_jinja *run, lp_jinja_text text, int64_t most, bo
                 if (lp_jinja_is_space(code))
                     end = at;
             }
-            LP_TRY(lp_jinja_charge(run, text.n / 16));
+            LP_TRY(lp_jinja_charge(run, text.n / 2));
             LP_TRY(add_part(run, all, lp_jinja_rest(text, end)));
             text.n = end;
         }

@@ -9,7 +9,7 @@
 #include "text/jinja_node.h"
 #include "text/jinja_text.h"
 
-#define LP_JINJA_MAX_STEPS  ((uint64_t)20000000) /* about a second */
+#define LP_JINJA_MAX_STEPS  ((uint64_t)10000000) /* about half a second */
 #define LP_JINJA_MAX_MEMORY ((size_t)256 << 20)
 #define LP_JINJA_MAX_OUTPUT ((size_t)64 << 20)
 #define LP_JINJA_MAX_RANGE  100000 /* as jinja2's sandbox has it */
@@ -68,12 +68,13 @@ typedef lp_status (*lp_jinja_raw_fn)(lp_jinja *run, lp_jinja_value value,
 #define LP_JINJA_MAX_PARAMETERS 6
 struct lp_jinja_function {
     const char *name;
-    const char
-        *parameters; /* names, separated by spaces; bound() gets MISSING for those not given */
+    /* Their names, separated by spaces; with "/" in front: only by position. bound() gets MISSING
+     * for those that are not given. */
+    const char *parameters;
     unsigned n_required;
     lp_jinja_bound_fn bound;
-    lp_jinja_raw_fn raw; /* instead of bound: gets the arguments as they are */
-    /* neither: a method that templates must not use */
+    /* Instead of bound: gets the arguments as they are. Neither: templates must not use it. */
+    lp_jinja_raw_fn raw;
 };
 
 struct lp_jinja_method {
