@@ -360,6 +360,15 @@ LP_API lp_status lp_synth(lp_context *ctx, const char *shape, lp_dtype type, uin
 LP_API size_t lp_synth_n_shapes(void);
 /* name: "llama-15m", value: "dim 288, 6 layers, …". */
 LP_API lp_fact lp_synth_shape(size_t index);
+/* Writes a GGUF file from what lp_model_open() reads: names, layouts and metadata are those that
+ * llama.cpp knows, the tokenizer goes along. Which matrices take options->type: all but routers,
+ * positions and segments; with Q4_0 the head gets Q8_0; rows that are no multiple of a block stay in
+ * F16. The blocks are llama.cpp's, bit for bit. A GGUF file's other metadata is kept; of it only tensor
+ * types that are known are needed, not the architecture. The file appears when it is complete.
+ * LP_E_UNSUPPORTED: GGUF has no way to say what the model needs; LP_E_ARG: quantised already, and
+ * options->allow_requantize is not set. `result` may be NULL. */
+LP_API lp_status lp_convert(lp_context *ctx, const char *from, const char *to,
+                            const lp_convert_options *options, lp_convert_result *result);
 /* Type by name, case ignored; LP_N_DTYPES if there is none. */
 LP_API lp_dtype lp_dtype_by_name(const char *name);
 

@@ -92,6 +92,20 @@ typedef struct lp_session_options {
 } lp_session_options;
 #define LP_SESSION_DEFAULT {.cache_type = LP_F16}
 
+/* How lp_convert() writes a model. */
+typedef struct lp_convert_options {
+    lp_dtype type;         /* of the matrices: LP_F32 … LP_Q4_0; LP_N_DTYPES: as they are */
+    bool allow_requantize; /* make a block type of another one: errors add up */
+    lp_progress_fn progress; /* in bytes of the source; may be NULL */
+    void *progress_user;
+} lp_convert_options;
+
+typedef struct lp_convert_result {
+    size_t n_tensors, n_changed;         /* changed: their type is another one */
+    size_t n_f16;                        /* matrices in F16, as their rows are no multiple of a block */
+    uint64_t bytes_before, bytes_after; /* of all tensors */
+} lp_convert_result;
+
 /* Receives whole UTF-8 characters as they are generated; not terminated. Non-zero stops. */
 typedef int (*lp_text_fn)(void *user, const char *text, size_t bytes);
 

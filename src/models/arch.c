@@ -157,6 +157,7 @@ const lp_arch lp_archs[] = {
     {
         /* Jiang et al. 2023, arXiv:2310.06825; in GGUF files it calls itself llama */
         .hf = "mistral",
+        .gguf_as = "llama",
         LLAMA,
         .norms = LP_NORMS_PRE,
         .norm_eps = 1e-6f,
@@ -166,6 +167,7 @@ const lp_arch lp_archs[] = {
     {
         /* Jiang et al. 2024, arXiv:2401.04088; in GGUF files it calls itself llama */
         .hf = "mixtral",
+        .gguf_as = "llama",
         LLAMA,
         .norms = LP_NORMS_PRE,
         .norm_eps = 1e-5f,

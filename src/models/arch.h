@@ -58,6 +58,7 @@ typedef struct lp_weight_name {
 typedef struct lp_arch {
     const char *gguf; /* general.architecture; NULL: comes in Hugging Face folders only */
     const char *hf;   /* model_type of config.json; NULL: GGUF files only */
+    const char *gguf_as; /* what it calls itself in GGUF files if that is another row's name */
     lp_norm_kind norm;
     unsigned norms; /* LP_NORMS_ */
     lp_position_kind position;

@@ -6,7 +6,7 @@
 
 #include "models/arch.h"
 #include "models/rope.h"
-#include "tensor/gguf.h"
+#include "tensor/gguf_write.h"
 
 #define LP_MAX_LAYERS 1024
 
@@ -68,6 +68,14 @@ lp_status lp_hparams_from_config(lp_context *ctx, const char *path, lp_hparams *
 /* The same from its text. */
 lp_status lp_hparams_parse_config(lp_context *ctx, const char *where, const char *text,
                                   size_t bytes, lp_hparams *hp);
+
+/* Puts the metadata from which lp_hparams_from_gguf() makes the same numbers, as the architecture
+ * `arch` (a row with a GGUF name) calls them; only what belongs to Hugging Face's layout (RoPE's
+ * pairing, Llama 3's scaling, which becomes a table) is GGUF's afterwards. LP_E_UNSUPPORTED names what
+ * GGUF has no key for. */
+lp_status lp_hparams_to_gguf(lp_context *ctx, const char *where, const lp_hparams *hp,
+                             const lp_arch *arch, const lp_weights *weights,
+                             lp_gguf_writer *writer);
 
 /* What both begin with: what the row says. */
 void lp_hparams_init(lp_hparams *hp, const lp_arch *arch);

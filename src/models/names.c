@@ -340,6 +340,13 @@ lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams 
     return status;
 }
 
+bool lp_names_is_weight(const lp_hparams *hp, const char *name)
+{
+    const char *suffix;
+    place at;
+    return find_row(hp, false, name, &at, &suffix) != NULL;
+}
+
 lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *hp,
                          lp_weights *weights)
 {

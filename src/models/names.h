@@ -12,6 +12,9 @@
 lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams *hp,
                            lp_weights *weights);
 
+/* Whether a canonical name is that of a weight, not of a buffer that was kept. */
+bool lp_names_is_weight(const lp_hparams *hp, const char *name);
+
 /* Checks that every tensor of a GGUF file belongs to the architecture. */
 lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *hp,
                          lp_weights *weights);

@@ -162,6 +162,7 @@ static lp_status parse_pair(parser *p, lp_gguf_pair *pair)
             return key_error(p, pair->key, "its value does not fit into the file");
     }
     pair->data = p->data + start;
+    pair->bytes = p->at - start;
     if (pair->element == LP_GGUF_STRING) { /* at least 8 bytes each: memory is bounded */
         pair->strings = lp_arena_array(&p->gguf->arena, (size_t)pair->n, sizeof(*pair->strings));
         if (!pair->strings)

@@ -11,6 +11,7 @@ typedef struct lp_gguf_pair {
     lp_gguf_type element;    /* of an array; the same as type for anything else */
     uint64_t n;              /* elements of an array, 1 for anything else */
     const uint8_t *data;     /* first byte of the (first) value, in the file; unaligned */
+    size_t bytes;            /* of all values */
     lp_gguf_string *strings; /* n of them, for strings and arrays of strings; else NULL */
 } lp_gguf_pair;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/half.h"
+#include "tensor/gguf_private.h"
 
 enum { GGUF_ALIGNMENT = 32 };
 
@@ -141,6 +142,19 @@ void lp_gguf_put_i32s(lp_gguf_writer *writer, const char *key, const int32_t *va
         put_number(writer, &writer->pairs, (uint32_t)values[i], 4);
 }
 
+void lp_gguf_put_copy(lp_gguf_writer *writer, const lp_gguf *gguf, size_t index)
+{
+    const lp_gguf_pair *pair = &gguf->pairs[index];
+    put_text(writer, &writer->pairs, pair->key.data, pair->key.bytes);
+    put_number(writer, &writer->pairs, pair->type, 4);
+    if (pair->type == LP_GGUF_ARRAY) {
+        put_number(writer, &writer->pairs, pair->element, 4);
+        put_number(writer, &writer->pairs, pair->n, 8);
+    }
+    put(writer, &writer->pairs, pair->data, pair->bytes);
+    writer->n_pairs++;
+}
+
 void lp_gguf_put_tensor(lp_gguf_writer *writer, const char *name, lp_dtype dtype, lp_shape shape)
 {
     if (writer->status != LP_OK)
@@ -190,13 +204,28 @@ static lp_status next_tensor(lp_gguf_writer *writer)
     return LP_OK;
 }
 
+static void put_head(lp_gguf_writer *writer, buffer *head)
+{
+    put(writer, head, "GGUF", 4);
+    put_number(writer, head, 3, 4);
+    put_number(writer, head, writer->n_tensors, 8);
+    put_number(writer, head, writer->n_pairs, 8);
+}
+
+lp_status lp_gguf_metadata(lp_gguf_writer *writer, uint8_t **data, size_t *bytes)
+{
+    buffer all = {0};
+    put_head(writer, &all);
+    put(writer, &all, writer->pairs.data, writer->pairs.n);
+    *data = all.data;
+    *bytes = all.n;
+    return writer->status;
+}
+
 static lp_status write_head(lp_gguf_writer *writer, const char *path)
 {
     buffer head = {0};
-    put(writer, &head, "GGUF", 4);
-    put_number(writer, &head, 3, 4);
-    put_number(writer, &head, writer->n_tensors, 8);
-    put_number(writer, &head, writer->n_pairs, 8);
+    put_head(writer, &head);
     lp_status status = writer->status;
     if (status == LP_OK)
         status = lp_writer_open(writer->ctx, path, &writer->file);

@@ -166,6 +166,17 @@ void lp_bpe_table_add(lp_bpe_table *table, int32_t left, int32_t right, uint32_t
     table->n++;
 }
 
+bool lp_bpe_table_at(const lp_bpe_table *table, size_t i, int32_t *left, int32_t *right,
+                     uint32_t *rank, int32_t *id)
+{
+    const lp_bpe_slot *slot = &table->slots[i];
+    *left = slot->left;
+    *right = slot->right;
+    *rank = slot->rank;
+    *id = slot->id;
+    return slot->left >= 0;
+}
+
 bool lp_bpe_table_rule(const void *user, const lp_bpe_symbol *left, const lp_bpe_symbol *right,
                        double *key, int32_t *id)
 {

@@ -45,6 +45,9 @@ lp_status lp_bpe_table_create(lp_context *ctx, lp_bpe_table *table, size_t n_mer
 void lp_bpe_table_destroy(lp_bpe_table *table);
 /* The first rank of a pair counts. At most n_merges pairs. */
 void lp_bpe_table_add(lp_bpe_table *table, int32_t left, int32_t right, uint32_t rank, int32_t id);
+/* Slot i of n_slots: false if it is free. */
+bool lp_bpe_table_at(const lp_bpe_table *table, size_t i, int32_t *left, int32_t *right,
+                     uint32_t *rank, int32_t *id);
 /* The lp_bpe_rule of a table; user: const lp_bpe_table *. */
 bool lp_bpe_table_rule(const void *user, const lp_bpe_symbol *left, const lp_bpe_symbol *right,
                        double *key, int32_t *id);

@@ -84,6 +84,10 @@ typedef struct lp_pretokenizer {
 
 /* NULL if there is no row of that name. */
 const lp_pretokenizer *lp_pretokenizer_find(const char *name, size_t bytes);
+/* Row i of the table; NULL behind the last. */
+const lp_pretokenizer *lp_pretokenizer_at(size_t i);
+/* Whether the row has this name. */
+bool lp_pretokenizer_is(const lp_pretokenizer *row, const char *name, size_t bytes);
 /* Appends the row's patterns. */
 lp_status lp_pretokenizer_add(lp_context *ctx, const lp_pretokenizer *row, lp_splitter *splitter);
 

@@ -118,18 +118,29 @@ static const lp_pretokenizer table[] = {
                   SHORT "|" OTHER "\\p{L}+|\\p{N}+| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" TAIL}},
 };
 
+const lp_pretokenizer *lp_pretokenizer_at(size_t i)
+{
+    return i < sizeof table / sizeof table[0] ? &table[i] : NULL;
+}
+
+bool lp_pretokenizer_is(const lp_pretokenizer *row, const char *name, size_t bytes)
+{
+    for (const char *at = row->names; *at;) {
+        size_t length = strcspn(at, " ");
+        if (length == bytes && memcmp(at, name, bytes) == 0)
+            return true;
+        at += length;
+        at += *at == ' ';
+    }
+    return false;
+}
+
 const lp_pretokenizer *lp_pretokenizer_find(const char *name, size_t bytes)
 {
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        const char *at = table[i].names;
-        while (*at) {
-            size_t length = strcspn(at, " ");
-            if (length == bytes && memcmp(at, name, bytes) == 0)
-                return &table[i];
-            at += length;
-            at += *at == ' ';
-        }
-    }
+    const lp_pretokenizer *row;
+    for (size_t i = 0; (row = lp_pretokenizer_at(i)); i++)
+        if (lp_pretokenizer_is(row, name, bytes))
+            return row;
     return NULL;
 }
 

@@ -1,0 +1,92 @@
+/* Weights in another type, see quantize.h. The rules which tensors change are those of llama.cpp's
+ * llama-quantize and convert_hf_to_gguf.py, and the blocks are the same, bit for bit (dtype.c). */
+#include "tensor/quantize.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK (4u << 20) /* bytes of f32 at a time */
+
+static bool contains(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+bool lp_quantize_applies(const char *name, lp_shape shape)
+{
+    static const char *const kept[] = {"_norm.weight", "ffn_gate_inp", "position_embd",
+                                       "token_types",  "attn_rel_b",   "rope_f"};
+    size_t n = strlen(name);
+    if (shape.n < 2 || n < 6 || strcmp(name + n - 6, "weight") != 0)
+        return false;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (contains(name, kept[i]))
+            return false;
+    return true;
+}
+
+lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool is_head)
+{
+    if (is_head && type == LP_Q4_0)
+        type = LP_Q8_0;
+    return shape.dim[shape.n - 1] % lp_dtype_table[type].block ? LP_F16 : type;
+}
+
+uint32_t lp_gguf_file_type(lp_dtype type)
+{
+    static const uint32_t numbers[LP_N_DTYPES] = {
+        [LP_F32] = 0, [LP_F16] = 1, [LP_Q4_0] = 2, [LP_Q8_0] = 7, [LP_BF16] = 32};
+    return numbers[type];
+}
+
+/* Rows [first, first + n) of the result, of k elements, through `values` [n, k]. */
+static void convert_rows(const lp_weight *weight, lp_dtype type, lp_row_order rows, uint64_t k,
+                         uint64_t first, uint64_t n, float *values, uint8_t *result)
+{
+    const lp_dtype_info *from = &lp_dtype_table[weight->dtype], *to = &lp_dtype_table[type];
+    const uint64_t from_bytes = k / from->block * from->bytes, to_bytes = k / to->block * to->bytes;
+#pragma omp parallel for schedule(static)
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t source = rows.order ? rows.order(rows.user, first + i) : first + i;
+        const uint8_t *data = (const uint8_t *)weight->data + source * from_bytes;
+        if (type == weight->dtype) {
+            memcpy(result + i * to_bytes, data, to_bytes);
+        } else {
+            from->to_f32(data, values + i * k, k);
+            to->from_f32(values + i * k, result + i * to_bytes, k);
+        }
+    }
+}
+
+lp_status lp_quantize_write(lp_context *ctx, lp_gguf_writer *writer, const lp_weight *weight,
+                            lp_dtype type, lp_row_order rows, uint64_t *written, uint64_t total,
+                            lp_progress_fn progress, void *user)
+{
+    const lp_dtype_info *to = &lp_dtype_table[type];
+    const uint64_t n = (uint64_t)lp_shape_elements(weight->shape);
+    if (n == 0)
+        return LP_OK;
+    const int last = weight->shape.n - 1; /* elements of a bias change places like rows */
+    const uint64_t k = last == 0 && rows.order ? 1 : (uint64_t)weight->shape.dim[last];
+    const uint64_t n_rows = n / k;
+    const uint64_t from_bytes = weight->bytes / n_rows, to_bytes = k / to->block * to->bytes;
+    uint64_t step = CHUNK / (k * sizeof(float));
+    step = step == 0 ? 1 : step < n_rows ? step : n_rows;
+    float *values = malloc(step * k * sizeof(float));
+    uint8_t *result = malloc(step * to_bytes);
+    lp_status status = values && result ? LP_OK : lp_fail_memory(ctx, weight->name);
+    for (uint64_t row = 0; row < n_rows && status == LP_OK; row += step) {
+        uint64_t count = row + step < n_rows ? step : n_rows - row;
+        convert_rows(weight, type, rows, k, row, count, values, result);
+        status = lp_gguf_data(writer, result, count * to_bytes);
+        if (!rows.order) /* otherwise neighbours may still be needed */
+            lp_file_forget((const uint8_t *)weight->data + row * from_bytes, count * from_bytes);
+        *written += count * from_bytes;
+        if (status == LP_OK && progress && progress(user, *written, total) != 0)
+            status = lp_fail(ctx, LP_E_CANCELLED, "cancelled");
+    }
+    lp_file_forget(weight->data, weight->bytes);
+    free(values);
+    free(result);
+    return status;
+}

@@ -1,0 +1,375 @@
+/* Models written as GGUF files: folders against the twins that llama.cpp's rules made of them
+ * (fixtures/models/maker/gguf_twin.py), byte by byte, and against the logits of the transformers
+ * library; GGUF files in other types; what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/model_files.h"
+#include "support/model_run.h"
+#include "tensor/quantize.h"
+#include "text/convert.h"
+#include "text/tokenizer.h"
+
+#define COUNT(array) (sizeof array / sizeof array[0])
+
+/* A byte-level BPE that fits every fixture's 131 tokens. */
+static const char byte_level[] =
+    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"<|end|>\",\"special\":true}],"
+    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},"
+    "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"<|end|>\":0,"
+    "\"a\":1,\"b\":2,\"t\":3,\"h\":4,\"e\":5,\"\xc4\xa0\":6,\"1\":7,\"th\":8,\"the\":9,"
+    "\"\xc4\xa0the\":10},"
+    "\"merges\":[\"t h\",\"th e\",\"\xc4\xa0 the\"]}}";
+/* SentencePiece's BPE as tokenizer.json files hold it: merges instead of scores. */
+static const char pieces[] =
+    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true},{"
+    "\"id\":1,\"content\":\"<s>\",\"special\":true},{\"id\":2,\"content\":\"</"
+    "s>\",\"special\":true}],\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":"
+    "\"Prepend\",\"prepend\":\"\xe2\x96\x81\"},{\"type\":\"Replace\",\"pattern\":{\"String\":\" "
+    "\"},\"content\":\"\xe2\x96\x81\"}]},\"post_processor\":{\"type\":\"TemplateProcessing\","
+    "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\","
+    "\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"Sequence\":{\"id\":"
+    "\"B\",\"type_id\":1}}],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[1],\"tokens\":[\"<"
+    "s>\"]}}},\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"fuse_unk\":false,\"byte_"
+    "fallback\":true,\"vocab\":{\"<unk>\":0,\"<s>\":1,\"</"
+    "s>\":2,\"\xe2\x96\x81\":14,\"t\":3,\"h\":4,\"e\":5,\"l\":6,\"o\":7,\"H\":8,\"he\":9,\"th\":10,"
+    "\"the\":11,\"el\":12,\"\xe2\x96\x81the\":13},\"merges\":[\"h e\",\"t h\",\"t he\",\"th "
+    "e\",\"e l\",\"\xe2\x96\x81 the\"]}}";
+
+/* A copy of a fixture with a tokenizer, which the fixtures lack. */
+static char *make_folder(const char *fixture, const char *tokenizer)
+{
+    static const char *const names[] = {"config.json", "model.safetensors"};
+    char *folder = test_folder_create(), *to;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char from[512];
+        snprintf(from, sizeof from, LAPILLI_TEST_FIXTURES "/models/%s/%s", fixture, names[i]);
+        to = test_path(folder, names[i]);
+        test_copy(from, to);
+        free(to);
+    }
+    to = test_path(folder, "tokenizer.json");
+    test_write(to, tokenizer, strlen(tokenizer));
+    free(to);
+    return folder;
+}
+
+static lp_status convert(lp_context *ctx, const char *from, const char *to, lp_dtype type,
+                         lp_convert_result *result)
+{
+    lp_convert_options options = {.type = type};
+    return lp_convert_file(ctx, from, to, &options, result);
+}
+
+/* The same tensors, byte by byte. */
+static void check_tensors(const char *a, const char *b)
+{
+    lp_context ctx = {0};
+    lp_gguf *x, *y;
+    lp_weights *wanted = lp_weights_create(), *got = lp_weights_create();
+    assert_int_equal(lp_gguf_open(&ctx, a, wanted, &x), LP_OK);
+    assert_int_equal(lp_gguf_open(&ctx, b, got, &y), LP_OK);
+    for (size_t i = 0; i < lp_weights_count(wanted); i++) {
+        const lp_weight *w = lp_weights_at(wanted, i), *g = lp_weights_find(got, w->name);
+        if (!g || g->dtype != w->dtype || !lp_shape_equal(g->shape, w->shape) ||
+            memcmp(g->data, w->data, w->bytes) != 0)
+            fail_msg("%s: %s is not that of %s", b, w->name, a);
+    }
+    assert_int_equal(lp_weights_count(wanted), lp_weights_count(got));
+    lp_gguf_destroy(x);
+    lp_gguf_destroy(y);
+    lp_weights_destroy(wanted);
+    lp_weights_destroy(got);
+}
+
+/* The logits of the transformers library, by the CPU reference. */
+static void check_logits(const char *path, const char *fixture)
+{
+    char name[512];
+    lp_context ctx = {0};
+    lp_network *network;
+    snprintf(name, sizeof name, LAPILLI_TEST_FIXTURES "/models/%s/expected.safetensors", fixture);
+    expected e = expected_open(name);
+    if (lp_network_open(&ctx, path, &network) != LP_OK)
+        fail_msg("%s", ctx.message);
+    size_t n = (size_t)e.n_tokens * (size_t)e.n_vocab;
+    float *logits = malloc(n * sizeof *logits);
+    assert_non_null(logits);
+    model_session *session = model_session_create(network, "reference", LP_F32, e.n_tokens);
+    const int32_t whole[] = {e.n_tokens, 0};
+    model_session_run(session, &(model_run){.chunks = whole}, e.tokens, logits);
+    double error = nmse(e.logits, logits, n);
+    if (!(error < 1e-10))
+        fail_msg("%s as GGUF: NMSE %.2e of all logits", fixture, error);
+    model_session_destroy(session);
+    free(logits);
+    expected_close(&e);
+    lp_network_destroy(network);
+}
+
+static const struct {
+    const char *fixture, *twin, *tokenizer;
+} folders[] = {
+    {"gpt2", "gpt2.gguf", byte_level},
+    {"gpt2-f16", NULL, byte_level},
+    {"gpt_neox", "gpt_neox.gguf", byte_level},
+    {"bloom", "bloom.gguf", byte_level},
+    {"mpt", "mpt.gguf", byte_level},
+    {"falcon-7b", "falcon-7b.gguf", byte_level},
+    {"falcon-40b", "falcon-40b.gguf", byte_level},
+    {"falcon-11b", NULL, byte_level},
+    {"llama2", "llama2.gguf", pieces},
+    {"llama3", "llama3.gguf", byte_level},
+    {"llama-linear", NULL, pieces},
+    {"mistral", NULL, pieces},
+    {"mixtral", "mixtral.gguf", pieces},
+    {"qwen2", "qwen2.gguf", byte_level},
+    {"qwen3", "qwen3.gguf", byte_level},
+    {"gemma", "gemma.gguf", pieces},
+    {"gemma2", "gemma2.gguf", pieces},
+    {"olmo2", NULL, byte_level},
+};
+
+static void folders_become_their_twins(void **state)
+{
+    (void)state;
+    char *scratch = test_folder_create(), *to = test_path(scratch, "out.gguf"), twin[512];
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        char *folder = make_folder(folders[i].fixture, folders[i].tokenizer);
+        lp_context ctx = {0};
+        lp_convert_result result;
+        if (convert(&ctx, folder, to, LP_N_DTYPES, &result) != LP_OK)
+            fail_msg("%s: %s", folders[i].fixture, ctx.message);
+        snprintf(twin, sizeof twin, LAPILLI_TEST_FIXTURES "/models/%s", folders[i].twin);
+        if (folders[i].twin)
+            check_tensors(twin, to);
+        check_logits(to, folders[i].fixture);
+        test_folder_remove(folder);
+    }
+    free(to);
+    test_folder_remove(scratch);
+}
+
+static const struct {
+    const char *fixture, *message;
+} refused[] = {
+    {"opt", ": there is no GGUF form of the architecture opt: llama.cpp does not know it"},
+    {"gptj", ": there is no GGUF form of the architecture gptj: llama.cpp does not know it"},
+    {"gpt_neo", ": there is no GGUF form of the architecture gpt_neo: llama.cpp does not know it"},
+    {"gpt_neox-sequential",
+     ": a GGUF file of the architecture gptneox cannot say what act is here"},
+    {"bloom-176b",
+     ": a GGUF file of the architecture bloom cannot say what residual_normed is here"},
+    {"qwen2-window", ": a GGUF file of the architecture qwen2 cannot say what layers is here"},
+    {"gemma3", ": a GGUF file of the architecture gemma3 cannot say what layers is here"},
+    {"llama-dynamic", ": a GGUF file of the architecture llama cannot say what rope is here"},
+};
+
+static void what_gguf_cannot_say_is_refused(void **state)
+{
+    (void)state;
+    char *scratch = test_folder_create(), *to = test_path(scratch, "out.gguf");
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        char *folder = make_folder(refused[i].fixture, byte_level);
+        lp_context ctx = {0};
+        lp_convert_result result;
+        assert_int_equal(convert(&ctx, folder, to, LP_N_DTYPES, &result), LP_E_UNSUPPORTED);
+        assert_int_equal(strncmp(ctx.message, folder, strlen(folder)), 0);
+        assert_string_equal(ctx.message + strlen(folder), refused[i].message);
+        assert_int_not_equal(access(to, F_OK), 0); /* nothing was written */
+        test_folder_remove(folder);
+    }
+    free(to);
+    test_folder_remove(scratch);
+}
+
+/* Special tokens, padding, the pre-tokenizer's name, scores from merges, the chat template. */
+static void tokenizers_go_along(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json, *model, *pre;
+    } rows[] = {{byte_level, "gpt2", "gpt-2"}, {pieces, "llama", NULL}};
+    static const char text[] = "the hello the\nt he";
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *folder = make_folder("llama2", rows[i].json), *to = test_path(folder, "out.gguf");
+        char *config = test_path(folder, "tokenizer_config.json");
+        static const char settings[] = "{\"chat_template\":\"{{ messages }}\"}";
+        test_write(config, settings, sizeof settings - 1);
+        lp_context ctx = {0};
+        lp_convert_result result;
+        if (convert(&ctx, folder, to, LP_N_DTYPES, &result) != LP_OK)
+            fail_msg("%s", ctx.message);
+        lp_gguf *gguf;
+        lp_gguf_string value;
+        lp_gguf_type type;
+        uint64_t n;
+        lp_weights *weights = lp_weights_create();
+        assert_int_equal(lp_gguf_open(&ctx, to, weights, &gguf), LP_OK);
+        assert_true(lp_gguf_get_string(gguf, "tokenizer.ggml.model", &value));
+        assert_memory_equal(value.data, rows[i].model, value.bytes);
+        assert_int_equal(lp_gguf_get_string(gguf, "tokenizer.ggml.pre", &value),
+                         rows[i].pre != NULL);
+        if (rows[i].pre)
+            assert_memory_equal(value.data, rows[i].pre, value.bytes);
+        assert_true(lp_gguf_get_array(gguf, "tokenizer.ggml.tokens", &type, &n));
+        assert_int_equal(n, 131);
+        value = lp_gguf_array_string(gguf, "tokenizer.ggml.tokens", 130);
+        assert_memory_equal(value.data, "[PAD130]", value.bytes);
+        assert_true(lp_gguf_get_string(gguf, "tokenizer.chat_template", &value));
+        assert_memory_equal(value.data, "{{ messages }}", value.bytes);
+        lp_gguf_destroy(gguf);
+        lp_weights_destroy(weights);
+
+        lp_tokenizer *from, *again;
+        int32_t *x, *y;
+        size_t n_x, n_y;
+        assert_int_equal(lp_tokenizer_from_folder(&ctx, folder, &from), LP_OK);
+        assert_int_equal(lp_tokenizer_open(&ctx, to, &again), LP_OK);
+        assert_int_equal(
+            lp_tokenize(&ctx, from, text, sizeof text - 1, LP_TOKENIZE_ADD_SPECIAL, &x, &n_x),
+            LP_OK);
+        assert_int_equal(
+            lp_tokenize(&ctx, again, text, sizeof text - 1, LP_TOKENIZE_ADD_SPECIAL, &y, &n_y),
+            LP_OK);
+        assert_int_equal(n_x, n_y);
+        assert_memory_equal(x, y, n_x * sizeof *x);
+        free(x);
+        free(y);
+        lp_tokenizer_destroy(from);
+        lp_tokenizer_destroy(again);
+        free(config);
+        free(to);
+        test_folder_remove(folder);
+    }
+}
+
+/* A pre-tokenizer without a name, a tokenizer that is too large, none at all. */
+static void tokenizers_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *find, *replace, *message;
+    } rows[] = {
+        {"\"add_prefix_space\":false", "\"add_prefix_space\":true ",
+         ": GGUF has no name for a pre-tokenizer that cuts text as this one does"},
+        {"\"id\":0,\"content\":\"<|end|>\"", "\"id\":150,\"content\":\"<|more|>\"",
+         ": the tokenizer has 151 tokens, the embedding 131"},
+        {byte_level,
+         "{\"version\":\"1.0\",\"added_tokens\":[],\"model\":{\"type\":\"WordPiece\","
+         "\"unk_token\":\"a\",\"continuing_subword_prefix\":\"##\","
+         "\"max_input_chars_per_word\":100,\"vocab\":{\"a\":0}}}",
+         " is not written to GGUF files"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char *folder = make_folder("llama2", byte_level), *to = test_path(folder, "out.gguf");
+        char *json = test_path(folder, "tokenizer.json");
+        lp_context ctx = {0};
+        lp_convert_result result;
+        char *first = test_path(folder, "first.json");
+        test_copy(json, first);
+        test_copy_replaced(first, json, rows[i].find, rows[i].replace);
+        assert_int_not_equal(convert(&ctx, folder, to, LP_N_DTYPES, &result), LP_OK);
+        if (!strstr(ctx.message, rows[i].message))
+            fail_msg("\"%s\" lacks \"%s\"", ctx.message, rows[i].message);
+        free(first);
+        free(json);
+        free(to);
+        test_folder_remove(folder);
+    }
+}
+
+static void gguf_files_change_their_type(void **state)
+{
+    (void)state;
+    char *scratch = test_folder_create(), *to = test_path(scratch, "out.gguf");
+    char *again = test_path(scratch, "again.gguf");
+    lp_context ctx = {0};
+    lp_convert_result result;
+    /* as it is: the same file in all that counts */
+    assert_int_equal(convert(&ctx, FIXTURE("bloom.gguf"), to, LP_N_DTYPES, &result), LP_OK);
+    assert_int_equal(result.n_changed, 0);
+    check_tensors(FIXTURE("bloom.gguf"), to);
+    check_logits(to, "bloom");
+    /* F16 is exact as F32; back again the same bits */
+    assert_int_equal(convert(&ctx, FIXTURE("bloom.gguf"), to, LP_F32, &result), LP_OK);
+    check_logits(to, "bloom");
+    assert_int_equal(convert(&ctx, to, again, LP_F16, &result), LP_OK);
+    check_tensors(FIXTURE("bloom.gguf"), again);
+    /* the quantised fixture is what its own weights are rounded to */
+    assert_int_equal(convert(&ctx, FIXTURE("llama-q8_0.gguf"), to, LP_Q8_0, &result), LP_OK);
+    assert_int_equal(result.n_changed, 0);
+    check_tensors(FIXTURE("llama-q8_0.gguf"), to);
+    /* and not quantised twice without being asked */
+    assert_int_equal(convert(&ctx, FIXTURE("llama-q4_0.gguf"), to, LP_Q8_0, &result), LP_E_ARG);
+    assert_non_null(
+        strstr(ctx.message, " is Q4_0 already; to make Q8_0 of it adds error to error"));
+    lp_convert_options allowed = {.type = LP_F32, .allow_requantize = true};
+    assert_int_equal(lp_convert_file(&ctx, FIXTURE("llama-q4_0.gguf"), to, &allowed, &result),
+                     LP_OK);
+    check_logits(to, "llama-q4_0"); /* F32 holds all of Q4_0 */
+    /* it becomes the same Q4_0 again, but for the head, which gets Q8_0 */
+    assert_int_equal(convert(&ctx, to, again, LP_Q4_0, &result), LP_OK);
+    lp_gguf *x, *y;
+    lp_weights *wanted = lp_weights_create(), *got = lp_weights_create();
+    assert_int_equal(lp_gguf_open(&ctx, FIXTURE("llama-q4_0.gguf"), wanted, &x), LP_OK);
+    assert_int_equal(lp_gguf_open(&ctx, again, got, &y), LP_OK);
+    for (size_t i = 0; i < lp_weights_count(wanted); i++) {
+        const lp_weight *w = lp_weights_at(wanted, i), *g = lp_weights_find(got, w->name);
+        assert_non_null(g);
+        bool head = strcmp(w->name, "output.weight") == 0;
+        assert_int_equal(g->dtype, head ? LP_Q8_0 : w->dtype);
+        if (!head)
+            assert_memory_equal(g->data, w->data, w->bytes);
+    }
+    lp_gguf_destroy(x);
+    lp_gguf_destroy(y);
+    lp_weights_destroy(wanted);
+    lp_weights_destroy(got);
+    free(again);
+    free(to);
+    test_folder_remove(scratch);
+}
+
+static void rules_of_types(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool applies;
+    } rows[] = {
+        {"token_embd.weight", true},     {"output.weight", true},
+        {"blk.0.attn_q.weight", true},   {"blk.0.ffn_down_exps.weight", true},
+        {"blk.0.attn_q.bias", false},    {"blk.0.ffn_gate_inp.weight", false},
+        {"position_embd.weight", false}, {"blk.0.attn_q_norm.weight", false},
+        {"token_types.weight", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_int_equal(lp_quantize_applies(rows[i].name, LP_SHAPE2(64, 64)), rows[i].applies);
+    assert_false(lp_quantize_applies("blk.0.attn_q.weight", LP_SHAPE1(64)));
+    assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 64), LP_Q4_0, false), LP_Q4_0);
+    assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 64), LP_Q4_0, true), LP_Q8_0);
+    assert_int_equal(lp_quantize_type(LP_SHAPE2(64, 48), LP_Q8_0, false), LP_F16);
+    assert_int_equal(lp_quantize_type(LP_SHAPE2(64, 48), LP_F32, true), LP_F32);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folders_become_their_twins),
+        cmocka_unit_test(what_gguf_cannot_say_is_refused),
+        cmocka_unit_test(tokenizers_go_along),
+        cmocka_unit_test(tokenizers_that_do_not_fit_are_refused),
+        cmocka_unit_test(gguf_files_change_their_type),
+        cmocka_unit_test(rules_of_types),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
