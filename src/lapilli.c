@@ -393,8 +393,17 @@ uint32_t lp_session_n_tokens(const lp_session *session)
     return lp_runner_n_tokens(session->runner);
 }
 
+/* What was fed is no part of a grammar's text. */
+static void restart_grammar(lp_session *session)
+{
+    if (session->sampler != NULL)
+        lp_sampler_restart(session->sampler);
+}
+
 lp_status lp_session_feed(lp_session *session, const int32_t *tokens, size_t n_tokens)
 {
+    if (n_tokens > 0)
+        restart_grammar(session);
     return lp_runner_feed(session->runner, tokens, n_tokens);
 }
 
@@ -413,7 +422,7 @@ lp_status lp_session_feed_text(lp_session *session, const char *text, size_t byt
     if (n_tokens > 0 && lp_model_is_end(session->model, tokens[n_tokens - 1]) &&
         lp_tokenizer_special(session->model->tokenizer).add_eos)
         n_tokens--;
-    lp_status status = lp_runner_feed(session->runner, tokens, n_tokens);
+    const lp_status status = lp_session_feed(session, tokens, n_tokens);
     free(tokens);
     return status;
 }
@@ -427,6 +436,8 @@ lp_status lp_session_eval(lp_session *session, float *logits)
 lp_status lp_session_score(lp_session *session, const int32_t *tokens, size_t n_tokens,
                            double *scores)
 {
+    if (n_tokens > 0)
+        restart_grammar(session);
     LP_TRY(lp_runner_score(session->runner, tokens, n_tokens, scores));
     return lp_session_check_fault(session);
 }
@@ -472,7 +483,10 @@ const char *lp_ending_text(lp_ending ending)
 
 lp_status lp_session_rewind(lp_session *session, uint32_t n_tokens)
 {
-    return lp_runner_rewind(session->runner, n_tokens);
+    const uint32_t before = lp_session_n_tokens(session);
+    LP_TRY(lp_runner_rewind(session->runner, n_tokens));
+    return session->sampler != NULL ? lp_sampler_take_back(session->sampler, before - n_tokens)
+                                    : LP_OK;
 }
 
 lp_status lp_session_forget(lp_session *session, uint32_t first, uint32_t n)
@@ -493,6 +507,7 @@ lp_status lp_session_save(lp_session *session, const char *path)
 
 lp_status lp_session_load(lp_session *session, const char *path, uint32_t *n_common)
 {
+    restart_grammar(session);
     return lp_runner_load(session->runner, path, n_common);
 }
 

@@ -4,7 +4,8 @@
  * The steps are taken in this order (`samplers` can change it), each on what the one before left:
  *
  *   bias         adds to single logits; -inf bans a token. Always first.
- *   grammar      (lp_generate_options) strikes out what it does not allow. Always second.
+ *   grammar      strikes out what it does not allow, so the other steps see only what may follow.
+ *                Always second.
  *   penalties    repetition, then frequency and presence
  *   dry          penalty for going on with a sequence that was there before
  *   top_n_sigma  logits within n standard deviations of the largest
@@ -76,6 +77,13 @@ typedef struct lp_sampling {
 
     const char *samplers; /* names of steps as above with ; between them: these and no others, in
                              this order; NULL: all, in the order above */
+
+    /* The text that is drawn is one of this grammar, in GBNF (docs/GRAMMARS.md); NULL: any text. Its
+     * text begins anew where something was fed. A token that ends the text may come only where the
+     * grammar's text may end; where nothing else can follow, generation ends (LP_ENDED_GRAMMAR).
+     * Mistakes are LP_E_FORMAT with line and column; a grammar so ambiguous that it would take too
+     * much time or memory is LP_E_LIMIT, here or later. */
+    const char *grammar;
 } lp_sampling;
 #define LP_SAMPLING_DEFAULT                                                                        \
     {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repeat_penalty = 1.0f,     \

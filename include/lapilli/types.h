@@ -115,6 +115,7 @@ typedef int (*lp_text_fn)(void *user, const char *text, size_t bytes);
     X(END_TOKEN, "the model ended the text")                                                       \
     X(STOP_STRING, "a stop string")                                                                \
     X(CONTEXT, "the context is full")                                                              \
+    X(GRAMMAR, "the grammar's text is complete")                                                   \
     X(CALLER, "stopped by the caller")
 
 typedef enum lp_ending {

@@ -294,7 +294,7 @@ static int generate(settings *s)
         return cli_failed(ctx, status);
     if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
         return CLI_FAILED; /* cli_finish() tells why */
-    s->nothing_written = s->prompt.bytes == 0;
+    s->nothing_written = s->prompt.bytes == 0 && s->sampling.values.grammar == NULL;
     if (s->keep_all)
         s->generate.keep = lp_session_n_tokens(session);
     else if (s->generate.keep == 0 && lp_model_bos(s->job.model) >= 0)
@@ -352,6 +352,7 @@ static int run(int argc, char **argv)
     else if (code == CLI_OK && !end)
         code = cli_stop_signal() ? CLI_FAILED : run_model(&s);
     free(s.prompt.text);
+    cli_sampling_free(&s.sampling);
     return code;
 }
 

@@ -2,6 +2,8 @@
 #define _DEFAULT_SOURCE /* getpid */
 #include "sampling.h"
 
+#include "files.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -23,6 +25,11 @@ void cli_sampling_finish(cli_sampling *s)
         s->values.dry_breakers = s->breakers;
     if (!s->has_seed) /* it is printed, so the text can be had again */
         s->values.seed = ((uint64_t)time(NULL) * 1000003u + (uint64_t)getpid()) % 1000000u;
+}
+
+void cli_sampling_free(cli_sampling *s)
+{
+    free(s->file);
 }
 
 /* Options with a number: where it goes, and from where to where it makes sense. */
@@ -121,6 +128,22 @@ static int set_mirostat(const cli_command *command, cli_sampling *s)
     return CLI_OK;
 }
 
+/* What the text may be is said once, in one of these ways. */
+static int set_grammar(const cli_command *command, cli_sampling *s, int id)
+{
+    const char *path;
+    if (s->values.grammar != NULL)
+        return cli_usage_error(command, "only one grammar can be given");
+    if (id == CLI_GRAMMAR) {
+        s->values.grammar = optarg;
+        return CLI_OK;
+    }
+    if (!cli_parse_name(command, "--grammar-file", optarg, &path))
+        return CLI_USAGE;
+    s->values.grammar = s->file = cli_read_text(path);
+    return s->file != NULL ? CLI_OK : CLI_FAILED;
+}
+
 int cli_sampling_option(const cli_command *command, cli_sampling *s, int id)
 {
     uint64_t count;
@@ -151,6 +174,9 @@ int cli_sampling_option(const cli_command *command, cli_sampling *s, int id)
         return CLI_OK;
     case CLI_LOGIT_BIAS:
         return add_bias(command, s);
+    case CLI_GRAMMAR:
+    case CLI_GRAMMAR_FILE:
+        return set_grammar(command, s, id);
     case CLI_STOP:
         return add_text(command, "--stop", s->stops, &s->n_stops, CLI_MAX_STOPS);
     case CLI_DRY_BREAKER:

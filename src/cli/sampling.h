@@ -30,6 +30,8 @@ enum {
     CLI_DRY_BREAKER,
     CLI_LOGIT_BIAS,
     CLI_SAMPLERS,
+    CLI_GRAMMAR,
+    CLI_GRAMMAR_FILE,
     CLI_STOP
 };
 
@@ -66,6 +68,8 @@ enum {
         {"dry-sequence-breaker", required_argument, NULL, CLI_DRY_BREAKER},                        \
         {"logit-bias", required_argument, NULL, CLI_LOGIT_BIAS},                                   \
         {"samplers", required_argument, NULL, CLI_SAMPLERS},                                       \
+        {"grammar", required_argument, NULL, CLI_GRAMMAR},                                         \
+        {"grammar-file", required_argument, NULL, CLI_GRAMMAR_FILE},                               \
         {"stop", required_argument, NULL, CLI_STOP},                                               \
         {"reverse-prompt", required_argument, NULL, CLI_STOP}
 
@@ -106,6 +110,10 @@ enum {
     "      --logit-bias=TOKEN=B    adds B to the logit of a token, given by its id or spelling, or\n" \
     "                              of all tokens of a text; -inf: never; several times\n"          \
     "\n"                                                                                           \
+    "What the text may be:\n"                                                                      \
+    "      --grammar=GBNF    a text of this grammar, from its rule root (docs/GRAMMARS.md)\n"      \
+    "      --grammar-file=FILE   the grammar is in a file\n"                                       \
+    "\n"                                                                                           \
     "Where the text ends:\n"                                                                       \
     "      --stop=TEXT       before this text; up to 16 times\n"
 
@@ -118,6 +126,7 @@ typedef struct cli_sampling {
     size_t n_stops;
     lp_logit_bias biases[CLI_MAX_BIASES];
     const char *breakers[CLI_MAX_BREAKERS];
+    char *file; /* the grammar's, malloc'ed */
 } cli_sampling;
 
 /* The defaults. */
@@ -127,5 +136,6 @@ void cli_sampling_start(cli_sampling *s);
 int cli_sampling_option(const cli_command *command, cli_sampling *s, int id);
 /* After the last one: `values` is ready. Without a seed there is another one every time. */
 void cli_sampling_finish(cli_sampling *s);
+void cli_sampling_free(cli_sampling *s);
 
 #endif

@@ -51,15 +51,21 @@ lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *to
                          .n_stops = options->n_stop,
                          .on_text = options->on_text,
                          .user = options->user};
-    uint32_t most = options->max_tokens ? options->max_tokens : UINT32_MAX;
+    const uint32_t most = options->max_tokens ? options->max_tokens : UINT32_MAX;
     double start = now();
     *result = (lp_generation){.n_prompt = lp_runner_n_pending(runner),
                               .ending = LP_ENDED_LENGTH};
-    while (result->n_tokens < most) {
+    for (;;) {
         int32_t token;
         const char *bytes;
         size_t n;
         bool full;
+        if (sampler != NULL && lp_sampler_is_finished(sampler)) {
+            result->ending = LP_ENDED_GRAMMAR;
+            break;
+        }
+        if (result->n_tokens >= most)
+            break;
         LP_CHECK(make_room(runner, options, result, &full));
         if (full) {
             result->ending = LP_ENDED_CONTEXT;
@@ -71,6 +77,8 @@ lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *to
         if (lp_tokenizer_is_end(tokenizer, token)) {
             result->ending = LP_ENDED_END_TOKEN;
             LP_CHECK(lp_runner_rewind(runner, lp_runner_n_tokens(runner) - 1));
+            if (sampler != NULL)
+                LP_CHECK(lp_sampler_take_back(sampler, 1));
             break;
         }
         if ((uint32_t)token >= lp_tokenizer_size(tokenizer))

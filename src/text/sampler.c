@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "ops/draw.h"
+#include "text/constraint.h"
 #include "text/penalties.h"
 
 /* In the default order. The device's order is the same. */
@@ -48,6 +49,7 @@ struct lp_sampler {
     size_t n_biases;
     lp_dry dry;
     double mu; /* of mirostat, bits */
+    lp_constraint *constraint; /* NULL: any text */
     lp_candidates list;
     float *logits;   /* [n_vocab] for whoever draws */
     int32_t *tokens; /* [n_tokens] for them, too */
@@ -244,6 +246,16 @@ static lp_status read_dry(lp_sampler *sampler, const lp_sampling *s)
     return LP_OK;
 }
 
+static lp_status read_grammar(lp_sampler *sampler, const lp_sampling *s)
+{
+    lp_grammar *grammar;
+    if (s->grammar == NULL)
+        return LP_OK;
+    LP_TRY(lp_grammar_read(sampler->ctx, s->grammar, strlen(s->grammar), &grammar));
+    return lp_constraint_create(sampler->ctx, sampler->tokenizer, sampler->n_vocab, grammar,
+                                &sampler->constraint);
+}
+
 lp_status lp_sampler_create(lp_context *ctx, const lp_tokenizer *tokenizer, uint32_t n_vocab,
                             const lp_sampling *sampling, lp_sampler **result)
 {
@@ -265,9 +277,11 @@ lp_status lp_sampler_create(lp_context *ctx, const lp_tokenizer *tokenizer, uint
     LP_CHECK(read_steps(sampler));
     LP_CHECK(read_biases(sampler, sampling));
     LP_CHECK(read_dry(sampler, sampling));
+    LP_CHECK(read_grammar(sampler, sampling));
     s->bias = NULL; /* borrowed from the caller: all copied now */
     s->dry_breakers = NULL;
     s->samplers = NULL;
+    s->grammar = NULL;
     *result = sampler;
     return LP_OK;
 cleanup:
@@ -279,6 +293,7 @@ void lp_sampler_destroy(lp_sampler *sampler)
 {
     if (sampler == NULL)
         return;
+    lp_constraint_destroy(sampler->constraint);
     free(sampler->biases);
     free(sampler->dry.lengths);
     free(sampler->dry.reversed);
@@ -303,7 +318,7 @@ static bool has_step(const lp_sampler *sampler, step which)
 bool lp_sampler_on_device(const lp_sampler *sampler)
 {
     const lp_sampling *s = &sampler->s;
-    if (sampler->n_biases > 0 || s->mirostat != 0)
+    if (sampler->n_biases > 0 || sampler->constraint != NULL || s->mirostat != 0)
         return false;
     for (size_t i = 0; i < sampler->n_steps; i++) {
         const step which = sampler->steps[i];
@@ -446,6 +461,8 @@ static lp_status weigh(lp_sampler *sampler, float *logits, history h, uint32_t n
     lp_draw_philox(n_draws, (uint32_t)sampler->s.seed, (uint32_t)(sampler->s.seed >> 32), random);
     for (size_t i = 0; i < sampler->n_biases; i++)
         logits[sampler->biases[i].token] += sampler->biases[i].by;
+    if (sampler->constraint != NULL)
+        LP_TRY(lp_constraint_strike(sampler->constraint, logits));
     lp_candidates_fill(list, logits, sampler->n_vocab);
     for (size_t i = 0; i < sampler->n_steps && list->n > 0; i++)
         LP_TRY(take_step(sampler, sampler->steps[i], h, random));
@@ -485,5 +502,21 @@ lp_status lp_sampler_draw(lp_sampler *sampler, float *logits, const int32_t *tok
         sampler->mu -=
             (double)sampler->s.mirostat_eta *
             (lp_candidates_surprise(total, list->at[i].mass) - (double)sampler->s.mirostat_tau);
-    return LP_OK;
+    return sampler->constraint != NULL ? lp_constraint_accept(sampler->constraint, *token) : LP_OK;
+}
+
+bool lp_sampler_is_finished(const lp_sampler *sampler)
+{
+    return sampler->constraint != NULL && lp_constraint_is_finished(sampler->constraint);
+}
+
+void lp_sampler_restart(lp_sampler *sampler)
+{
+    if (sampler->constraint != NULL)
+        lp_constraint_restart(sampler->constraint);
+}
+
+lp_status lp_sampler_take_back(lp_sampler *sampler, size_t n)
+{
+    return sampler->constraint != NULL ? lp_constraint_take_back(sampler->constraint, n) : LP_OK;
 }

@@ -31,6 +31,12 @@ lp_status lp_sampler_room(lp_sampler *sampler, size_t n, float **logits, int32_t
 lp_status lp_sampler_draw(lp_sampler *sampler, float *logits, const int32_t *history, size_t n,
                           uint32_t n_draws, int32_t *token);
 
+/* Of the grammar, if there is one (constraint.h). A draw is accepted at once. The text begins anew
+ * where something was fed; and the latest n tokens of the context, drawn or not, can be taken back. */
+bool lp_sampler_is_finished(const lp_sampler *sampler);
+void lp_sampler_restart(lp_sampler *sampler);
+lp_status lp_sampler_take_back(lp_sampler *sampler, size_t n);
+
 /* The same up to the draw: candidates in the order of ids, each with the mass that is its
  * probability. Borrowed until the next call. */
 lp_status lp_sampler_weigh(lp_sampler *sampler, float *logits, const int32_t *history, size_t n,
