@@ -1,7 +1,8 @@
-/* Masks of a vocabulary: see constraint.h. The tokens lie in the order of their bytes, each with the
- * number of bytes that it shares with the one before it: that is a trie, depth first. A walk through
- * it steps the grammar once per edge, and leaves out all tokens behind a byte that cannot follow. A
- * state's mask is remembered, and text inside a string, say, comes back to the same state. */
+/* Masks of a vocabulary: see constraint.h. The tokens lie in the order of their bytes, each with
+ * the number of bytes that it shares with the one before it: that is a trie, depth first. A walk
+ * through it steps the grammar once per edge, and leaves out all tokens behind a byte that cannot
+ * follow. A state's mask is remembered, and text inside a string, say, comes back to the same
+ * state. */
 #include "text/constraint.h"
 
 #include <math.h>
@@ -277,11 +278,10 @@ static lp_status fail_stuck(const lp_constraint *c)
     LP_TRY(lp_decode(c->ctx, c->tokenizer, c->tokens + first, c->n_tokens - first, false, &text,
                      &bytes));
     const size_t from = bytes > 40 ? bytes - 40 : 0;
-    const lp_status status =
-        lp_fail(c->ctx, LP_E_ARG, "grammar: behind %s, no token of this vocabulary can follow%s",
-                c->n_tokens > 0 ? lp_utf8_quote(text + from, bytes - from, quoted) : "the prompt",
-                lp_recognizer_may_end(c->recognizer, c->state) ? ", and it has none for the end"
-                                                               : "");
+    const lp_status status = lp_fail(
+        c->ctx, LP_E_ARG, "grammar: behind %s, no token of this vocabulary can follow%s",
+        c->n_tokens > 0 ? lp_utf8_quote(text + from, bytes - from, quoted) : "the prompt",
+        lp_recognizer_may_end(c->recognizer, c->state) ? ", and it has none for the end" : "");
     free(text);
     return status;
 }

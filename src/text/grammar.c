@@ -77,9 +77,8 @@ lp_status lp_grammar_add_rule(lp_grammar_builder *b, size_t where, uint32_t *rul
 lp_status lp_grammar_find_rule(lp_grammar_builder *b, size_t where, size_t bytes, uint32_t *rule)
 {
     const char *name = b->text + where;
-    const uint32_t node = b->names.n_nodes > 0
-                              ? lp_trie_walk(&b->names, LP_TRIE_ROOT, name, bytes)
-                              : LP_TRIE_NONE;
+    const uint32_t node =
+        b->names.n_nodes > 0 ? lp_trie_walk(&b->names, LP_TRIE_ROOT, name, bytes) : LP_TRIE_NONE;
     if (node != LP_TRIE_NONE && lp_trie_value(&b->names, node) >= 0) {
         *rule = (uint32_t)lp_trie_value(&b->names, node);
         return LP_OK;
@@ -151,8 +150,8 @@ static lp_status check_defined(const lp_grammar_builder *b)
     char name[LP_QUOTE_TEXT];
     for (uint32_t r = 0; r < b->grammar->n_rules; r++)
         if (!b->rules[r].defined)
-            return lp_grammar_fail(b, LP_E_FORMAT, b->rules[r].where,
-                                   "there is no rule %s", rule_name(b, r, name));
+            return lp_grammar_fail(b, LP_E_FORMAT, b->rules[r].where, "there is no rule %s",
+                                   rule_name(b, r, name));
     return LP_OK;
 }
 
@@ -192,8 +191,8 @@ static lp_status find_usage(const lp_grammar_builder *b, usage *u)
     return LP_OK;
 }
 
-/* holds[r]: whether rule r has a text (`empty`: the empty one). An alternative has one as soon as all
- * its rules have. */
+/* holds[r]: whether rule r has a text (`empty`: the empty one). An alternative has one as soon as
+ * all its rules have. */
 static void derive(const lp_grammar_builder *b, usage *u, bool empty, bool *holds)
 {
     const lp_grammar *g = b->grammar;
@@ -315,9 +314,8 @@ cleanup:
 
 lp_status lp_grammar_end(lp_grammar_builder *b, lp_grammar **grammar)
 {
-    const uint32_t root = b->names.n_nodes > 0
-                              ? lp_trie_walk(&b->names, LP_TRIE_ROOT, "root", 4)
-                              : LP_TRIE_NONE;
+    const uint32_t root =
+        b->names.n_nodes > 0 ? lp_trie_walk(&b->names, LP_TRIE_ROOT, "root", 4) : LP_TRIE_NONE;
     LP_TRY(check_defined(b));
     if (root == LP_TRIE_NONE || lp_trie_value(&b->names, root) < 0)
         return lp_grammar_fail(b, LP_E_FORMAT, b->bytes,

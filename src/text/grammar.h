@@ -1,8 +1,8 @@
 /* Context-free grammars over bytes, read from GBNF (llama.cpp's notation; docs/GRAMMARS.md).
  *
  * A grammar describes Unicode text, but tokens may end within a character. So every character class
- * is compiled to the byte sequences of its characters' UTF-8, and all that works with a grammar sees
- * bytes only: half a character is a state like any other. */
+ * is compiled to the byte sequences of its characters' UTF-8, and all that works with a grammar
+ * sees bytes only: half a character is a state like any other. */
 #ifndef LP_TEXT_GRAMMAR_H
 #define LP_TEXT_GRAMMAR_H
 

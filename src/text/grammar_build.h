@@ -23,7 +23,7 @@ typedef struct lp_grammar_builder {
     lp_rule_draft *rules;
     struct {
         uint32_t rule, start;
-    } *alternatives;
+    } * alternatives;
     uint32_t n_alternatives;
     size_t rules_room, symbols_room, sets_room, alternatives_room;
     uint32_t n_sets;

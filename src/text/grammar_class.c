@@ -99,7 +99,8 @@ static lp_status add_range(lp_grammar_builder *b, uint32_t rule, uint32_t first,
     return LP_OK;
 }
 
-typedef struct class {
+typedef struct class
+{
     lp_grammar_builder *b;
     size_t where;
     lp_byte_set ascii;

@@ -230,9 +230,8 @@ static lp_status read_class(reader *r)
             LP_TRY(read_char(r, &last));
         }
         if (last < first)
-            return lp_grammar_fail(&r->b, LP_E_FORMAT, begin,
-                                   "a range from U+%04X down to U+%04X", (unsigned)first,
-                                   (unsigned)last);
+            return lp_grammar_fail(&r->b, LP_E_FORMAT, begin, "a range from U+%04X down to U+%04X",
+                                   (unsigned)first, (unsigned)last);
         LP_TRY(add_range(r, first, last));
     }
     r->at++;
@@ -341,8 +340,7 @@ static lp_status read_counts(reader *r, uint32_t *min, uint32_t *max)
     }
     if (peek(r) != '}' || *min == NO_LIMIT)
         return lp_grammar_fail(&r->b, LP_E_FORMAT, r->at,
-                               "{m}, {m,}, {m,n} or {,n} is expected, not %s here",
-                               found(r, text));
+                               "{m}, {m,}, {m,n} or {,n} is expected, not %s here", found(r, text));
     r->at++;
     if (*max < *min)
         return lp_grammar_fail(&r->b, LP_E_FORMAT, where, "at least %u and at most %u repetitions",
@@ -399,9 +397,9 @@ static lp_status read_reference(reader *r)
     r->at += n;
     skip_space(r, r->n_groups > 0);
     if (starts_with(r, "::="))
-        return r->n_groups > 0
-                   ? lp_grammar_fail(&r->b, LP_E_FORMAT, r->group, "no ) closes this (")
-                   : lp_grammar_fail(&r->b, LP_E_FORMAT, where, "a rule begins in a line of its own");
+        return r->n_groups > 0 ? lp_grammar_fail(&r->b, LP_E_FORMAT, r->group, "no ) closes this (")
+                               : lp_grammar_fail(&r->b, LP_E_FORMAT, where,
+                                                 "a rule begins in a line of its own");
     LP_TRY(lp_grammar_find_rule(&r->b, where, n, &rule));
     return push(r, lp_symbol_make(LP_SYMBOL_RULE, rule));
 }

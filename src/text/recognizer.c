@@ -145,8 +145,10 @@ static lp_status intern(lp_recognizer *r, const item *items, size_t n, bool may_
     uint32_t *slot = find_slot(r, items, n, may_end);
     if (*slot == DEAD) {
         if (n > MAX_ITEMS - r->n_items || r->n_states >= MAX_ITEMS)
-            return lp_fail(r->ctx, LP_E_LIMIT, "grammar: too ambiguous; its states take more than "
-                                               "%u items", MAX_ITEMS);
+            return lp_fail(r->ctx, LP_E_LIMIT,
+                           "grammar: too ambiguous; its states take more than "
+                           "%u items",
+                           MAX_ITEMS);
         LP_TRY(add_state(r, items, n, may_end));
         *slot = (uint32_t)r->n_states - 1;
     }
@@ -407,7 +409,8 @@ cleanup:
 lp_status lp_recognizer_begin(lp_recognizer *r, bool *forgot)
 {
     r->work = 0;
-    *forgot = r->n_items > MAX_ITEMS / 2 || r->n_states > MAX_ITEMS / 2 || r->n_edges > MAX_EDGES / 2;
+    *forgot =
+        r->n_items > MAX_ITEMS / 2 || r->n_states > MAX_ITEMS / 2 || r->n_edges > MAX_EDGES / 2;
     return *forgot ? start_anew(r) : LP_OK;
 }
 

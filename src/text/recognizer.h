@@ -17,8 +17,8 @@ typedef struct lp_recognizer lp_recognizer;
 typedef uint32_t lp_grammar_state;
 #define LP_GRAMMAR_DEAD 0u
 
-/* The deepest nesting that is followed, in rules that are not at their end; deeper is as good as not
- * in the grammar. */
+/* The deepest nesting that is followed, in rules that are not at their end; deeper is as good as
+ * not in the grammar. */
 #define LP_GRAMMAR_MAX_DEPTH 1000u
 
 /* `grammar` must outlive it. */

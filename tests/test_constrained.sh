@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# run --grammar: texts of many seeds are texts of the grammar (grep judges), the seed holds, an end
+# ends, mistakes are named, and what contradicts each other is refused. The model is the one that ships.
+# shellcheck disable=SC2015 # A && B || fail is meant as written
+set -u
+
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/support/shell.sh"
+
+run() # ARGUMENT...: stdout and stderr into files; returns the exit code
+{
+    "$LAPILLI" run -d cpu --no-echo "$@" > "$out/stdout" 2> "$out/stderr" < /dev/null
+}
+
+# matches PATTERN ARGUMENT...: for 6 seeds, the whole text is one match of grep's pattern. The texts of
+# the grammar must be finite: nothing else ends them.
+matches()
+{
+    local pattern=$1 seed
+    shift
+    for seed in 1 2 3 4 5 6; do
+        run -q -s $seed -n 0 "$@" || fail "exit code $? with seed $seed: $*"
+        # all lines as one, so that the pattern may hold them
+        tr '\n' '~' < "$out/stdout" | LC_ALL=C.UTF-8 grep -Exq "$pattern" || fail "seed $seed: no match of $pattern: $*"
+    done
+}
+
+refused() # CODE PATTERN ARGUMENT...: one line on stderr, nothing on stdout
+{
+    local code=$1 pattern=$2 got
+    shift 2
+    run -q "$@"
+    got=$?
+    [ $got -eq "$code" ] || fail "exit code $got instead of $code: $*"
+    [ "$(wc -l < "$out/stderr")" -eq 1 ] && grep -Eq "$pattern" "$out/stderr" || fail "not one line with \"$pattern\": $*"
+    [ ! -s "$out/stdout" ] || fail "stdout is not empty: $*"
+}
+
+matches '( yes| no)~' -p "Is it big?" --grammar 'root ::= " yes" | " no"'
+matches '( [a-z]+){4}\.~' -p "Once upon a time there was" --grammar 'root ::= (" " [a-z]+){4} "."'
+matches '(- [A-Z][a-z]{2,8}~){3}~' -p "A list:" --grammar 'root ::= ("- " [A-Z] [a-z]{2,8} "\n"){3}'
+matches '(à|á|â|ã|ä|å|æ|ç|è|é|ê|ë|ì|í|î|ï|ð|ñ|ò|ó|ô|õ|ö){4}(😀|é)~' -p "Once" --grammar 'root ::= [à-ö]{4} ("😀" | "\u00e9")'
+matches ' exactly~' -p "" --grammar 'root ::= " exactly"' # a space that was asked for stays
+matches '~' -p "Once" --grammar 'root ::= ""'
+matches '\([()x]{0,20}\)~' -p "Once" --temp 1.5 --grammar $'root ::= "(" s{0,20} ")" # a comment\ns ::= ( "("\n | ")" | "x"\n )'
+
+# The same seed, the same text; greedy takes the likeliest of what is allowed. (A sampler that
+# cannot be done on a device goes with a grammar, too.)
+run -q -s 9 -p "Once" -n 20 --grammar 'root ::= [a-z ]+' && cp "$out/stdout" "$out/first"
+run -q -s 9 -p "Once" -n 20 --grammar 'root ::= [a-z ]+'
+cmp -s "$out/first" "$out/stdout" || fail "the same seed, another text"
+run -q -s 10 -p "Once" -n 20 --grammar 'root ::= [a-z ]+'
+cmp -s "$out/first" "$out/stdout" && fail "another seed, the same text"
+run -q --temp 0 -n 12 -p "Once upon a" && cp "$out/stdout" "$out/first"
+run -q --temp 0 -n 12 -p "Once upon a" --grammar 'root ::= .*'
+cmp -s "$out/first" "$out/stdout" || fail "a grammar that allows all changed the text"
+matches ' [a-z]{3,9}!~' -p "Once" --mirostat 2 --dry-multiplier 0.8 --grammar 'root ::= " " [a-z]{3,9} "!"'
+
+# How it ends.
+run -p "Once" -n 5 --grammar 'root ::= " x"'
+grep -q "ended: the grammar's text is complete" "$out/stderr" || fail "not said how it ended"
+run -p "Once" -n 5 --grammar 'root ::= [a-z]{100}'
+grep -q "ended: as many tokens as asked for" "$out/stderr" || fail "not said how it ended"
+
+# From a file, and mistakes.
+printf 'root ::= " " word\nword ::= [a-c]{3}\n' > "$out/words.gbnf"
+matches ' [a-c]{3}~' -p "Once" --grammar-file "$out/words.gbnf"
+refused 1 '^lapilli: grammar, line 1, column 10: there is no rule "item"' -p x --grammar 'root ::= item'
+refused 1 '^lapilli: grammar, line 1, column 1: rule "root" begins with itself' -p x \
+    --grammar 'root ::= root "a" | "b"'
+refused 1 '^lapilli: /nonexistent: No such file' -p x --grammar-file /nonexistent
+refused 2 '^lapilli run: only one grammar can be given' -p x --grammar 'root ::= "a"' \
+    --grammar-file "$out/words.gbnf"
+refused 2 '^lapilli run: --grammar-file wants a name' -p x --grammar-file ""
+
+[ $failures -eq 0 ] && echo "all passed"
+exit $((failures > 0))
