@@ -411,7 +411,7 @@ lp_status lp_session_feed_text(lp_session *session, const char *text, size_t byt
 {
     if (flags & LP_FEED_PROMPT && lp_model_reads_source(session->model)) {
         LP_TRY(lp_session_source_text(session, text, bytes));
-        return lp_runner_feed(session->runner, &session->model->generation.rules.start, 1);
+        return lp_session_feed(session, &session->model->generation.rules.start, 1);
     }
     int32_t *tokens = NULL;
     size_t n_tokens = 0;
@@ -446,8 +446,8 @@ lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
 {
     const lp_model *model = session->model;
     lp_sampler *sampler;
-    LP_TRY(lp_sampler_create(model->ctx, model->tokenizer, lp_model_vocabulary(model), sampling,
-                             &sampler));
+    LP_TRY(lp_sampler_create(model->ctx, lp_model_target_tokenizer(model), lp_model_vocabulary(model),
+                             sampling, &sampler));
     const lp_sampling plain = lp_sampler_for_device(sampler);
     const lp_status status = lp_runner_sampling(session->runner, &plain);
     lp_sampler_destroy(status == LP_OK ? session->sampler : sampler);
