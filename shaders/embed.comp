@@ -1,5 +1,5 @@
 // y [T, N]: row t is scale * table[id], id = history[position + t] or, without a history,
-// position + t. Ids outside the table and positions outside the history are clamped: the host has
+// first + position + t. Ids outside the table and positions outside the history are clamped: the host has
 // checked them, and here they must never read foreign memory. One workgroup per token.
 #version 460
 #extension GL_GOOGLE_include_directive : require
@@ -16,9 +16,10 @@ void main()
     const uint t = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
     if (t >= p.n_tokens)
         return;
-    int id = lp_ints(p.cursor).v[LP_CURSOR_POSITION] + int(t);
+    const int place = lp_ints(p.cursor).v[LP_CURSOR_POSITION] + int(t);
+    int id = place + p.first;
     if (lp_present(p.history))
-        id = lp_ints(p.history).v[clamp(id, 0, int(p.n_history) - 1)];
+        id = lp_ints(p.history).v[clamp(place, 0, int(p.n_history) - 1)];
     id = clamp(id, 0, int(p.n_vocabulary) - 1);
 
     const lp_weight table = lp_weight_at(p.table, p.n_vocabulary, p.n, uint(id));

@@ -85,7 +85,7 @@ LP_PARAMS(lp_norm_params)
     LP_FLOAT eps;
 };
 
-/* ---- embed ---- y[t] = scale * table[history ? history[position + t] : position + t] */
+/* ---- embed ---- y[t] = scale * table[history ? history[position + t] : first + position + t] */
 LP_PARAMS(lp_embed_params)
 {
     LP_ADDRESS table;   /* [V, N], device layout of a weight */
@@ -94,6 +94,7 @@ LP_PARAMS(lp_embed_params)
     LP_ADDRESS y;       /* [T, N] f32 */
     LP_UINT n_vocabulary, n, n_tokens, n_history, y_stride;
     LP_FLOAT scale;
+    LP_INT first;
 };
 
 /* ---- elementwise ---- y = a + b, a * b or out_factor act(in_factor a), [n_rows, n] */

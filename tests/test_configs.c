@@ -81,7 +81,8 @@ static void check_fixture(const char *folder)
         change_config(folder, yyjson_obj_get(mutant, "set"), &changed);
         static const int32_t whole[] = {N_TOKENS, 0};
         model_session *session = model_session_create(&changed, "reference", LP_F32, N_TOKENS);
-        model_session_run(session, &(model_run){.chunks = whole}, e.tokens, logits);
+        model_session_run(session, &(model_run){.chunks = whole, .types = e.types}, e.tokens,
+                          logits);
         model_session_destroy(session);
         double moved = nmse(e.logits, logits, n_logits);
         double want = yyjson_get_num(yyjson_obj_get(mutant, "nmse"));

@@ -33,7 +33,7 @@ static bool eps_times_100(lp_node *n)
 {
     if (n->op != LP_OP_NORM || n->p.norm.kind == LP_NORM_SOFTMAX)
         return false;
-    n->p.norm.eps *= 100;
+    n->p.norm.eps *= n->p.norm.eps < 1e-9f ? 1e9f : 100; /* BERT's: next to nothing */
     return true;
 }
 
@@ -61,6 +61,11 @@ static bool change_act(lp_node *n, lp_act_kind from, lp_act_kind to)
 static bool gelu_erf(lp_node *n)
 {
     return change_act(n, LP_ACT_GELU_TANH, LP_ACT_GELU_ERF);
+}
+
+static bool gelu_tanh(lp_node *n)
+{
+    return change_act(n, LP_ACT_GELU_ERF, LP_ACT_GELU_TANH);
 }
 
 static bool gelu_quick(lp_node *n)
@@ -96,6 +101,14 @@ static bool mask_earlier(lp_node *n)
     return shift_mask(n, -1);
 }
 
+static bool mask_causal(lp_node *n)
+{
+    if (n->op != LP_OP_ATTENTION || n->p.attention.mask != LP_MASK_FULL)
+        return false;
+    n->p.attention.mask = LP_MASK_CAUSAL;
+    return true;
+}
+
 static bool scale_attention(lp_node *n)
 {
     if (n->op != LP_OP_ATTENTION)
@@ -108,6 +121,8 @@ static bool change_window(lp_node *n, int by)
 {
     if (n->op != LP_OP_ATTENTION || n->p.attention.window == 0)
         return false;
+    if (n->p.attention.mask == LP_MASK_FULL) /* half of it on each side */
+        by *= 2;
     n->p.attention.window = by == 0 ? 0 : n->p.attention.window + by;
     return true;
 }
@@ -185,6 +200,14 @@ static bool other_score(lp_node *n)
     return true;
 }
 
+static bool positions_later(lp_node *n)
+{
+    if (n->op != LP_OP_EMBED || n->src[2] != LP_NONE)
+        return false;
+    n->p.embed.first++;
+    return true;
+}
+
 typedef struct mutant {
     const char *what;
     bool (*apply)(lp_node *node);
@@ -195,11 +218,13 @@ static const mutant mutants[] = {
     {"eps times 100", eps_times_100},
     {"layer norm for RMS norm or the reverse", other_norm},
     {"GELU by erf", gelu_erf},
+    {"GELU by tanh", gelu_tanh},
     {"quick GELU", gelu_quick},
     {"quick GELU for SiLU", silu_to_gelu_quick},
     {"ReLU for SiLU", silu_to_relu},
     {"mask one later", mask_later},
     {"mask one earlier", mask_earlier},
+    {"causal mask for all keys", mask_causal},
     {"attention scale times 1.1", scale_attention},
     {"sliding window off", window_off},
     {"sliding window one longer", window_longer},
@@ -211,6 +236,7 @@ static const mutant mutants[] = {
     {"stride of sparse attention one more", change_stride},
     {"summary of fixed attention dropped", drop_summary},
     {"RMS norm for softmax", no_softmax},
+    {"position embeddings one later", positions_later},
 };
 #define N_MUTANTS (sizeof mutants / sizeof mutants[0])
 
@@ -242,9 +268,12 @@ static bool can_drop(const lp_node *node, int src)
     return false;
 }
 
-/* One vector added to all keys adds the same to all scores of a query, unless they are turned. */
+/* One vector added to all keys adds the same to all scores of a query, unless they are turned; the
+ * pooler makes no logits (test_models.c looks at what it makes). */
 static bool cancels(const lp_network *network, const lp_graph *graph, lp_tensor_id source)
 {
+    if (strncmp(graph->tensors[source].name, "pooler", 6) == 0)
+        return true;
     return network->hparams.position != LP_POSITION_ROPE &&
            strstr(graph->tensors[source].name, "attn_k.bias") != NULL;
 }
@@ -291,7 +320,9 @@ static void subject_close(subject *s)
 static void must_move(subject *s, const lp_network *network, const model_run *run, const char *what)
 {
     model_session *session = model_session_create(network, "reference", LP_F32, N_CTX);
-    model_session_run(session, run, s->e.tokens, s->logits);
+    model_run with_types = *run;
+    with_types.types = s->e.types;
+    model_session_run(session, &with_types, s->e.tokens, s->logits);
     model_session_destroy(session);
     double moved = nmse(s->e.logits, s->logits, (size_t)N_TOKENS * (size_t)s->e.n_vocab);
     print_message("%9.1e  %s: %s\n", moved, strrchr(s->path, '/') + 1, what);
@@ -303,8 +334,11 @@ static lp_graph *build(const subject *s, lp_store *store)
 {
     lp_context ctx = {0};
     lp_graph *graph = NULL;
-    lp_network_options options = {
-        .n_tokens = N_TOKENS, .n_ctx = N_CTX, .kv_dtype = LP_F32, .outputs = LP_OUTPUTS_ALL};
+    lp_network_options options = {.n_tokens = N_TOKENS,
+                                  .n_ctx = N_CTX,
+                                  .kv_dtype = LP_F32,
+                                  .outputs = LP_OUTPUTS_ALL,
+                                  .hidden = s->network->hparams.arch->encoder_only};
     if (lp_network_graph(&ctx, s->network, store, &options, &graph) != LP_OK)
         fail_msg("%s", ctx.message);
     return graph;

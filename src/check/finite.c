@@ -160,10 +160,11 @@ static lp_status weight_row(const search *s, int src, uint64_t at, uint64_t n, i
     *row = expert * (int64_t)n + (int64_t)(at % n);
     if (node->op != LP_OP_EMBED)
         return LP_OK;
-    int32_t id = (int32_t)(s->position + at / n);
+    const uint64_t place = s->position + at / n;
+    int32_t id = (int32_t)place + node->p.embed.first;
     if (node->src[2] != LP_NONE)
         LP_TRY(s->backend->table->slot_read(s->backend, s->graph->tensors[node->src[2]].slot,
-                                            4 * (uint64_t)id, &id, 4));
+                                            4 * place, &id, 4));
     int64_t rows = s->graph->tensors[node->src[src]].shape.dim[0];
     *row = id < 0 ? 0 : id < rows ? id : rows - 1;
     return LP_OK;

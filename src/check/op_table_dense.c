@@ -148,7 +148,7 @@ static void norms(lp_case_table *table)
 
 /* ---- embed */
 
-enum { E_V, E_N, E_TYPE, E_HISTORY, E_POSITION };
+enum { E_V, E_N, E_TYPE, E_HISTORY, E_POSITION, E_FIRST };
 
 static void build_embed(lp_case_build *c, const int64_t *arg)
 {
@@ -156,6 +156,7 @@ static void build_embed(lp_case_build *c, const int64_t *arg)
     static const int32_t ids[] = {3, 0, 12, 7, -1, 13, 1 << 30, INT32_MIN, 5, 6};
     lp_node node = lp_case_node(c, LP_OP_EMBED);
     node.p.embed.scale = 1.5f;
+    node.p.embed.first = (int32_t)arg[E_FIRST];
     node.src[0] =
         lp_case_weight(c, (lp_dtype)arg[E_TYPE], LP_SHAPE2(arg[E_V], arg[E_N]), LP_CASE_UNIT);
     node.src[1] = lp_case_cursor(c, (int32_t)arg[E_POSITION], 0, false);
@@ -166,7 +167,8 @@ static void build_embed(lp_case_build *c, const int64_t *arg)
 
 static void embeds(lp_case_table *table)
 {
-    static const int64_t tokens_and_position[][2] = {{1, 0}, {7, 2}, {70, 6}, {2, -5}};
+    /* rows of positions that begin with the table's first, with its third: RoBERTa */
+    static const int64_t tokens_and_position[][3] = {{1, 0, 0}, {7, 2, 0}, {70, 6, 2}, {2, -5, 0}};
     for (int i = 0; i < N_WEIGHT_TYPES; i++)
         for (int history = 0; history < 2; history++)
             for (unsigned j = 0; j < 4; j++) {
@@ -176,7 +178,8 @@ static void embeds(lp_case_table *table)
                     table, LP_OP_EMBED, build_embed, "embed %s T%d N%d history%d position%d",
                     lp_dtype_table[type].name, (int)tokens_and_position[j][0], (int)n, history,
                     (int)tokens_and_position[j][1]);
-                const int64_t arg[] = {13, n, type, history, tokens_and_position[j][1]};
+                const int64_t arg[] = {
+                    13, n, type, history, tokens_and_position[j][1], tokens_and_position[j][2]};
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)tokens_and_position[j][0];
             }

@@ -291,6 +291,18 @@ lp_tensor_id lp_embed(lp_builder *b, const char *name, lp_tensor_id table, lp_te
     return emit(b, name, node);
 }
 
+lp_tensor_id lp_embed_positions(lp_builder *b, const char *name, lp_tensor_id table,
+                                lp_tensor_id cursor, int32_t first)
+{
+    lp_node node = empty_node;
+    node.op = LP_OP_EMBED;
+    node.src[0] = table;
+    node.src[1] = cursor;
+    node.p.embed.scale = 1;
+    node.p.embed.first = first;
+    return emit(b, name, node);
+}
+
 lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float eps, lp_tensor_id x,
                      lp_tensor_id gain, lp_tensor_id bias)
 {

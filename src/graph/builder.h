@@ -61,6 +61,9 @@ void lp_builder_prefix(lp_builder *b, const char *format, ...) LP_PRINTF(2, 3);
 
 lp_tensor_id lp_embed(lp_builder *b, const char *name, lp_tensor_id table, lp_tensor_id cursor,
                       lp_tensor_id history, float scale);
+/* Rows first + position + t of a table of positions. */
+lp_tensor_id lp_embed_positions(lp_builder *b, const char *name, lp_tensor_id table,
+                                lp_tensor_id cursor, int32_t first);
 lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float eps, lp_tensor_id x,
                      lp_tensor_id gain, lp_tensor_id bias);
 lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,

@@ -109,7 +109,7 @@ enum {
 /* Sources and outputs by position. "?" may be LP_NONE.
  *
  * EMBED     src: 0 table [V, N] weight, 1 cursor, 2 history? [C + 2] i32   dst: 0 [T, N]
- *           row of token t: history[position + t], or position + t without a history
+ *           row of token t: history[position + t], or first + position + t without a history
  * NORM      src: 0 x [T, N], 1 gain [N]?, 2 bias [N]?, 3 residual [T, N]?
  *           dst: 0 [T, N], 1 x + residual [T, N]? (only with a residual)
  * LINEAR    src: 0 x [T, K], 1 w [N, K], 2 bias [N]?, 3 gate w [N, K]?, 4 residual [T, N]?,
@@ -173,7 +173,8 @@ typedef struct lp_node {
             float in, out; /* factors of argument and result; 1 for plain activations */
         } act;
         struct {
-            float scale; /* of the row; 1 for most models */
+            float scale;   /* of the row; 1 for most models */
+            int32_t first; /* row of position 0, without a history */
         } embed;
         struct {
             int32_t advance;

@@ -16,6 +16,11 @@
 #define LLAMA GATED, .act = LP_ACT_SILU
 #define QWEN                                                                                       \
     LLAMA, .gguf_halves = true, .norm_eps = 1e-6f, .window = 4096, .window_from = 28
+/* Devlin et al. 2018, arXiv:1810.04805, and what followed; a head is there if its weights are. */
+#define ENCODER .norm = LP_NORM_LAYER, .encoder_only = true, .tied = true, .act = LP_ACT_GELU_ERF
+#define BERT                                                                                       \
+    ENCODER, .norms = LP_NORMS_EMBD | LP_NORMS_SUM, .norm_eps = 1e-12f,                            \
+             .position = LP_POSITION_LEARNED
 #define GEMMA                                                                                      \
     GATED, .act = LP_ACT_GELU_TANH, .tied = true, .embed_scaled = true, .gguf_halves = true,       \
            .norm_eps = 1e-6f
@@ -249,6 +254,76 @@ const lp_arch lp_archs[] = {
         .full_scale_layers = 62,
         .names = lp_names_gemma2,
         .more_names = lp_names_llama,
+    },
+    {
+        .gguf = "bert",
+        .hf = "bert",
+        BERT,
+        .names = lp_names_bert,
+        .hf_prefixes = "bert.",
+        .hf_ignored = "embeddings.position_ids cls.predictions.decoder.bias "
+                      "cls.seq_relationship.weight cls.seq_relationship.bias",
+    },
+    {
+        /* Liu et al. 2019, arXiv:1907.11692; XLM-R: Conneau et al. 2020, arXiv:1911.02116 */
+        .hf = "roberta",
+        BERT,
+        .position_after_pad = true,
+        .mlm_gelu = true,
+        .names = lp_names_roberta,
+        .more_names = lp_names_bert,
+        .hf_prefixes = "roberta.",
+        .hf_ignored = "embeddings.position_ids lm_head.decoder.bias",
+    },
+    {
+        .hf = "xlm-roberta",
+        BERT,
+        .position_after_pad = true,
+        .mlm_gelu = true,
+        .names = lp_names_roberta,
+        .more_names = lp_names_bert,
+        .hf_prefixes = "roberta.",
+        .hf_ignored = "embeddings.position_ids lm_head.decoder.bias",
+    },
+    {
+        /* Sanh et al. 2019, arXiv:1910.01108 */
+        .hf = "distilbert",
+        BERT,
+        .names = lp_names_distilbert,
+        .hf_prefixes = "distilbert.",
+        .hf_ignored = "embeddings.position_ids",
+    },
+    {
+        /* Clark et al. 2020, arXiv:2003.10555: the generator fills masks; the discriminator has no
+           such head */
+        .hf = "electra",
+        BERT,
+        .embd_in_last = true,
+        .mlm_gelu = true,
+        .names = lp_names_electra,
+        .more_names = lp_names_bert,
+        .hf_prefixes = "electra.",
+        .hf_ignored = "embeddings.position_ids "
+                      "discriminator_predictions.dense.weight discriminator_predictions.dense.bias "
+                      "discriminator_predictions.dense_prediction.weight "
+                      "discriminator_predictions.dense_prediction.bias",
+    },
+    {
+        /* Warner et al. 2024, arXiv:2412.13663 */
+        .hf = "modernbert",
+        ENCODER,
+        .norms = LP_NORMS_EMBD | LP_NORMS_PRE,
+        .norm_eps = 1e-5f,
+        .first_unnormed = true,
+        .position = LP_POSITION_ROPE,
+        .rope_base = 160000,
+        .window_rope_base = 10000,
+        .window = 128,
+        .window_every = 3,
+        .window_every_first = true,
+        .gated = true,
+        .names = lp_names_modernbert,
+        .hf_prefixes = "model.",
     },
     {
         /* OLMo Team 2024, arXiv:2501.00656 */

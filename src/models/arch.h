@@ -42,7 +42,6 @@ typedef enum lp_weight_form {
     LP_FORM_PLUS_ONE,   /* 1 is to be added: Gemma's gains */
     LP_FORM_QKV_GROUPS, /* rows [G, H / G + 2, D]: per K/V head its queries, key and value */
     LP_FORM_QKV_HEADS,  /* rows [H, 3, D]: the same with a key and a value per head */
-    LP_FORM_POSITIONS,  /* the first `position_offset` rows stand for no position */
     LP_FORM_ROW,        /* one row, in GGUF files as a vector or as a matrix */
     LP_FORM_VECTOR,     /* [1, n]; its name has no ".weight" or ".bias" there, and both names are whole */
     LP_FORM_EXPERT      /* one of n_expert matrices that become one tensor; "%e" is its number */
@@ -62,9 +61,14 @@ typedef struct lp_arch {
     lp_norm_kind norm;
     unsigned norms; /* LP_NORMS_ */
     lp_position_kind position;
-    uint32_t position_offset; /* row of the position table that position 0 has */
+    uint32_t position_offset; /* rows before that of position 0, beyond config.json's number */
+    bool position_after_pad;  /* position 0 has the row after the padding token's, within it */
     lp_act_kind act;          /* unless config.json tells otherwise; GGUF files do not */
     bool gelu_is_tanh;        /* where config.json says "gelu", it means the tanh approximation */
+    bool encoder_only;        /* every token sees all others; there is no cache */
+    bool first_unnormed; /* the first layer's attention reads the embeddings without attn_norm */
+    bool embd_in_last;   /* embeddings are added up and normed before embd_in, not after */
+    bool mlm_gelu;       /* the head's activation is GELU, whatever config.json says of others */
     bool gated;               /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
     bool has_encoder;         /* the decoder looks at what an encoder made of a source text */
     bool head_scaled;         /* a tied head reads its input times 1/sqrt(N): T5 */
@@ -82,12 +86,14 @@ typedef struct lp_arch {
     uint32_t window;     /* sliding_window where config.json does not say, 1: no such default
                             but the key is heeded; 0: no such key */
     uint32_t window_every;  /* every n-th layer sees everything; 0: none does */
+    bool window_every_first; /* the first of n such layers, not the last */
     uint32_t window_from;   /* the window counts only if use_sliding_window says so, by default from
                                this layer on; 0: it always counts */
     bool multi_query;       /* config.json's multi_query and new_decoder_architecture count */
     lp_route_options route; /* of mixtures of experts; k where config.json does not say */
     bool norm_topk;         /* config.json's norm_topk_prob counts */
     uint32_t context;       /* context length where config.json has no such key; 0: it must */
+    float rope_base;        /* base of RoPE where config.json does not say; 0: 10000 */
     float window_rope_base; /* base of RoPE in layers with a window; 0: as in the others */
     uint32_t full_scale_layers; /* GGUF, Gemma: models of so many layers scale by N / H, not by D */
     const lp_weight_name *names;

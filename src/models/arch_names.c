@@ -74,7 +74,7 @@ const lp_weight_name lp_names_neox[] = {
 
 const lp_weight_name lp_names_opt[] = {
     ROW("token_embd", "embed_tokens"),
-    FORM("position_embd", "embed_positions", LP_FORM_POSITIONS),
+    ROW("position_embd", "embed_positions"),
     ROW("embd_in", "project_in"),
     ROW("embd_out", "project_out"),
     ROW("blk.%d.attn_norm", "layers.%d.self_attn_layer_norm"),
@@ -289,7 +289,7 @@ const lp_weight_name lp_names_switch[] = {
 
 const lp_weight_name lp_names_bart[] = {
     ROW("token_embd", "shared"),
-    FORM("enc.position_embd", "encoder.embed_positions", LP_FORM_POSITIONS),
+    ROW("enc.position_embd", "encoder.embed_positions"),
     ROW("enc.token_embd_norm", "encoder.layernorm_embedding"),
     ROW("enc.blk.%d.attn_q", "encoder.layers.%d.self_attn.q_proj"),
     ROW("enc.blk.%d.attn_k", "encoder.layers.%d.self_attn.k_proj"),
@@ -299,7 +299,7 @@ const lp_weight_name lp_names_bart[] = {
     ROW("enc.blk.%d.ffn_up", "encoder.layers.%d.fc1"),
     ROW("enc.blk.%d.ffn_down", "encoder.layers.%d.fc2"),
     ROW("enc.blk.%d.layer_output_norm", "encoder.layers.%d.final_layer_norm"),
-    FORM("dec.position_embd", "decoder.embed_positions", LP_FORM_POSITIONS),
+    ROW("dec.position_embd", "decoder.embed_positions"),
     ROW("dec.token_embd_norm", "decoder.layernorm_embedding"),
     ROW("dec.blk.%d.attn_q", "decoder.layers.%d.self_attn.q_proj"),
     ROW("dec.blk.%d.attn_k", "decoder.layers.%d.self_attn.k_proj"),

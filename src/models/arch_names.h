@@ -10,4 +10,8 @@ extern const lp_weight_name lp_names_gpt2[], lp_names_gpt_neo[], lp_names_gptj[]
     lp_names_qwen_moe[], lp_names_olmo2[], lp_names_paper[], lp_names_post_norm[],
     lp_names_t5[], lp_names_switch[], lp_names_bart[];
 
+/* arch_names_encoders.c */
+extern const lp_weight_name lp_names_bert[], lp_names_roberta[], lp_names_electra[],
+    lp_names_distilbert[], lp_names_modernbert[];
+
 #endif

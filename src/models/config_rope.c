@@ -128,7 +128,7 @@ lp_status lp_config_rope(const lp_config *c, lp_hparams *hp)
 {
     lp_rope_hparams *rope = &hp->rope;
     rope->pairing = hp->arch->interleaved ? LP_ROPE_ADJACENT : LP_ROPE_HALVES;
-    LP_TRY(lp_config_f32(c, "rope_theta rotary_emb_base", &rope->base));
+    LP_TRY(lp_config_f32(c, "rope_theta rotary_emb_base global_rope_theta", &rope->base));
     rope->original_context = hp->n_context;
     LP_TRY(lp_config_u32(c, "original_max_position_embeddings", LP_JSON_OPTIONAL,
                          &rope->original_context)); /* Phi-3 has it out here */
@@ -154,7 +154,7 @@ lp_status lp_config_rope(const lp_config *c, lp_hparams *hp)
                                         .base = hp->arch->window_rope_base,
                                         .factor = 1,
                                         .original_context = hp->n_context};
-    LP_TRY(lp_config_f32(c, "rope_local_base_freq", &hp->rope_window.base));
+    LP_TRY(lp_config_f32(c, "rope_local_base_freq local_rope_theta", &hp->rope_window.base));
     if (!of_window.root)
         return LP_OK;
     return read_scaling(&of_window, hp->n_context, &hp->rope_window);

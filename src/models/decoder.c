@@ -1,5 +1,5 @@
-/* Decoder-only transformers, as the rows of arch.c describe them. Plain nodes only: merging
- * activations, gates and residuals into their neighbours is the fusion pass's work.
+/* Decoder-only and encoder-only transformers, as the rows of arch.c describe them. Plain nodes
+ * only: merging activations, gates and residuals into their neighbours is the fusion pass's work.
  *
  * Shapes: T tokens, N embedding, H heads of Dk (keys) and Dv (values), G key/value heads, F hidden
  * features of the feed-forward part, V vocabulary, C context. Activations are f32. */
@@ -224,18 +224,17 @@ static void make_position_tables(decoder *d)
         d->bias = make_relative_table(d);
 }
 
-/* Token embeddings, plus those of the positions where the model learned them: [T, N]. */
-static lp_tensor_id embed(decoder *d, lp_tensor_id table)
+/* Embeddings of n elements, [T, n]: of the tokens, plus those of their positions and of the kinds
+ * of their segments where the model learned them. */
+static lp_tensor_id add_embeddings(decoder *d, lp_tensor_id x, int64_t n)
 {
     const lp_hparams *hp = d->hp;
-    lp_tensor_id x = lp_embed(d->b, "token_embd", table, d->cursor, d->history, hp->embed_scale);
-    if (hp->n_embd_token != hp->n_embd)
-        x = linear(d, "embd_in", x, hp->n_embd, hp->n_embd_token);
     if (hp->position == LP_POSITION_LEARNED) {
+        const int64_t n_rows = (int64_t)hp->n_context + hp->position_offset;
         lp_tensor_id positions =
-            lp_weight_tensor(d->b, LP_SHAPE2(hp->n_context, hp->n_embd), "%sposition_embd.weight",
-                             d->block);
-        lp_tensor_id p = lp_embed(d->b, "position_embd", positions, d->cursor, LP_NONE, 1);
+            lp_weight_tensor(d->b, LP_SHAPE2(n_rows, n), "%sposition_embd.weight", d->block);
+        lp_tensor_id p = lp_embed_positions(d->b, "position_embd", positions, d->cursor,
+                                            (int32_t)hp->position_offset);
         x = lp_add(d->b, "embd", x, p);
     }
     if (hp->position == LP_POSITION_SINUSOID) {
@@ -243,7 +242,27 @@ static lp_tensor_id embed(decoder *d, lp_tensor_id table)
             lp_embed(d->b, "position_embd", make_sinusoid_table(d), d->cursor, LP_NONE, 1);
         x = lp_add(d->b, "embd", x, p);
     }
-    return norm(d, LP_NORMS_EMBD, "token_embd_norm", x);
+    if (hp->n_types > 0) {
+        lp_tensor_id types =
+            lp_state_tensor(d->b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(d->options->n_ctx), "types");
+        lp_tensor_id kinds =
+            lp_weight_tensor(d->b, LP_SHAPE2(hp->n_types, n), "token_types.weight");
+        x = lp_add(d->b, "embd_typed", x,
+                   lp_embed(d->b, "token_types", kinds, d->cursor, types, 1));
+    }
+    return hp->norms & LP_NORMS_EMBD ? norm_of(d, "token_embd_norm", x, n) : x;
+}
+
+/* What the first block reads: [T, N]. */
+static lp_tensor_id embed(decoder *d, lp_tensor_id table)
+{
+    const lp_hparams *hp = d->hp;
+    const bool other_size = hp->n_embd_token != hp->n_embd, last = hp->arch->embd_in_last;
+    lp_tensor_id x = lp_embed(d->b, "token_embd", table, d->cursor, d->history, hp->embed_scale);
+    if (other_size && !last)
+        x = linear(d, "embd_in", x, hp->n_embd, hp->n_embd_token);
+    x = add_embeddings(d, x, last ? hp->n_embd_token : hp->n_embd);
+    return other_size && last ? linear(d, "embd_in", x, hp->n_embd, hp->n_embd_token) : x;
 }
 
 /* x [T, N], as it is added to what a part makes of it: DeepNorm (Wang et al. 2022, arXiv:2203.00555)
@@ -400,8 +419,9 @@ static lp_tensor_id activated(decoder *d, const char *name, lp_tensor_id x, int6
     return d->hp->norms & LP_NORMS_FFN_HIDDEN ? norm_of(d, "ffn_hidden_norm", x, n_ff) : x;
 }
 
-/* x [T, N] -> [T, N]: ffn_down(act(ffn_up x)), or gated: Shazeer 2020, arXiv:2002.05202. `kind` is
- * put behind the names of the weights. */
+/* x [T, N] -> [T, N]: ffn_down(act(ffn_up x)), or gated: Shazeer 2020, arXiv:2002.05202. Gate and
+ * what it gates may be one matrix, the gate's rows first. `kind` is put behind the names of the
+ * weights. */
 static lp_tensor_id dense(decoder *d, const char *kind, lp_tensor_id x, int64_t n_ff)
 {
     const lp_hparams *hp = d->hp;
@@ -410,9 +430,12 @@ static lp_tensor_id dense(decoder *d, const char *kind, lp_tensor_id x, int64_t 
     enum { UP, GATE, DOWN, ACT, MUL };
     for (int i = 0; i < 5; i++)
         snprintf(names[i], sizeof names[i], "ffn_%s%s", parts[i], kind);
-    lp_tensor_id up = linear(d, names[UP], x, n_ff, hp->n_embd), hidden;
+    const bool fused = hp->arch->gated && !has_weight(d, names[GATE]);
+    lp_tensor_id up = linear(d, names[UP], x, fused ? 2 * n_ff : n_ff, hp->n_embd), hidden;
     if (hp->arch->gated || has_weight(d, names[GATE])) {
-        lp_tensor_id gate = linear(d, names[GATE], x, n_ff, hp->n_embd);
+        lp_tensor_id gate = fused ? lp_view_columns(d->b, up, 0, n_ff)
+                                  : linear(d, names[GATE], x, n_ff, hp->n_embd);
+        up = fused ? lp_view_columns(d->b, up, n_ff, n_ff) : up;
         hidden = lp_mul(d->b, names[MUL], activated(d, names[ACT], gate, n_ff), up);
     } else {
         hidden = activated(d, names[ACT], up, n_ff);
@@ -510,7 +533,8 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
 {
     if (d->hp->parallel)
         return parallel_block(d, x, rows);
-    lp_tensor_id normed = norm(d, LP_NORMS_ATTN, "attn_norm", x);
+    const bool unnormed = d->layer == 0 && d->hp->arch->first_unnormed;
+    lp_tensor_id normed = unnormed ? x : norm(d, LP_NORMS_ATTN, "attn_norm", x);
     lp_tensor_id y = attention(d, normed, rows);
     if (rows == ROWS_NONE)
         return LP_NONE;
@@ -529,11 +553,22 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
     return norm_sum(d, LP_NORMS_FFN_SUM, "layer_output_norm", "ffn_norm", x);
 }
 
+/* Of an encoder, x [T, N] -> what its head for masked tokens reads, [T, n_embd_token]. */
+static lp_tensor_id mlm_transform(decoder *d, lp_tensor_id x)
+{
+    const lp_hparams *hp = d->hp;
+    x = linear(d, "mlm_dense", x, hp->n_embd_token, hp->n_embd);
+    x = lp_act(d->b, "mlm_act", hp->head_act, x);
+    return norm_of(d, "mlm_norm", x, hp->n_embd_token);
+}
+
 /* x [T, N] -> logits [T, V]. */
 static lp_tensor_id head(decoder *d, lp_tensor_id x, lp_tensor_id table)
 {
     const lp_hparams *hp = d->hp;
-    if (hp->n_embd_token != hp->n_embd)
+    if (hp->arch->encoder_only)
+        x = mlm_transform(d, x);
+    else if (hp->n_embd_token != hp->n_embd)
         x = linear(d, "embd_out", x, hp->n_embd_token, hp->n_embd);
     if (hp->head_scale != 1)
         x = lp_act_scaled(d->b, "output_scale", LP_ACT_NONE, 1, x, hp->head_scale);
@@ -547,6 +582,18 @@ static lp_tensor_id head(decoder *d, lp_tensor_id x, lp_tensor_id table)
         return x;
     return lp_act_scaled(d->b, "output_softcap", LP_ACT_TANH, 1 / hp->logit_softcap, x,
                          hp->logit_softcap);
+}
+
+/* x [T, N] after the last norm, for the host; where the model has a pooler, also its view of the
+ * first token: tanh(pooler x[0]) [1, N], Devlin et al. 2018. */
+static void put_hidden(decoder *d, lp_tensor_id x)
+{
+    const int64_t n = d->hp->n_embd;
+    lp_output(d->b, x, "hidden");
+    if (!lp_weights_find(d->model->weights, "pooler.weight"))
+        return;
+    lp_tensor_id first = linear(d, "pooler", lp_view_rows(d->b, x, 0, 1), n, n);
+    lp_output(d->b, lp_act(d->b, "pooler_act", LP_ACT_TANH, first), "pooled");
 }
 
 /* Where weights of the part's block `layer` are; of the whole part where there is none. */
@@ -622,13 +669,15 @@ void lp_decoder_build(lp_builder *b, const lp_network *model, const lp_network_o
     d.bias = LP_NONE;
 
     bool has_head = options->outputs != LP_OUTPUTS_NONE || options->sample;
-    block_rows wanted = options->outputs == LP_OUTPUTS_ALL ? ROWS_ALL
-                        : has_head                         ? ROWS_LAST
-                                                           : ROWS_NONE;
+    block_rows wanted = options->outputs == LP_OUTPUTS_ALL || options->hidden ? ROWS_ALL
+                        : has_head                                            ? ROWS_LAST
+                                                                              : ROWS_NONE;
     lp_tensor_id table = token_table(&d);
     lp_tensor_id x = walk(&d, table, wanted);
     d.part = "";
     enter_block(&d, -1);
+    if (options->hidden)
+        put_hidden(&d, x);
     if (!has_head) {
         lp_advance(b, "advance", d.cursor, n_tokens);
         return;

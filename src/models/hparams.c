@@ -31,6 +31,8 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .route = arch->route,
         .norm_eps = arch->norm_eps,
         .position = arch->position,
+        .position_offset = arch->position_offset,
+        .both_ways = arch->encoder_only,
         .act = arch->act,
         .parallel = arch->parallel,
         .tied = arch->tied,
@@ -40,7 +42,8 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .alibi_max = 8,
     };
     if (arch->position == LP_POSITION_ROPE)
-        hp->rope = (lp_rope_hparams){.base = 10000, .factor = 1};
+        hp->rope =
+            (lp_rope_hparams){.base = arch->rope_base != 0 ? arch->rope_base : 10000, .factor = 1};
 }
 
 static lp_status check_encoder(lp_context *ctx, const char *where, const lp_hparams *hp)
@@ -80,6 +83,8 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
     if (hp->n_embd_token == 0)
         hp->n_embd_token = hp->n_embd;
     LP_TRY(check_range(ctx, where, "size of the token embeddings", hp->n_embd_token, 1u << 17));
+    if (hp->n_types > 0)
+        LP_TRY(check_range(ctx, where, "number of token types", hp->n_types, 1u << 16));
     if (hp->n_head % hp->n_head_kv)
         return lp_fail(ctx, LP_E_FORMAT, "%s: %u heads cannot share %u key/value heads evenly",
                        where, hp->n_head, hp->n_head_kv);
@@ -156,6 +161,11 @@ void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder)
     encoder->head_k = encoder->head_v = hp->encoder.head;
     encoder->n_ff = encoder->n_ff_expert = hp->encoder.n_ff;
     encoder->attn_scale = hp->arch->unscaled ? 1 : (float)(1 / sqrt((double)hp->encoder.head));
+}
+
+bool lp_layer_has_window(const lp_arch *arch, uint32_t every, uint32_t layer)
+{
+    return every == 0 || layer % every != (arch->window_every_first ? 0 : every - 1);
 }
 
 void lp_alibi_slopes(const lp_hparams *hp, float *slopes)
@@ -241,6 +251,9 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     put_number(&w, "norm_epsilon", (double)hp->norm_eps);
     put_text(&w, "activation", hp->solu ? "solu" : acts[hp->act]);
     put_text(&w, "head", hp->tied ? "tied to the token embedding" : "untied");
+    if (hp->n_types > 0)
+        put_count(&w, "token_types", hp->n_types);
+    put_text(&w, "attention", hp->both_ways ? "all tokens see each other" : "causal");
     put_text(&w, "block", hp->parallel ? "attention and feed-forward in parallel" : "one by one");
     if (hp->residual_scale != 1)
         put_number(&w, "residual_factor", (double)hp->residual_scale);

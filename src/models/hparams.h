@@ -27,6 +27,7 @@ typedef struct lp_hparams {
     const lp_arch *arch;
     uint32_t n_vocab, n_context, n_embd, n_layer, n_ff;
     uint32_t n_embd_token; /* size of the token embeddings; other than n_embd: projected */
+    uint32_t n_types;      /* kinds of segments that have embeddings; 0: none */
     uint32_t n_head, n_head_kv, head_k, head_v; /* head sizes of keys and values */
     lp_encoder_hparams encoder;
     bool both_ways;                  /* all tokens see each other, and nothing is cached */
@@ -39,7 +40,8 @@ typedef struct lp_hparams {
     bool norm_plain;        /* norms have neither gain nor bias */
     float norm_eps;
     lp_position_kind position;
-    lp_act_kind act;
+    uint32_t position_offset;          /* row of the position table that position 0 has */
+    lp_act_kind act, head_act;         /* head_act: of a head for masked tokens */
     bool parallel;                     /* attention and feed-forward part read one input */
     bool residual_normed;              /* what is added to a part's result is its normed input */
     float residual_scale;              /* factor of what is added to a part's result */
@@ -84,6 +86,9 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp);
 
 /* The encoder of an encoder-decoder, as if it were a model of its own. */
 void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder);
+
+/* Whether layer `layer` has the window, if one in `every` layers has not; 0: all have it. */
+bool lp_layer_has_window(const lp_arch *arch, uint32_t every, uint32_t layer);
 
 /* Slopes of ALiBi per head, Press et al. 2021: with n the largest power of two up to n_head,
  * 2^(-max (h + 1) / n), then for the heads beyond 2^(-max (2 (h - n) + 1) / (2 n)). */

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static lp_status read_act(const lp_config *c, lp_hparams *hp)
+/* The activation that `key` names. */
+static lp_status get_act(const lp_config *c, const char *key, lp_hparams *hp, lp_act_kind *act)
 {
     static const struct {
         const char *name;
@@ -29,29 +30,37 @@ static lp_status read_act(const lp_config *c, lp_hparams *hp)
         {"gated-silu", LP_ACT_SILU},
         {"gated-relu", LP_ACT_RELU},
     };
+    const char *name = NULL;
+    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &name));
+    if (!name)
+        return LP_OK;
+    if (act == &hp->act && (strcmp(name, "solu") == 0 || strcmp(name, "solu_ln") == 0)) {
+        hp->solu = true;
+        hp->norms |= name[4] ? LP_NORMS_FFN_HIDDEN : 0;
+        return LP_OK;
+    }
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+        if (strcmp(acts[i].name, name) == 0) {
+            *act = acts[i].act == LP_ACT_GELU_ERF && hp->arch->gelu_is_tanh ? LP_ACT_GELU_TANH
+                                                                            : acts[i].act;
+            return LP_OK;
+        }
+    }
+    return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s: activation \"%.60s\" is not supported",
+                   c->where, key, name);
+}
+
+static lp_status read_act(const lp_config *c, lp_hparams *hp)
+{
     char text[64];
     const char *key =
         lp_config_key(c->root,
                       "hidden_activation hidden_act activation_function activation feed_forward_proj",
                       text);
-    const char *name = NULL;
-    if (!key)
-        return LP_OK;
-    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &name));
-    if (name && (strcmp(name, "solu") == 0 || strcmp(name, "solu_ln") == 0)) {
-        hp->solu = true;
-        hp->norms |= name[4] ? LP_NORMS_FFN_HIDDEN : 0;
-        return LP_OK;
-    }
-    for (size_t i = 0; name && i < sizeof acts / sizeof acts[0]; i++) {
-        if (strcmp(acts[i].name, name) == 0) {
-            hp->act = acts[i].act == LP_ACT_GELU_ERF && hp->arch->gelu_is_tanh ? LP_ACT_GELU_TANH
-                                                                               : acts[i].act;
-            return LP_OK;
-        }
-    }
-    return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s: activation \"%.60s\" is not supported",
-                   c->where, key, name ? name : "");
+    if (key)
+        LP_TRY(get_act(c, key, hp, &hp->act));
+    hp->head_act = hp->arch->mlm_gelu ? LP_ACT_GELU_ERF : hp->act;
+    return get_act(c, "classifier_activation", hp, &hp->head_act);
 }
 
 static lp_status set_layer(const lp_config *c, const char *key, lp_hparams *hp, uint32_t layer,
@@ -137,7 +146,7 @@ static lp_status read_window(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_bool(c, "use_sliding_window", &used));
     if (!yyjson_obj_get(c->root, "sliding_window") && hp->arch->window > 1)
         hp->window = hp->arch->window; /* null: no window */
-    LP_TRY(lp_config_u32(c, "sliding_window", LP_JSON_OPTIONAL, &hp->window));
+    LP_TRY(lp_config_u32(c, "sliding_window local_attention", LP_JSON_OPTIONAL, &hp->window));
     if (!used || (hp->arch->window_from > 0 && !yyjson_obj_get(c->root, "use_sliding_window")))
         hp->window = 0;
     LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_OPTIONAL, &types));
@@ -146,10 +155,28 @@ static lp_status read_window(const lp_config *c, lp_hparams *hp)
     if (types)
         return read_layer_types(c, "layer_types", types, hp);
     uint32_t every = hp->arch->window_every, first = hp->arch->window_from;
-    LP_TRY(lp_config_u32(c, "sliding_window_pattern", LP_JSON_OPTIONAL, &every));
+    LP_TRY(lp_config_u32(c, "sliding_window_pattern global_attn_every_n_layers", LP_JSON_OPTIONAL,
+                         &every));
     LP_TRY(lp_config_u32(c, "max_window_layers", LP_JSON_OPTIONAL, &first));
     for (uint32_t i = first; i < hp->n_layer && i < LP_MAX_LAYERS; i++)
-        hp->layers[i] = every == 0 || i % every < every - 1 ? LP_LAYER_WINDOW : 0;
+        hp->layers[i] = lp_layer_has_window(hp->arch, every, i) ? LP_LAYER_WINDOW : 0;
+    return LP_OK;
+}
+
+/* RoBERTa counts positions from behind the padding token's id. */
+static lp_status read_position_offset(const lp_config *c, lp_hparams *hp)
+{
+    int64_t pad = 1;
+    yyjson_val *value = yyjson_obj_get(c->root, "pad_token_id");
+    if (!hp->arch->position_after_pad)
+        return LP_OK;
+    if (yyjson_is_int(value))
+        pad = yyjson_get_sint(value);
+    if (pad < -1 || pad + 1 >= (int64_t)hp->n_context)
+        return lp_fail(c->ctx, LP_E_FORMAT, "%s: pad_token_id %lld leaves no positions of %u",
+                       c->where, (long long)pad, hp->n_context);
+    hp->position_offset = (uint32_t)(pad + 1);
+    hp->n_context -= hp->position_offset;
     return LP_OK;
 }
 
@@ -224,7 +251,7 @@ static lp_status read_falcon(const lp_config *c, lp_hparams *hp)
 static lp_status refuse_unknown(const lp_config *c)
 {
     static const char *const keys[] = {"scale_attn_by_inverse_layer_idx", "add_cross_attention",
-                                       "use_bidirectional_attention"};
+                                       "use_bidirectional_attention", "is_decoder"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         bool value = false;
         LP_TRY(lp_json_get_bool(c->ctx, c->where, c->root, keys[i], LP_JSON_OPTIONAL, &value));
@@ -237,6 +264,13 @@ static lp_status refuse_unknown(const lp_config *c)
     if (!scaled)
         return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: unscaled attention is not supported",
                        c->where);
+    const char *positions = NULL;
+    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "position_embedding_type",
+                              LP_JSON_OPTIONAL, &positions));
+    if (positions && strcmp(positions, "absolute") != 0)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
+                       "%s: position_embedding_type \"%.60s\" is not supported (absolute is)",
+                       c->where, positions);
     yyjson_val *quantization = NULL;
     LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, "quantization_config", LP_JSON_OPTIONAL,
                               &quantization));
@@ -252,21 +286,24 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
     hp->n_context = hp->arch->context;
     LP_TRY(lp_config_u32(c, "max_position_embeddings n_positions max_seq_len seq_length",
                          hp->n_context ? LP_JSON_OPTIONAL : LP_JSON_REQUIRED, &hp->n_context));
-    LP_TRY(lp_config_u32(c, "hidden_size n_embd d_model n_embed", LP_JSON_REQUIRED, &hp->n_embd));
-    LP_TRY(lp_config_u32(c, "word_embed_proj_dim", LP_JSON_OPTIONAL, &hp->n_embd_token));
+    LP_TRY(lp_config_u32(c, "hidden_size n_embd d_model n_embed dim", LP_JSON_REQUIRED, &hp->n_embd));
+    LP_TRY(lp_config_u32(c, "word_embed_proj_dim embedding_size", LP_JSON_OPTIONAL, &hp->n_embd_token));
     LP_TRY(lp_config_u32(c,
                          "num_decoder_layers decoder_layers num_hidden_layers n_layer n_layers "
                          "num_layers",
                          LP_JSON_REQUIRED, &hp->n_layer));
     LP_TRY(lp_config_u32(c, "decoder_attention_heads num_attention_heads n_head n_heads num_heads",
                          LP_JSON_REQUIRED, &hp->n_head));
+    LP_TRY(lp_config_u32(c, "type_vocab_size", LP_JSON_OPTIONAL, &hp->n_types));
     hp->n_head_kv = hp->n_head;
     LP_TRY(lp_config_u32(c, "num_key_value_heads num_kv_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
     /* GPT-2 and others leave it out: four times the embedding */
     uint32_t ratio = 4;
     LP_TRY(lp_config_u32(c, "expansion_ratio", LP_JSON_OPTIONAL, &ratio));
     hp->n_ff = ratio > 0 && hp->n_embd <= UINT32_MAX / ratio ? ratio * hp->n_embd : UINT32_MAX;
-    LP_TRY(lp_config_u32(c, "decoder_ffn_dim intermediate_size n_inner ffn_dim ffn_hidden_size d_ff",
+    LP_TRY(lp_config_u32(c,
+                         "decoder_ffn_dim intermediate_size n_inner ffn_dim ffn_hidden_size d_ff "
+                         "hidden_dim",
                          hp->arch->gated ? LP_JSON_REQUIRED : LP_JSON_OPTIONAL, &hp->n_ff));
     if (hp->n_head > 0)
         hp->head_k = hp->n_embd / hp->n_head;
@@ -338,7 +375,7 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
     lp_hparams_init(hp, arch);
     LP_TRY(read_sizes(c, hp));
     LP_TRY(read_experts(c, hp));
-    LP_TRY(lp_config_f32(c, "rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon norm_eps",
+    LP_TRY(lp_config_f32(c, "rms_norm_eps layer_norm_epsilon norm_eps layer_norm_eps norm_epsilon",
                          &hp->norm_eps));
     LP_TRY(lp_config_bool(c, "tie_word_embeddings", &hp->tied));
     LP_TRY(read_encoder(c, hp));
@@ -354,6 +391,7 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
     LP_TRY(read_attn_config(c, hp));
     LP_TRY(read_falcon(c, hp));
     LP_TRY(read_window(c, hp));
+    LP_TRY(read_position_offset(c, hp));
     if (hp->position == LP_POSITION_ROPE)
         LP_TRY(lp_config_rope(c, hp));
     LP_TRY(read_act(c, hp));

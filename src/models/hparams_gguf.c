@@ -162,9 +162,9 @@ static lp_status read_experts(reader *r, lp_hparams *hp)
 /* Which layers have the window, where the file has one. */
 static void read_window(lp_hparams *hp)
 {
-    uint32_t every = hp->arch->window_every;
     for (uint32_t i = 0; i < hp->n_layer && i < LP_MAX_LAYERS && hp->window > 0; i++)
-        hp->layers[i] = every == 0 || i % every < every - 1 ? LP_LAYER_WINDOW : 0;
+        hp->layers[i] =
+            lp_layer_has_window(hp->arch, hp->arch->window_every, i) ? LP_LAYER_WINDOW : 0;
 }
 
 lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf *gguf,
@@ -213,6 +213,8 @@ lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf
                                                 .original_context = hp->n_context};
         }
     }
+    if (arch->encoder_only)
+        lp_gguf_get_u32(gguf, "tokenizer.ggml.token_type_count", &hp->n_types);
     LP_TRY(read_experts(&r, hp));
     read_window(hp);
     hp->tied = !lp_weights_find(weights, "output.weight");

@@ -50,7 +50,15 @@ static bool matches(const lp_hparams *hp, const char *pattern, const char *suffi
 static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char *name, place *at,
                                       const char **suffix)
 {
-    static const char *const suffixes[] = {".weight", ".bias"};
+    static const struct {
+        const char *there, *here;
+    } suffixes[] = {
+        {".weight", ".weight"},
+        {".bias", ".bias"},
+        {".gamma", ".weight"},
+        {".beta", ".bias"}, /* norms in BERT's first files */
+    };
+    const size_t n_suffixes = hf ? 4 : 2;
     const lp_weight_name *const tables[] = {hp->arch->names, hp->arch->more_names};
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const lp_weight_name *row = tables[t]; row && row->name; row++) {
@@ -61,9 +69,9 @@ static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char 
                     return row;
                 continue;
             }
-            for (int s = 0; pattern && s < 2; s++) {
-                if (matches(hp, pattern, suffixes[s], name, at)) {
-                    *suffix = suffixes[s];
+            for (size_t s = 0; pattern && s < n_suffixes; s++) {
+                if (matches(hp, pattern, suffixes[s].there, name, at)) {
+                    *suffix = suffixes[s].here;
                     return row;
                 }
             }
@@ -204,18 +212,6 @@ static lp_status sort_qkv(lp_context *ctx, const char *where, const lp_hparams *
     return replace(ctx, weights, weight, &memory);
 }
 
-/* Drops the rows before that of position 0. */
-static lp_status drop_rows(lp_context *ctx, const char *where, int64_t n, lp_weight *weight)
-{
-    if (weight->shape.n != 2 || weight->shape.dim[0] <= n)
-        return fail_form(ctx, where, weight, "a table of positions");
-    const uint64_t bytes = weight->bytes / (uint64_t)weight->shape.dim[0] * (uint64_t)n;
-    weight->data = (const uint8_t *)weight->data + bytes;
-    weight->bytes -= bytes;
-    weight->shape.dim[0] -= n;
-    return LP_OK;
-}
-
 /* As the graph wants it. */
 static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hparams *hp,
                                  lp_weight_form form, lp_weights *weights, lp_weight *weight)
@@ -234,8 +230,6 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
         return sort_qkv(ctx, where, hp, hp->n_head_kv, weights, weight);
     case LP_FORM_QKV_HEADS:
         return sort_qkv(ctx, where, hp, hp->n_head, weights, weight);
-    case LP_FORM_POSITIONS:
-        return drop_rows(ctx, where, hp->arch->position_offset, weight);
     case LP_FORM_VECTOR:
         if (weight->shape.n != 2 || weight->shape.dim[0] != 1)
             return fail_form(ctx, where, weight, "one row");

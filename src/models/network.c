@@ -81,6 +81,14 @@ static lp_status check_options(lp_context *ctx, const lp_network *model,
         return lp_fail(ctx, LP_E_ARG, "a K/V cache is F16 or F32");
     if (o->part == LP_PART_ENCODER && hp->encoder.n_layer == 0)
         return lp_fail(ctx, LP_E_ARG, "%s: %s models have no encoder", model->path, hp->arch->hf);
+    if (o->hidden && (o->outputs == LP_OUTPUTS_LAST || o->sample))
+        return lp_fail(ctx, LP_E_ARG, "hidden states go with the logits of all tokens or of none");
+    if (o->sample && hp->arch->encoder_only)
+        return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %s is an encoder: it does not continue a text",
+                       model->path, hp->arch->hf);
+    if (o->outputs != LP_OUTPUTS_NONE && !lp_network_has_head(model))
+        return lp_fail(ctx, LP_E_UNSUPPORTED,
+                       "%s: this model has no head that predicts masked tokens", model->path);
     if (hp->position == LP_POSITION_LEARNED && (uint32_t)o->n_ctx > hp->n_context)
         return lp_fail(ctx, LP_E_LIMIT, "%s: a context of %d; the model has positions for %u",
                        model->path, o->n_ctx, hp->n_context);
@@ -100,6 +108,18 @@ static lp_status name_encoder(lp_context *ctx, const lp_network *model, lp_store
     return LP_OK;
 }
 
+bool lp_network_has_head(const lp_network *model)
+{
+    return !model->hparams.arch->encoder_only || lp_weights_find(model->weights, "mlm_dense.weight");
+}
+
+/* Whether a graph with these options names every weight. */
+static bool reads_all(const lp_network *model, const lp_network_options *o)
+{
+    const bool head = o->outputs != LP_OUTPUTS_NONE || o->sample;
+    return model->hparams.arch->encoder_only ? o->hidden && head == lp_network_has_head(model) : head;
+}
+
 lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *store,
                            const lp_network_options *options, lp_graph **graph)
 {
@@ -115,7 +135,7 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
     LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
     lp_decoder_build(&b, model, &o);
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
-    if (status == LP_OK && !store->frozen && decodes && (o.outputs != LP_OUTPUTS_NONE || o.sample)) {
+    if (status == LP_OK && !store->frozen && decodes && reads_all(model, &o)) {
         status = lp_names_check_read(ctx, model->path, &model->hparams, model->weights, store);
         if (status == LP_OK)
             status = lp_adapters_check_read(ctx, &model->adapters, store);

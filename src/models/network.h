@@ -26,6 +26,10 @@ void lp_network_destroy(lp_network *model);
 /* Adds an adapter, see lp_adapters_add(). To be done before the first graph is built. */
 lp_status lp_network_adapt(lp_context *ctx, lp_network *model, const char *path, float scale);
 
+/* Whether it can tell which token stands somewhere: a decoder can, of an encoder it depends on the
+ * file. */
+bool lp_network_has_head(const lp_network *model);
+
 /* Rows of logits that the host reads after the run, as the tensor "logits" [1 or T, V]. */
 typedef enum lp_network_outputs {
     LP_OUTPUTS_NONE,
@@ -44,6 +48,8 @@ typedef struct lp_network_options {
     int32_t n_ctx;     /* C, tokens that the K/V cache holds */
     lp_dtype kv_dtype; /* F16 or F32 */
     lp_network_outputs outputs;
+    bool hidden; /* the last layer's results after the last norm, "hidden" [T, N]; where there is a
+                    pooler "pooled" [1, N] */
     bool sample; /* draw a token from the last row: history[position + T], on the device */
     bool no_fusion;
     lp_network_part part; /* of an encoder-decoder, which graph */
@@ -54,13 +60,16 @@ typedef struct lp_network_options {
  * of them in "dec.blk.N.cross_attn_k_cache" and "…_v_cache", and its result as the tensor "hidden"
  * [T, N]. That of its decoder looks at the first cursor[LP_CURSOR_SOURCE] of these.
  *
- * The decoder's graph for T tokens that stand in history[position …]; at its end the cursor has
- * advanced by T. Without outputs and sampling it only fills the K/V cache.
+ * The graph for T tokens that stand in history[position …]; at its end the cursor has advanced by
+ * T. Without outputs and sampling a decoder's only fills the K/V cache. An encoder's has no cache:
+ * its tokens see each other, at positions from the cursor's on, and nothing else.
  *
  * Slots of the store besides the weights: "cursor" I32 [LP_CURSOR_WORDS], "history" I32 [C + 2]
  * (HOST), "sampler" I32 [LP_SAMPLER_WORDS], per layer "blk.N.attn_k_cache" [C, G, Dk] and
- * "blk.N.attn_v_cache" [C, G, Dv], "rope_table". All graphs of a store share n_ctx and kv_dtype.
- * The graph built first must have outputs or sample, or the head is not in the store.
+ * "blk.N.attn_v_cache" [C, G, Dv], "rope_table", "types" I32 [C] (HOST) where tokens have types.
+ * All graphs of a store share n_ctx and kv_dtype. The graph built first must have outputs or
+ * sample, or the head is not in the store; an encoder's must have `hidden`, and outputs if it has a
+ * head.
  *
  * Errors name the weight: LP_E_MISSING, LP_E_SHAPE, LP_E_UNSUPPORTED for one that nothing reads;
  * LP_E_LIMIT if n_ctx exceeds the table of position embeddings; LP_E_ARG for options that make no

@@ -37,9 +37,9 @@ lp_status lp_op_embed_cpu(const lp_cpu_call *call)
     const int64_t n_tokens = y->shape.dim[0], n = y->shape.dim[1];
     const float scale = call->node->p.embed.scale;
     for (int64_t t = 0; t < n_tokens; t++) {
-        int64_t row = position + t;
+        int64_t row = call->node->p.embed.first + (int64_t)position + t;
         if (history->data != NULL)
-            row = ((const int32_t *)history->data)[clamp(row, history->shape.dim[0])];
+            row = ((const int32_t *)history->data)[clamp(position + t, history->shape.dim[0])];
         float *to = (float *)y->data + (uint64_t)t * y->stride;
         lp_view_load(table, clamp(row, table->shape.dim[0]), 0, to, n);
         for (int64_t i = 0; i < n; i++)
@@ -61,6 +61,7 @@ lp_status lp_op_embed_plan(lp_planner *pl, const lp_node *node)
         .n_history = history != NULL ? (uint32_t)history->shape.dim[0] : 0,
         .y_stride = lp_op_stride(pl->graph, node->dst[0]),
         .scale = node->p.embed.scale,
+        .first = node->p.embed.first,
     };
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "embed", lp_dtype_table[table->dtype].kernel, &kernel));

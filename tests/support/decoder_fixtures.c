@@ -15,6 +15,11 @@
 #define PLAIN_TWIN(name, ways) ROW(name, FIXTURE(name ".gguf"), ways, false, true)
 /* What it computes depends on the context that a session has. */
 #define BY_CONTEXT(name, ways) ROW(name, NULL, ways, true, false)
+#define ENCODER(name, ways)                                                                        \
+    {                                                                                              \
+        .folder = FIXTURE(name), .expected = FIXTURE(name "/expected.safetensors"),                \
+        .n_gpu_ways = ways, .encoder = true, .configs = true, .mutants = true                      \
+    }
 
 const decoder_fixture decoder_fixtures[] = {
     PLAIN_TWIN("gpt2", 5),
@@ -55,5 +60,10 @@ const decoder_fixture decoder_fixtures[] = {
     FOLDER("glm_130b", 1),
     FOLDER("sparse_transformer", 2),
     FOLDER("solu", 1),
+    ENCODER("bert", 1),
+    ENCODER("roberta", 1),
+    ENCODER("distilbert", 1),
+    ENCODER("electra", 1),
+    ENCODER("modernbert", 2),
 };
 const size_t n_decoder_fixtures = sizeof decoder_fixtures / sizeof decoder_fixtures[0];

@@ -1,4 +1,4 @@
-/* The decoders among the model fixtures (fixtures/models/make.py makes them): one row each, which
+/* The decoders and encoders among the model fixtures (fixtures/models/make.py makes them): one row each, which
  * test_models.c, test_configs.c and test_mutants.c walk. */
 #ifndef LP_TEST_DECODER_FIXTURES_H
 #define LP_TEST_DECODER_FIXTURES_H
@@ -13,6 +13,7 @@ typedef struct decoder_fixture {
      * the time there (SwiftShader: 3 s of it per network), so each kind of kernel gets one network;
      * those that differ only in how they are stored are left to the CPU. */
     size_t n_gpu_ways;
+    bool encoder;
     bool configs; /* has a mutants.json: changed values of config.json */
     bool mutants; /* every mechanism is broken once */
 } decoder_fixture;

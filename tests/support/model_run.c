@@ -20,6 +20,14 @@
             fail_msg("%s: %s (%s)", #call, (ctx)->message, lp_status_text(status_));               \
     } while (0)
 
+/* The tensor's data, or NULL. */
+static const void *optional(const expected *e, const char *name, lp_dtype dtype)
+{
+    const lp_weight *weight = lp_weights_find(e->weights, name);
+    assert_true(weight == NULL || weight->dtype == dtype);
+    return weight != NULL ? weight->data : NULL;
+}
+
 expected expected_open(const char *path)
 {
     lp_context ctx = {0};
@@ -43,6 +51,9 @@ expected expected_open(const char *path)
     assert_int_equal(tokens->shape.dim[0], logits->shape.dim[0]);
     e.tokens = tokens->data;
     e.logits = logits->data;
+    e.types = optional(&e, "types", LP_I32);
+    e.hidden = optional(&e, "hidden", LP_F32);
+    e.pooled = optional(&e, "pooled", LP_F32);
     e.n_tokens = (int32_t)logits->shape.dim[0];
     e.n_vocab = (int32_t)logits->shape.dim[1];
     return e;
@@ -112,6 +123,7 @@ lp_graph *model_session_graph(model_session *s, int32_t n_tokens, bool no_fusion
                                   .n_ctx = s->n_ctx,
                                   .kv_dtype = s->kv_dtype,
                                   .outputs = LP_OUTPUTS_ALL,
+                                  .hidden = s->network->hparams.arch->encoder_only,
                                   .no_fusion = no_fusion};
     CHECK(&s->ctx, lp_network_graph(&s->ctx, s->network, &s->store, &options, &graph));
     return graph;
@@ -211,6 +223,9 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
                                           sizeof cursor));
     CHECK(ctx, backend->table->slot_write(backend, lp_store_find(&s->store, "history"), 0, tokens,
                                           4 * (uint64_t)n_tokens));
+    if (run->types)
+        CHECK(ctx, backend->table->slot_write(backend, lp_store_find(&s->store, "types"), 0,
+                                              run->types, 4 * (uint64_t)n_tokens));
     lp_graph *graph = NULL;
     lp_program *program = NULL;
     for (const int32_t *n = run->chunks; *n; n++) {
@@ -226,6 +241,12 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
         CHECK(ctx, backend->table->submit(program, 1, &ticket));
         CHECK(ctx, backend->table->wait(backend, ticket));
         CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "logits"), logits));
+        if (run->hidden)
+            CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "hidden"),
+                                                   run->hidden));
+        if (run->pooled)
+            CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "pooled"),
+                                                   run->pooled));
         logits += (size_t)*n * s->network->hparams.n_vocab;
     }
     backend->table->program_destroy(program);

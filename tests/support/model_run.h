@@ -5,12 +5,13 @@
 #include "graph/backend.h"
 #include "models/network.h"
 
-/* Tokens [T] and logits [T, V] of a fixture, from expected.safetensors; of an encoder-decoder those
- * of its decoder, and what its encoder reads and makes of it. */
+/* Tokens [T] and logits [T, V] of a fixture, from expected.safetensors. Of an encoder-decoder those
+ * of its decoder, and what its encoder reads and makes of it. Of an encoder also the last layer's
+ * results [T, N], and where it has them the kinds of segments [T] and the pooler's result [N]. */
 typedef struct expected {
     lp_weights *weights; /* owns the following */
-    const int32_t *tokens;
-    const float *logits;
+    const int32_t *tokens, *types;
+    const float *logits, *hidden, *pooled;
     int32_t n_tokens, n_vocab;
     const int32_t *source; /* [n_source]; NULL: no encoder-decoder */
     const float *encoder;  /* [n_source, N] */
@@ -40,6 +41,9 @@ typedef struct model_run {
     bool no_fusion;
     lp_plan_options plan;
     bool as_gpu; /* planned as if a CPU implementation of Vulkan were a GPU of many cores */
+    /* Of encoders; NULL: all 0, not wanted. */
+    const int32_t *types;
+    float *hidden, *pooled;
     /* Called with every graph before it is planned; may be NULL. */
     void (*mutate)(lp_graph *graph, const void *user);
     const void *user;
