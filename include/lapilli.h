@@ -238,6 +238,19 @@ LP_API lp_status lp_session_score(lp_session *session, const int32_t *tokens, si
 /* How tokens are drawn from now on; restarts the random counter. Without it: greedy. */
 LP_API lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling);
 
+/* Speculative decoding (Leviathan et al. 2023, arXiv:2211.17192): from now on up to `most` tokens (1 to
+ * 64) are guessed before each evaluation, which then looks at all of them. `draft`: a session of a
+ * smaller model with the same vocabulary, on any device, which the caller leaves alone and destroys
+ * later than this one; NULL: what followed the last tokens when they came before. min_p: the draft
+ * guesses no token to which it gives a lower probability; 0: any. Every token is drawn from this
+ * session's logits with the random number of its place, so the text is the one that there would be
+ * without guesses, up to near ties between logits that are computed for many tokens or for one; to the
+ * bit if this session is `deterministic`. most 0: no guesses any more. LP_E_SHAPE names the first token
+ * in which the vocabularies differ; LP_E_UNSUPPORTED: drafts of encoder-decoders, and models whose
+ * experts have a capacity. */
+LP_API lp_status lp_session_draft(lp_session *session, lp_session *draft, uint32_t most, float min_p);
+LP_API lp_draft_summary lp_session_drafted(const lp_session *session);
+
 /* One more token, drawn on the device. `wanted`: how many the caller may still ask for, this one
  * included; steps in flight never go beyond. LP_E_LIMIT when the context is full. */
 LP_API lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token);

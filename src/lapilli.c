@@ -33,6 +33,7 @@ struct lp_model {
 struct lp_session {
     lp_runner *runner;
     lp_sampler *sampler; /* NULL: greedy, on the device */
+    lp_speculation *speculation; /* NULL: none */
     lp_fault *fault; /* planted on purpose; NULL: none */
     const lp_model *model;
 };
@@ -377,6 +378,7 @@ void lp_session_destroy(lp_session *session)
 {
     if (session == NULL)
         return;
+    lp_speculation_destroy(session->speculation);
     lp_sampler_destroy(session->sampler);
     lp_runner_destroy(session->runner); /* its plans are done with the fault */
     lp_fault_destroy(session->fault);
@@ -449,16 +451,52 @@ lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
     LP_TRY(lp_sampler_create(model->ctx, lp_model_target_tokenizer(model), lp_model_vocabulary(model),
                              sampling, &sampler));
     const lp_sampling plain = lp_sampler_for_device(sampler);
-    const lp_status status = lp_runner_sampling(session->runner, &plain);
+    lp_status status = lp_runner_sampling(session->runner, &plain);
+    if (status == LP_OK && session->speculation != NULL)
+        status = lp_speculation_sampling(session->speculation, &plain);
     lp_sampler_destroy(status == LP_OK ? session->sampler : sampler);
     if (status == LP_OK)
         session->sampler = sampler;
     return status;
 }
 
+lp_status lp_session_draft(lp_session *session, lp_session *draft, uint32_t most, float min_p)
+{
+    static const lp_sampling greedy = {.top_p = 1, .repeat_penalty = 1};
+    lp_context *ctx = session->model->ctx;
+    lp_speculation *speculation = NULL;
+    if (draft == session || (draft != NULL && draft->model->ctx != ctx))
+        return lp_fail(ctx, LP_E_ARG, "a draft is another session, of the same context");
+    if (most > 0) {
+        if (draft != NULL)
+            LP_TRY(lp_speculation_check(ctx, lp_model_target_tokenizer(session->model),
+                                        lp_model_target_tokenizer(draft->model)));
+        if (session->sampler == NULL)
+            LP_TRY(lp_session_sampling(session, &greedy));
+        LP_TRY(lp_speculation_create(ctx, session->runner, draft != NULL ? draft->runner : NULL,
+                                     most, min_p, &speculation));
+        const lp_sampling plain = lp_sampler_for_device(session->sampler);
+        const lp_status status = lp_speculation_sampling(speculation, &plain);
+        if (status != LP_OK) {
+            lp_speculation_destroy(speculation);
+            return status;
+        }
+    }
+    lp_speculation_destroy(session->speculation);
+    session->speculation = speculation;
+    return LP_OK;
+}
+
+lp_draft_summary lp_session_drafted(const lp_session *session)
+{
+    return session->speculation != NULL ? lp_speculation_summary(session->speculation)
+                                        : (lp_draft_summary){0};
+}
+
 lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token)
 {
-    LP_TRY(lp_generate_token(session->runner, session->sampler, wanted, token));
+    LP_TRY(lp_generate_token(session->runner, session->sampler, session->speculation, wanted,
+                             token));
     return lp_session_check_fault(session);
 }
 
@@ -466,8 +504,8 @@ lp_status lp_session_generate(lp_session *session, const lp_generate_options *op
                               lp_generation *result)
 {
     LP_TRY(lp_generate(session->model->ctx, session->runner,
-                       lp_model_target_tokenizer(session->model),
-                       session->sampler, options, result));
+                       lp_model_target_tokenizer(session->model), session->sampler,
+                       session->speculation, options, result));
     return lp_session_check_fault(session);
 }
 

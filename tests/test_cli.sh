@@ -352,6 +352,23 @@ cp "$out/stdout" "$out/without"
 expect 0 "" perplexity -q -m "$base" -d cpu -c 32 --lora "$adapters/llama2-all" "$out/numbers"
 cmp -s "$out/without" "$out/stdout" && fail "perplexity --lora changed nothing"
 
+# --- run --draft ---------------------------------------------------------------------------------
+expect 0 "" run -q -m "$base" -d cpu -p "hello" -n 24 -s 3 --deterministic
+cp "$out/stdout" "$out/without"
+for guess in "--draft $base --draft-max 3" "--draft-lookup" "--draft $base --draft-min-p 0.1"; do
+    # shellcheck disable=SC2086 # options
+    expect 0 "^lapilli: draft: [0-9]+ of [0-9]+ guesses right" \
+        run -m "$base" -d cpu -p "hello" -n 24 -s 3 --deterministic $guess
+    cmp -s "$out/without" "$out/stdout" || fail "another text with $guess"
+done
+expect_line 1 "^lapilli: the draft has another vocabulary: token 0 is \"" \
+    run -q -m "$base" -d cpu -p "hello" --draft "$model"
+expect_line 1 "^lapilli: $out/none: No such file" run -q -m "$base" -d cpu -p a --draft "$out/none"
+expect_line 2 "^lapilli run: guesses come from --draft or --draft-lookup, not both" \
+    run -p a --draft b --draft-lookup
+expect_line 2 "^lapilli run: --draft-max and --draft-min-p want --draft or" run -p a --draft-max 3
+expect_line 2 "^lapilli run: --draft-max wants a whole number from 1 to 64" run --draft-max 65
+
 # --- bench ---------------------------------------------------------------------------------------
 expect 0 "" bench -m "$model" -d cpu -p 16 -n 4 -r 2
 stdout_has "^\| llama .* \| +pp16 \| +[0-9.]+ ± [0-9.]+ \|$"

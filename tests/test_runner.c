@@ -142,7 +142,7 @@ static lp_generation generate(run *r, uint32_t most, const char *stop, text *t)
                                    .n_stop = stop != NULL,
                                    .on_text = collect,
                                    .user = t};
-    CHECK(r, lp_generate(&r->ctx, r->runner, r->tokenizer, NULL, &options, &result));
+    CHECK(r, lp_generate(&r->ctx, r->runner, r->tokenizer, NULL, NULL, &options, &result));
     return result;
 }
 
@@ -207,7 +207,7 @@ static void the_host_draws_what_the_device_draws(void **state)
     for (uint32_t i = 0; i < 90; i++) {
         int32_t a, b;
         CHECK(device, lp_runner_next(device->runner, 90 - i, &a));
-        CHECK(host, lp_generate_token(host->runner, i / 30 == 1 ? NULL : sampler, 1, &b));
+        CHECK(host, lp_generate_token(host->runner, i / 30 == 1 ? NULL : sampler, NULL, 1, &b));
         if (a != b)
             fail_msg("draw %u: token %d, on the device %d", i, b, a);
     }

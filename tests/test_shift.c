@@ -158,7 +158,7 @@ static lp_generation generate(run *r, lp_generate_options options, text *t)
     lp_generation g;
     options.on_text = collect;
     options.user = t;
-    CHECK(r, lp_generate(&r->ctx, r->runner, r->tokenizer, NULL, &options, &g));
+    CHECK(r, lp_generate(&r->ctx, r->runner, r->tokenizer, NULL, NULL, &options, &g));
     return g;
 }
 

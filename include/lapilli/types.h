@@ -152,6 +152,14 @@ typedef struct lp_guard_summary {
     const char *node;    /* where that was; "" without any */
 } lp_guard_summary;
 
+/* What came of guessing tokens ahead (lp_session_draft()). */
+typedef struct lp_draft_summary {
+    uint64_t n_tokens;  /* tokens drawn */
+    uint64_t n_passes;  /* evaluations of the model that took, the prompt's included */
+    uint64_t n_guessed; /* tokens guessed */
+    uint64_t n_right;   /* of those, drawn later */
+} lp_draft_summary;
+
 /* A name and a value as people read them: hyperparameters, file metadata. */
 typedef struct lp_fact {
     const char *name;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "draft.h"
 #include "job.h"
 #include "prompt.h"
 #include "sampling.h"
@@ -18,6 +18,7 @@ typedef struct settings {
     const char *prompt_cache; /* file, or NULL */
     bool prompt_cache_ro, keep_all;
     cli_sampling sampling;
+    cli_draft draft;
     lp_generate_options generate;
 } settings;
 
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
     {"batch", required_argument, NULL, 'b'},
     CLI_SAMPLING_OPTIONS,
     CLI_ADAPTER_OPTIONS,
+    CLI_DRAFT_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"prompt-cache", required_argument, NULL, PROMPT_CACHE},
@@ -96,7 +98,8 @@ static int set_option(settings *s, int id)
 {
     bool ok = true;
     int code = cli_sampling_option(&cli_run, &s->sampling, id);
-    if (code != CLI_NOT_SAMPLING || cli_adapter_option(&cli_run, &s->job.adapters, id, &code))
+    if (code != CLI_NOT_SAMPLING || cli_adapter_option(&cli_run, &s->job.adapters, id, &code) ||
+        cli_draft_option(&cli_run, &s->draft, id, &code))
         return code;
     switch (id) {
     case 'm':
@@ -180,6 +183,9 @@ static int parse(settings *s, int argc, char **argv, bool *end)
     }
     if (s->prompt_cache_ro && !s->prompt_cache)
         return cli_usage_error(&cli_run, "--prompt-cache-ro wants --prompt-cache FILE");
+    const int code = cli_draft_finish(&cli_run, &s->draft);
+    if (code != CLI_OK)
+        return code;
     if (!s->has_prompt && !cli_prompt_ask(&s->prompt))
         return CLI_FAILED;
     cli_sampling_finish(&s->sampling);
@@ -316,6 +322,8 @@ static int generate(settings *s)
     }
     if (!s->quiet)
         print_summary(&g, s->sampling.values.seed, s->sampling.values.temperature > 0);
+    if (!s->quiet)
+        cli_draft_print(&s->draft, &s->job);
     if (!s->quiet && s->job.options.guard > 0)
         print_guard(lp_session_guard(session));
     if (s->job.verbose)
@@ -334,7 +342,12 @@ static int run_model(settings *s)
     if (code == CLI_OK)
         code = cli_job_session(&s->job);
     if (code == CLI_OK)
+        code = cli_draft_open(&s->draft, &s->job);
+    if (code == CLI_OK)
         code = generate(s);
+    lp_session_destroy(s->job.session);
+    s->job.session = NULL;
+    cli_draft_close(&s->draft);
     cli_job_close(&s->job);
     return code;
 }
@@ -342,6 +355,7 @@ static int run_model(settings *s)
 static int run(int argc, char **argv)
 {
     settings s = {.job.options = LP_SESSION_DEFAULT,
+                  .draft = CLI_DRAFT_DEFAULT,
                   .generate = {.max_tokens = 256, .on_text = write_text, .shift = 1}};
     cli_sampling_start(&s.sampling);
     s.generate.user = &s;
@@ -375,7 +389,7 @@ const cli_command cli_run = {
         "  -n, --tokens=N        at most N tokens (default 256; 0: until the text ends)\n"
         "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
         "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
-        CLI_ADAPTER_HELP
+        CLI_ADAPTER_HELP CLI_DRAFT_HELP
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --prompt-cache=FILE  takes keys and values of the prompt from FILE as far as it has\n"

@@ -14,19 +14,22 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-lp_status lp_generate_token(lp_runner *runner, lp_sampler *sampler, uint32_t wanted, int32_t *token)
+lp_status lp_generate_token(lp_runner *runner, lp_sampler *sampler, lp_speculation *speculation,
+                            uint32_t wanted, int32_t *token)
 {
-    if (sampler == NULL || lp_sampler_on_device(sampler))
+    if (speculation == NULL && (sampler == NULL || lp_sampler_on_device(sampler)))
         return lp_runner_next(runner, wanted, token);
     const uint32_t n_tokens = lp_runner_n_tokens(runner), window = lp_sampler_window(sampler);
     const uint32_t n = n_tokens < window ? n_tokens : window;
     float *logits;
     int32_t *history;
     LP_TRY(lp_sampler_room(sampler, n, &logits, &history));
-    LP_TRY(lp_runner_logits(runner, logits));
+    LP_TRY(speculation != NULL ? lp_speculation_logits(speculation, wanted, logits)
+                               : lp_runner_logits(runner, logits));
     LP_TRY(lp_runner_tokens(runner, n_tokens - n, n, history));
     LP_TRY(lp_sampler_draw(sampler, logits, history, n, lp_runner_n_draws(runner), token));
-    return lp_runner_drawn(runner, *token);
+    return speculation != NULL ? lp_speculation_drawn(speculation, *token)
+                               : lp_runner_drawn(runner, *token);
 }
 
 /* Makes room in a full context; *full: that is not wanted or not possible. */
@@ -43,8 +46,8 @@ static lp_status make_room(lp_runner *runner, const lp_generate_options *options
 }
 
 lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *tokenizer,
-                      lp_sampler *sampler, const lp_generate_options *options,
-                      lp_generation *result)
+                      lp_sampler *sampler, lp_speculation *speculation,
+                      const lp_generate_options *options, lp_generation *result)
 {
     lp_status status = LP_OK;
     lp_stop_text text = {.stops = options->stop,
@@ -71,7 +74,7 @@ lp_status lp_generate(lp_context *ctx, lp_runner *runner, const lp_tokenizer *to
             result->ending = LP_ENDED_CONTEXT;
             break;
         }
-        LP_CHECK(lp_generate_token(runner, sampler, most - result->n_tokens, &token));
+        LP_CHECK(lp_generate_token(runner, sampler, speculation, most - result->n_tokens, &token));
         if (result->n_tokens++ == 0)
             result->first_token_seconds = now() - start;
         if (lp_tokenizer_is_end(tokenizer, token)) {

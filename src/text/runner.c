@@ -51,6 +51,7 @@ struct lp_runner {
     uint64_t tickets[MAX_AHEAD]; /* of draw i: tickets[i % MAX_AHEAD] */
     uint32_t first_ahead;
     uint64_t last_ticket, clock;
+    uint64_t edits; /* changes of the tokens from outside */
 
     program_entry programs[MAX_PROGRAMS];
     uint32_t n_programs;
@@ -229,6 +230,16 @@ uint32_t lp_runner_n_tokens(const lp_runner *s)
     return s->n_tokens;
 }
 
+uint32_t lp_runner_n_batch(const lp_runner *s)
+{
+    return s->n_batch;
+}
+
+uint64_t lp_runner_edits(const lp_runner *s)
+{
+    return s->edits;
+}
+
 uint32_t lp_runner_n_pending(const lp_runner *s)
 {
     const uint32_t n_source = s->source_new ? s->guard.n_source : 0;
@@ -281,6 +292,7 @@ lp_status lp_runner_rewind(lp_runner *s, uint32_t n)
 {
     if (n > s->n_tokens)
         return lp_fail(s->ctx, LP_E_ARG, "rewind to token %u of %u", n, s->n_tokens);
+    s->edits++;
     s->n_tokens = n; /* tokens in flight stand behind these, in the history and in the cache */
     return settle(s, min_u32(s->n_cached, n));
 }
@@ -289,6 +301,7 @@ lp_status lp_runner_adopt(lp_runner *s, uint32_t n)
 {
     if (n > s->n_tokens || s->n_ahead > 0)
         return lp_fail(s->ctx, LP_E_ARG, "rows of %u of %u tokens", n, s->n_tokens);
+    s->edits++;
     return settle(s, n);
 }
 
@@ -315,6 +328,7 @@ lp_status lp_runner_source(lp_runner *s, const int32_t *tokens, size_t n)
     LP_TRY(check_tokens(s, tokens, n));
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
     LP_TRY(s->backend->table->slot_write(s->backend, s->source, 0, tokens, 4 * n));
+    s->edits++;
     s->n_tokens = 0;
     s->guard.n_source = (uint32_t)n;
     s->source_new = true;
@@ -335,6 +349,7 @@ lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
     LP_TRY(s->backend->table->slot_write(s->backend, s->history, 4ull * s->n_tokens, tokens,
                                          4 * n));
+    s->edits++;
     s->n_tokens += (uint32_t)n;
     return LP_OK;
 }
@@ -502,6 +517,28 @@ lp_status lp_runner_drawn(lp_runner *s, int32_t token)
     LP_TRY(lp_runner_feed(s, &token, 1));
     s->n_draws++;
     return settle(s, s->n_cached); /* the device's counter of draws, too */
+}
+
+lp_status lp_runner_look_ahead(lp_runner *s, const int32_t *guesses, uint32_t n, float *logits)
+{
+    const uint32_t first = s->n_tokens;
+    program_entry *entry;
+    lp_status status = LP_OK;
+    if (first == 0 || lp_runner_n_pending(s) > 1 || n >= s->n_batch)
+        return lp_fail(s->ctx, LP_E_ARG, "%u tokens cannot be looked at ahead", n);
+    LP_TRY(lp_runner_feed(s, guesses, n));
+    if (s->n_cached == first) /* it is evaluated, but its logits are gone */
+        LP_CHECK(settle(s, first - 1));
+    LP_CHECK(evaluate(s, s->n_tokens, END_ALL_LOGITS, lp_guard_due(&s->guard, s->n_draws), &entry));
+    LP_CHECK(s->backend->table->wait(s->backend, s->last_ticket));
+    LP_CHECK(s->backend->table->tensor_read(entry->program, lp_graph_find(entry->graph, "logits"),
+                                            logits));
+    return lp_runner_rewind(s, first);
+cleanup:
+    if (status != LP_E_DEVICE_LOST && s->n_cached > first)
+        settle(s, first);
+    s->n_tokens = first;
+    return status;
 }
 
 uint32_t lp_runner_n_draws(const lp_runner *s)

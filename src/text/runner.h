@@ -41,6 +41,8 @@ void lp_runner_destroy(lp_runner *runner);
 
 uint32_t lp_runner_n_ctx(const lp_runner *runner);
 uint32_t lp_runner_n_tokens(const lp_runner *runner);
+/* Most tokens that are computed at once. */
+uint32_t lp_runner_n_batch(const lp_runner *runner);
 /* Tokens fed or drawn that are not in the cache yet, and those of a source text that was not read. */
 uint32_t lp_runner_n_pending(const lp_runner *runner);
 
@@ -74,6 +76,14 @@ lp_status lp_runner_next(lp_runner *runner, uint32_t wanted, int32_t *token);
  * and appends the one that the host has drawn from them. */
 lp_status lp_runner_logits(lp_runner *runner, float *logits);
 lp_status lp_runner_drawn(lp_runner *runner, int32_t token);
+/* Logits [n + 1, V] of the next token and of those behind each of `guesses`, as if they had been fed;
+ * then they are forgotten, but the caches still hold their rows: whoever feeds the same tokens may
+ * adopt them. At most one token may be pending, and n + 1 must not exceed lp_runner_n_batch(). Logits
+ * may be anything: the caller looks. */
+lp_status lp_runner_look_ahead(lp_runner *runner, const int32_t *guesses, uint32_t n,
+                               float *logits);
+/* Changes whenever tokens are fed, forgotten or adopted, by whomever. */
+uint64_t lp_runner_edits(const lp_runner *runner);
 /* Tokens drawn since lp_runner_sampling(): the random counter. */
 uint32_t lp_runner_n_draws(const lp_runner *runner);
 /* Tokens [first, first + n) of those known to the caller. */
