@@ -37,6 +37,11 @@ float over_group(float value, bool largest)
     return result;
 }
 
+uvec2 row_of(uvec2 tensor, uint t, uint stride, uint head)
+{
+    return lp_row_words(lp_row_words(tensor, t, stride), head, p.n);
+}
+
 // s - mean
 float deviation(uvec2 row, uint i, vec2 mean)
 {
@@ -74,15 +79,16 @@ float exponentials(uvec2 row, vec2 largest)
 
 void main()
 {
-    const uint t = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
-    if (t >= p.n_rows)
+    const uint r = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+    if (r >= p.n_rows)
         return;
-    uvec2 row = lp_row_words(p.x, t, p.x_stride);
-    const uvec2 y = lp_row_words(p.y, t, p.y_stride);
+    const uint t = r / p.n_heads, head = r % p.n_heads;
+    uvec2 row = row_of(p.x, t, p.x_stride, head);
+    const uvec2 y = row_of(p.y, t, p.y_stride, head);
     if (lp_present(p.residual)) {
         // without a place for the sum it lies in y until it is normalised
-        const uvec2 residual = lp_row_words(p.residual, t, p.residual_stride);
-        const uvec2 to = lp_present(p.sum) ? lp_row_words(p.sum, t, p.sum_stride) : y;
+        const uvec2 residual = row_of(p.residual, t, p.residual_stride, head);
+        const uvec2 to = lp_present(p.sum) ? row_of(p.sum, t, p.sum_stride, head) : y;
         for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE)
             lp_floats(to).v[i] = lp_floats(row).v[i] + lp_floats(residual).v[i];
         row = to;
@@ -100,13 +106,14 @@ void main()
         }
         scale = 1.0 / sqrt(moment(row, mean, true) + p.eps);
     }
+    const uint vector = p.gain_per_head * head * p.n;
     for (uint i = gl_LocalInvocationID.x; i < p.n; i += SIZE) {
         const float d = deviation(row, i, mean);
         float value = (KIND == LP_NORM_SOFTMAX ? exp(d) : d) * scale;
         if (lp_present(p.gain))
-            value *= lp_floats(p.gain).v[i];
+            value *= lp_floats(p.gain).v[vector + i];
         if (lp_present(p.bias))
-            value += lp_floats(p.bias).v[i];
+            value += lp_floats(p.bias).v[vector + i];
         lp_floats(y).v[i] = value;
     }
 }

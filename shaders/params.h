@@ -76,11 +76,12 @@ LP_PARAMS(lp_norm_params)
 {
     LP_ADDRESS x;        /* [T, N] f32 */
     LP_ADDRESS residual; /* [T, N] f32, or 0 */
-    LP_ADDRESS gain;     /* [N] f32, or 0 */
-    LP_ADDRESS bias;     /* [N] f32, or 0 */
+    LP_ADDRESS gain;     /* [N], or [H, N] of one per head, f32, or 0 */
+    LP_ADDRESS bias;     /* the same */
     LP_ADDRESS y;        /* [T, N] f32 */
     LP_ADDRESS sum;      /* [T, N] f32, or 0 */
     LP_UINT n_rows, n;
+    LP_UINT n_heads, gain_per_head; /* n_rows is the number of heads of all tokens; 0 or 1 */
     LP_UINT x_stride, residual_stride, y_stride, sum_stride;
     LP_FLOAT eps;
 };

@@ -234,8 +234,6 @@ static const config_case config_cases[] = {
     {"gpt2", "\"n_positions\": 48", "\"n_positions\": 0", LP_E_FORMAT, "context length is 0"},
     {"gpt2", "\"n_ctx\"", "\"scale_attn_by_inverse_layer_idx\": true, \"n_ctx\"", LP_E_UNSUPPORTED,
      "scale_attn_by_inverse_layer_idx"},
-    {"gpt2", "\"n_ctx\"", "\"scale_attn_weights\": false, \"n_ctx\"", LP_E_UNSUPPORTED,
-     "unscaled attention"},
 };
 
 static void test_broken_config(void **state)

@@ -131,7 +131,7 @@ static const folder_case folder_cases[] = {
      "\"do_layer_norm_before\": false", LP_E_UNSUPPORTED,
      "tensor output_norm.bias is not read by a model of the kind \"opt\""},
     {FIXTURE("mixtral"), "config.json", "\"num_local_experts\": 5", "\"num_local_experts\": 6",
-     LP_E_MISSING, "5 of 6 experts are there"},
+     LP_E_MISSING, "5 of 6 parts are there"},
     {FIXTURE("mixtral"), "config.json", "\"num_local_experts\": 5", "\"num_local_experts\": 4",
      LP_E_UNSUPPORTED, "is not part of a mixtral model"},
     {FIXTURE("mixtral"), "config.json", "\"num_experts_per_tok\": 2",

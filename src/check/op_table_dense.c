@@ -146,6 +146,51 @@ static void norms(lp_case_table *table)
                 }
 }
 
+/* Of the heads of every token. */
+enum { H_T, H_H, H_N, H_KIND, H_WITH };
+enum { WITH_HEAD_VIEW = 1, WITH_HEAD_GAINS = 2, WITH_HEAD_BIASES = 4 };
+
+static lp_tensor_id vectors(lp_case_build *c, lp_dtype type, const int64_t *arg)
+{
+    const lp_shape shape = LP_SHAPE2(arg[H_H], arg[H_N]);
+    lp_case_weight_data(c, type, shape, LP_CASE_UNIT);
+    return lp_weight_vectors(c->b, shape, "%s", c->name);
+}
+
+static void build_head_norm(lp_case_build *c, const int64_t *arg)
+{
+    const int64_t with = arg[H_WITH];
+    lp_node node = lp_case_node(c, LP_OP_NORM);
+    node.p.norm.kind = (lp_norm_kind)arg[H_KIND];
+    node.p.norm.eps = 1e-5f;
+    node.src[0] = lp_case_heads(c, arg[H_T], arg[H_H], arg[H_N], with & WITH_HEAD_VIEW,
+                                LP_CASE_UNIT);
+    node.src[1] = with & WITH_HEAD_GAINS
+                      ? vectors(c, LP_F16, arg)
+                      : lp_case_weight(c, LP_F32, LP_SHAPE1(arg[H_N]), LP_CASE_UNIT);
+    if (with & WITH_HEAD_BIASES)
+        node.src[2] = vectors(c, LP_F32, arg);
+    lp_case_emit(c, &node);
+}
+
+static void head_norms(lp_case_table *table)
+{
+    static const int64_t shapes[][3] = {{1, 1, 2}, {1, 12, 64}, {7, 3, 20}, {33, 5, 128}};
+    static const int64_t withs[] = {0, WITH_HEAD_VIEW, WITH_HEAD_GAINS, 7};
+    for (int kind = LP_NORM_LAYER; kind <= LP_NORM_RMS; kind++)
+        for (unsigned s = 0; s < 4; s++)
+            for (unsigned w = 0; w < 4; w++) {
+                const int64_t arg[] = {shapes[s][0], shapes[s][1], shapes[s][2], kind, withs[w]};
+                lp_case *row =
+                    lp_case_add(table, LP_OP_NORM, build_head_norm,
+                                "norm of heads %s T%d H%d N%d with%d",
+                                kind == LP_NORM_LAYER ? "layer" : "rms", (int)arg[H_T],
+                                (int)arg[H_H], (int)arg[H_N], (int)arg[H_WITH]);
+                memcpy(row->arg, arg, sizeof arg);
+                row->n_tokens = (int32_t)arg[H_T];
+            }
+}
+
 /* ---- embed */
 
 enum { E_V, E_N, E_TYPE, E_HISTORY, E_POSITION, E_FIRST };
@@ -253,6 +298,7 @@ void lp_cases_dense(lp_case_table *table)
 {
     linears(table);
     norms(table);
+    head_norms(table);
     embeds(table);
     elementwises(table);
 }

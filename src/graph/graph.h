@@ -112,6 +112,7 @@ enum {
  *           row of token t: history[position + t], or first + position + t without a history
  * NORM      src: 0 x [T, N], 1 gain [N]?, 2 bias [N]?, 3 residual [T, N]?
  *           dst: 0 [T, N], 1 x + residual [T, N]? (only with a residual)
+ *           or of heads: x and the others [T, H, N], gain and bias [N] or [H, N]
  * LINEAR    src: 0 x [T, K], 1 w [N, K], 2 bias [N]?, 3 gate w [N, K]?, 4 residual [T, N]?,
  *                5 gate bias [N]?, 6 routes [T, k, 2]?      dst: 0 [T, N]
  *           y = act(x w^T + bias), times (x gate^T + gate bias), plus residual

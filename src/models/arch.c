@@ -11,19 +11,18 @@
 /* What most rows of a kind have in common. */
 #define GPT .norm = LP_NORM_LAYER, .norm_eps = 1e-5f
 #define GATED                                                                                      \
-    .norm = LP_NORM_RMS, .position = LP_POSITION_ROPE, .gated = true, .hf_prefixes = "model.",     \
+    .position = LP_POSITION_ROPE, .gated = true, .hf_prefixes = "model.",                          \
     .hf_ignored = "layers.%d.self_attn.rotary_emb.inv_freq"
-#define LLAMA GATED, .act = LP_ACT_SILU
-#define QWEN                                                                                       \
-    LLAMA, .gguf_halves = true, .norm_eps = 1e-6f, .window = 4096, .window_from = 28
+#define LLAMA GATED, .norm = LP_NORM_RMS, .act = LP_ACT_SILU
+#define QWEN  LLAMA, .gguf_halves = true, .norm_eps = 1e-6f, .window = 4096, .window_from = 28
 /* Devlin et al. 2018, arXiv:1810.04805, and what followed; a head is there if its weights are. */
 #define ENCODER .norm = LP_NORM_LAYER, .encoder_only = true, .tied = true, .act = LP_ACT_GELU_ERF
 #define BERT                                                                                       \
     ENCODER, .norms = LP_NORMS_EMBD | LP_NORMS_SUM, .norm_eps = 1e-12f,                            \
              .position = LP_POSITION_LEARNED
 #define GEMMA                                                                                      \
-    GATED, .act = LP_ACT_GELU_TANH, .tied = true, .embed_scaled = true, .gguf_halves = true,       \
-           .norm_eps = 1e-6f
+    GATED, .norm = LP_NORM_RMS, .act = LP_ACT_GELU_TANH, .tied = true, .embed_scaled = true,       \
+           .gguf_halves = true, .norm_eps = 1e-6f
 
 /* Of encoder-decoders; copies of the token embedding that files hold, too. */
 #define T5                                                                                         \
@@ -402,6 +401,186 @@ const lp_arch lp_archs[] = {
         .position = LP_POSITION_SINUSOID,
         .act = LP_ACT_GELU_ERF,
         .hf_ignored = BART_COPIES " encoder.embed_positions.weight decoder.embed_positions.weight",
+    },
+    {
+        /* Groeneveld et al. 2024, arXiv:2402.00838 */
+        .gguf = "olmo",
+        .hf = "olmo",
+        GATED,
+        .act = LP_ACT_SILU,
+        .norm = LP_NORM_LAYER,
+        .norm_eps = 1e-5f,
+        .norms = LP_NORMS_PRE,
+        .norm_plain = true,
+        .names = lp_names_llama,
+    },
+    {
+        /* Li et al. 2023, arXiv:2309.05463; Microsoft 2023, Phi-2 */
+        .gguf = "phi2",
+        .hf = "phi",
+        GPT,
+        .norms = LP_NORMS_ATTN | LP_NORMS_OUTPUT,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_TANH,
+        .parallel = true,
+        .gguf_halves = true,
+        .rotary = 0.5f,
+        .names = lp_names_phi,
+        .hf_prefixes = "model.",
+    },
+    {
+        /* Abdin et al. 2024, arXiv:2404.14219 */
+        .gguf = "phi3",
+        .hf = "phi3",
+        LLAMA,
+        .norms = LP_NORMS_PRE,
+        .norm_eps = 1e-5f,
+        .gguf_halves = true,
+        .window = 1,
+        .names = lp_names_fused,
+        .more_names = lp_names_llama,
+    },
+    {
+        /* Cohere 2024, Command-R */
+        .gguf = "command-r",
+        .hf = "cohere",
+        GATED,
+        .act = LP_ACT_SILU,
+        .norm = LP_NORM_LAYER,
+        .norm_eps = 1e-5f,
+        .norms = LP_NORMS_ATTN | LP_NORMS_OUTPUT,
+        .parallel = true,
+        .tied = true,
+        .interleaved = true,
+        .names = lp_names_qk_norm,
+        .more_names = lp_names_llama,
+    },
+    {
+        /* Li et al. 2023, arXiv:2305.06161 */
+        .gguf = "starcoder",
+        .hf = "gpt_bigcode",
+        GPT,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_LEARNED,
+        .act = LP_ACT_GELU_TANH,
+        .multi_query = true,
+        .tied = true,
+        .names = lp_names_bigcode,
+        .hf_prefixes = "transformer.",
+    },
+    {
+        /* Lozhkov et al. 2024, arXiv:2402.19173 */
+        .gguf = "starcoder2",
+        .hf = "starcoder2",
+        GPT,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_TANH,
+        .tied = true,
+        .gguf_halves = true,
+        .window = 1,
+        .names = lp_names_starcoder2,
+        .more_names = lp_names_llama,
+        .hf_prefixes = "model.",
+    },
+    {
+        /* Bellagente et al. 2024, arXiv:2402.17834 */
+        .gguf = "stablelm",
+        .hf = "stablelm",
+        GATED,
+        .act = LP_ACT_SILU,
+        .norm = LP_NORM_LAYER,
+        .norm_eps = 1e-5f,
+        .norms = LP_NORMS_PRE,
+        .gguf_halves = true,
+        .rotary = 0.25f,
+        .names = lp_names_stablelm,
+        .more_names = lp_names_llama,
+    },
+    {
+        /* Granite Team 2024, Granite 3.0 */
+        .gguf = "granite",
+        .hf = "granite",
+        LLAMA,
+        .norm_eps = 1e-6f,
+        .norms = LP_NORMS_PRE,
+        .logits_divided = true,
+        .names = lp_names_llama,
+    },
+    {
+        /* Hugging Face 2025, SmolLM3 */
+        .gguf = "smollm3",
+        .hf = "smollm3",
+        LLAMA,
+        .norm_eps = 1e-6f,
+        .norms = LP_NORMS_PRE,
+        .tied = true,
+        .no_rope_every = 4,
+        .names = lp_names_llama,
+    },
+    {
+        /* Team GLM 2024, arXiv:2406.12793 */
+        .gguf = "chatglm",
+        .hf = "glm",
+        LLAMA,
+        .norm_eps = 1.5625e-7f,
+        .norms = LP_NORMS_PRE,
+        .interleaved = true,
+        .rotary = 0.5f,
+        .names = lp_names_glm4,
+        .more_names = lp_names_llama,
+    },
+    {
+        /* Zhipu AI 2025, GLM-4-0414 */
+        .gguf = "glm4",
+        .hf = "glm4",
+        LLAMA,
+        .norm_eps = 1e-5f,
+        .norms = LP_NORMS_PRE | LP_NORMS_ATTN_POST | LP_NORMS_FFN_POST,
+        .interleaved = true,
+        .rotary = 0.5f,
+        .names = lp_names_glm4,
+        .more_names = lp_names_llama,
+    },
+    {
+        /* Parmar et al. 2024, arXiv:2402.16819 */
+        .gguf = "nemotron",
+        .hf = "nemotron",
+        GPT,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_RELU_SQUARED,
+        .gguf_halves = true,
+        .rotary = 0.5f,
+        .names = lp_names_gemma,
+        .more_names = lp_names_llama,
+        .hf_prefixes = "model.",
+    },
+    {
+        /* Nijkamp et al. 2022, arXiv:2203.13474 */
+        .hf = "codegen",
+        GPT,
+        .norms = LP_NORMS_ATTN | LP_NORMS_OUTPUT,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_TANH,
+        .parallel = true,
+        .interleaved = true,
+        .rotary_dim = 64,
+        .names = lp_names_codegen,
+        .more_names = lp_names_gptj,
+        .hf_prefixes = "transformer.",
+        .hf_ignored = GPT2_BUFFERS " h.%d.attn.causal_mask",
+    },
+    {
+        /* Adept 2023, Persimmon-8B */
+        .hf = "persimmon",
+        GPT,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_RELU_SQUARED,
+        .rotary = 0.5f,
+        .names = lp_names_persimmon,
+        .hf_prefixes = "model.",
     },
 };
 const size_t lp_n_archs = sizeof lp_archs / sizeof lp_archs[0];

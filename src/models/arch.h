@@ -10,25 +10,25 @@
 #include "graph/graph.h"
 
 typedef enum lp_position_kind {
-    LP_POSITION_LEARNED, /* a table of position embeddings, added to the tokens' */
-    LP_POSITION_ROPE,    /* rotations of queries and keys: Su et al. 2021, arXiv:2104.09864 */
-    LP_POSITION_ALIBI,   /* scores fall with the distance: Press et al. 2021, arXiv:2108.12409 */
+    LP_POSITION_LEARNED,  /* a table of position embeddings, added to the tokens' */
+    LP_POSITION_ROPE,     /* rotations of queries and keys: Su et al. 2021, arXiv:2104.09864 */
+    LP_POSITION_ALIBI,    /* scores fall with the distance: Press et al. 2021, arXiv:2108.12409 */
     LP_POSITION_RELATIVE, /* biases by distance, learned: see relative.h */
     LP_POSITION_SINUSOID  /* a table of sines and cosines, added to the tokens' */
 } lp_position_kind;
 
 /* Where norms stand; the names are those of their weights. */
 enum {
-    LP_NORMS_EMBD = 1 << 0,      /* token_embd_norm: of the embeddings */
-    LP_NORMS_ATTN = 1 << 1,      /* attn_norm: before attention */
-    LP_NORMS_ATTN_POST = 1 << 2, /* post_attention_norm: of its result, before it is added */
-    LP_NORMS_ATTN_SUM = 1 << 3,  /* attn_output_norm: of the sum, as in the paper of 2017 */
-    LP_NORMS_FFN = 1 << 4,       /* ffn_norm */
-    LP_NORMS_FFN_POST = 1 << 5,  /* post_ffw_norm */
-    LP_NORMS_FFN_SUM = 1 << 6,   /* layer_output_norm */
-    LP_NORMS_OUTPUT = 1 << 7,    /* output_norm: before the head */
-    LP_NORMS_QK_HEAD = 1 << 8,   /* attn_q_norm, attn_k_norm: of every head of queries and keys */
-    LP_NORMS_QK_ROW = 1 << 9,    /* the same, of all heads together */
+    LP_NORMS_EMBD = 1 << 0,        /* token_embd_norm: of the embeddings */
+    LP_NORMS_ATTN = 1 << 1,        /* attn_norm: before attention */
+    LP_NORMS_ATTN_POST = 1 << 2,   /* post_attention_norm: of its result, before it is added */
+    LP_NORMS_ATTN_SUM = 1 << 3,    /* attn_output_norm: of the sum, as in the paper of 2017 */
+    LP_NORMS_FFN = 1 << 4,         /* ffn_norm */
+    LP_NORMS_FFN_POST = 1 << 5,    /* post_ffw_norm */
+    LP_NORMS_FFN_SUM = 1 << 6,     /* layer_output_norm */
+    LP_NORMS_OUTPUT = 1 << 7,      /* output_norm: before the head */
+    LP_NORMS_QK_HEAD = 1 << 8,     /* attn_q_norm, attn_k_norm: of every head of queries and keys */
+    LP_NORMS_QK_ROW = 1 << 9,      /* the same, of all heads together */
     LP_NORMS_FFN_HIDDEN = 1 << 10, /* ffn_hidden_norm: of what the activation makes */
 
     LP_NORMS_PRE = LP_NORMS_ATTN | LP_NORMS_FFN | LP_NORMS_OUTPUT,
@@ -42,9 +42,13 @@ typedef enum lp_weight_form {
     LP_FORM_PLUS_ONE,   /* 1 is to be added: Gemma's gains */
     LP_FORM_QKV_GROUPS, /* rows [G, H / G + 2, D]: per K/V head its queries, key and value */
     LP_FORM_QKV_HEADS,  /* rows [H, 3, D]: the same with a key and a value per head */
+    LP_FORM_QVK_PARTS,  /* rows [4, 3, H / 4, D]: CodeGen, queries, values, keys of four parts */
     LP_FORM_ROW,        /* one row, in GGUF files as a vector or as a matrix */
-    LP_FORM_VECTOR,     /* [1, n]; its name has no ".weight" or ".bias" there, and both names are whole */
-    LP_FORM_EXPERT      /* one of n_expert matrices that become one tensor; "%e" is its number */
+    LP_FORM_VECTOR, /* [1, n]; its name has no ".weight" or ".bias" there, and both names are whole
+                     */
+    LP_FORM_EXPERT, /* one of n_expert matrices that become one tensor; "%e" is its number */
+    LP_FORM_HEAD,   /* the same of n_head vectors */
+    LP_FORM_HEAD_KV /* the same of n_head_kv vectors */
 } lp_weight_form;
 
 /* One weight by both its names, without ".weight" or ".bias"; "%d" stands for the layer. */
@@ -55,8 +59,8 @@ typedef struct lp_weight_name {
 } lp_weight_name;
 
 typedef struct lp_arch {
-    const char *gguf; /* general.architecture; NULL: comes in Hugging Face folders only */
-    const char *hf;   /* model_type of config.json; NULL: GGUF files only */
+    const char *gguf;    /* general.architecture; NULL: comes in Hugging Face folders only */
+    const char *hf;      /* model_type of config.json; NULL: GGUF files only */
     const char *gguf_as; /* what it calls itself in GGUF files if that is another row's name */
     lp_norm_kind norm;
     unsigned norms; /* LP_NORMS_ */
@@ -69,26 +73,29 @@ typedef struct lp_arch {
     bool first_unnormed; /* the first layer's attention reads the embeddings without attn_norm */
     bool embd_in_last;   /* embeddings are added up and normed before embd_in, not after */
     bool mlm_gelu;       /* the head's activation is GELU, whatever config.json says of others */
-    bool gated;               /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
-    bool has_encoder;         /* the decoder looks at what an encoder made of a source text */
-    bool head_scaled;         /* a tied head reads its input times 1/sqrt(N): T5 */
-    bool parallel;            /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
-    bool tied;                /* where config.json does not say: is the head the token embedding? */
-    bool sparse;              /* layer_types says what each layer's attention sees */
-    bool deepnorm;            /* residuals times sqrt(2 n_layer), unless a key says otherwise */
-    bool unscaled;            /* q k^T is not divided by sqrt(d) */
-    bool embed_scaled;        /* embeddings times sqrt(N) */
-    bool interleaved;         /* Hugging Face: RoPE pairs (2k, 2k + 1) instead of (k, k + d/2) */
-    bool gguf_halves;         /* GGUF: pairs (k, k + d/2) instead of (2k, 2k + 1) */
-    float norm_eps;           /* where config.json has no such key */
+    bool gated;          /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
+    bool has_encoder;    /* the decoder looks at what an encoder made of a source text */
+    bool head_scaled;    /* a tied head reads its input times 1/sqrt(N): T5 */
+    bool parallel;       /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
+    bool tied;           /* where config.json does not say: is the head the token embedding? */
+    bool sparse;         /* layer_types says what each layer's attention sees */
+    bool deepnorm;       /* residuals times sqrt(2 n_layer), unless a key says otherwise */
+    bool unscaled;       /* q k^T is not divided by sqrt(d) */
+    bool embed_scaled;   /* embeddings times sqrt(N) */
+    bool interleaved;    /* Hugging Face: RoPE pairs (2k, 2k + 1) instead of (k, k + d/2) */
+    bool gguf_halves;    /* GGUF: pairs (k, k + d/2) instead of (2k, 2k + 1) */
+    bool norm_plain;     /* norms have neither gain nor bias */
+    bool logits_divided; /* GGUF's logit_scale divides instead of multiplying */
+    float norm_eps;      /* where config.json has no such key */
     float rotary;        /* share of a head that RoPE turns where config.json does not say; 0: 1 */
     uint32_t rotary_dim; /* the same in elements; 0: by the share */
     uint32_t window;     /* sliding_window where config.json does not say, 1: no such default
                             but the key is heeded; 0: no such key */
-    uint32_t window_every;  /* every n-th layer sees everything; 0: none does */
+    uint32_t window_every;   /* every n-th layer sees everything; 0: none does */
     bool window_every_first; /* the first of n such layers, not the last */
     uint32_t window_from;   /* the window counts only if use_sliding_window says so, by default from
                                this layer on; 0: it always counts */
+    uint32_t no_rope_every; /* every n-th layer does not rotate, unless no_rope_layers says so */
     bool multi_query;       /* config.json's multi_query and new_decoder_architecture count */
     lp_route_options route; /* of mixtures of experts; k where config.json does not say */
     bool norm_topk;         /* config.json's norm_topk_prob counts */

@@ -133,6 +133,88 @@ const lp_weight_name lp_names_falcon[] = {
     END,
 };
 
+/* The norms of heads, as Phi, StableLM and Persimmon call them. */
+#define HEAD_NORMS                                                                                 \
+    ROW("blk.%d.attn_q_norm", "layers.%d.self_attn.q_layernorm"),                                  \
+        ROW("blk.%d.attn_k_norm", "layers.%d.self_attn.k_layernorm")
+
+const lp_weight_name lp_names_phi[] = {
+    ROW("token_embd", "embed_tokens"),
+    ROW("blk.%d.attn_norm", "layers.%d.input_layernorm"),
+    ROW("blk.%d.attn_qkv", NULL),
+    ROW("blk.%d.attn_q", "layers.%d.self_attn.q_proj"),
+    ROW("blk.%d.attn_k", "layers.%d.self_attn.k_proj"),
+    ROW("blk.%d.attn_v", "layers.%d.self_attn.v_proj"),
+    HEAD_NORMS,
+    ROW("blk.%d.attn_output", "layers.%d.self_attn.dense"),
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.fc1"),
+    ROW("blk.%d.ffn_down", "layers.%d.mlp.fc2"),
+    ROW("output_norm", "final_layernorm"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_persimmon[] = {
+    ROW("token_embd", "embed_tokens"),
+    ROW("blk.%d.attn_norm", "layers.%d.input_layernorm"),
+    FORM("blk.%d.attn_qkv", "layers.%d.self_attn.query_key_value", LP_FORM_QKV_HEADS),
+    HEAD_NORMS,
+    ROW("blk.%d.attn_output", "layers.%d.self_attn.dense"),
+    ROW("blk.%d.ffn_norm", "layers.%d.post_attention_layernorm"),
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.dense_h_to_4h"),
+    ROW("blk.%d.ffn_down", "layers.%d.mlp.dense_4h_to_h"),
+    ROW("output_norm", "final_layernorm"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_bigcode[] = {
+    ROW("token_embd", "wte"),
+    ROW("position_embd", "wpe"),
+    ROW("blk.%d.attn_norm", "h.%d.ln_1"),
+    FORM("blk.%d.attn_qkv", "h.%d.attn.c_attn", LP_FORM_QKV_GROUPS),
+    ROW("blk.%d.attn_output", "h.%d.attn.c_proj"),
+    ROW("blk.%d.ffn_norm", "h.%d.ln_2"),
+    ROW("blk.%d.ffn_up", "h.%d.mlp.c_fc"),
+    ROW("blk.%d.ffn_down", "h.%d.mlp.c_proj"),
+    ROW("output_norm", "ln_f"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+/* The rest is GPT-J's. */
+const lp_weight_name lp_names_codegen[] = {
+    FORM("blk.%d.attn_qkv", "h.%d.attn.qkv_proj", LP_FORM_QVK_PARTS),
+    END,
+};
+
+/* The rest of these is Llama's. */
+const lp_weight_name lp_names_fused[] = {
+    ROW("blk.%d.attn_qkv", "layers.%d.self_attn.qkv_proj"),
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.gate_up_proj"),
+    END,
+};
+
+const lp_weight_name lp_names_glm4[] = {
+    ROW("blk.%d.attn_qkv", NULL),
+    ROW("blk.%d.post_attention_norm", "layers.%d.post_self_attn_layernorm"),
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.gate_up_proj"),
+    ROW("blk.%d.post_ffw_norm", "layers.%d.post_mlp_layernorm"),
+    END,
+};
+
+const lp_weight_name lp_names_starcoder2[] = {
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.c_fc"),
+    ROW("blk.%d.ffn_down", "layers.%d.mlp.c_proj"),
+    END,
+};
+
+const lp_weight_name lp_names_stablelm[] = {
+    FORM("blk.%d.attn_q_norm", "layers.%d.self_attn.q_layernorm.norms.%e", LP_FORM_HEAD),
+    FORM("blk.%d.attn_k_norm", "layers.%d.self_attn.k_layernorm.norms.%e", LP_FORM_HEAD_KV),
+    END,
+};
+
 const lp_weight_name lp_names_llama[] = {
     ROW("token_embd", "embed_tokens"),
     ROW("rope_freqs", NULL),

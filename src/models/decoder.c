@@ -49,13 +49,19 @@ static lp_tensor_id linear(decoder *d, const char *name, lp_tensor_id x, int64_t
     return adapted(d, name, x, lp_linear(d->b, name, x, w, bias));
 }
 
-/* x [T, n] -> [T, n] with the weights `name`; a layer norm may lack the bias. */
+/* x [T heads, n] -> the same with the weights `name`; a layer norm may lack the bias. A gain of two
+ * dimensions is one per head. */
 static lp_tensor_id norm_of(decoder *d, const char *name, lp_tensor_id x, int64_t n)
 {
     const lp_norm_kind kind = d->hp->arch->norm;
     lp_tensor_id gain = LP_NONE, bias = LP_NONE;
-    if (!d->hp->norm_plain)
-        gain = lp_weight_tensor(d->b, LP_SHAPE1(n), "%s%s.weight", d->block, name);
+    char full[64];
+    snprintf(full, sizeof full, "%s%s.weight", d->block, name);
+    const lp_weight *w = lp_weights_find(d->model->weights, full);
+    if (w && w->shape.n == 2)
+        gain = lp_weight_vectors(d->b, LP_SHAPE2(w->shape.dim[0], n), "%s", full);
+    else if (!d->hp->norm_plain)
+        gain = lp_weight_tensor(d->b, LP_SHAPE1(n), "%s", full);
     if (!d->hp->norm_plain && kind == LP_NORM_LAYER)
         bias = lp_weight_optional(d->b, LP_SHAPE1(n), "%s%s.bias", d->block, name);
     return lp_norm(d->b, name, kind, d->hp->norm_eps, x, gain, bias);
@@ -67,17 +73,14 @@ static lp_tensor_id norm(decoder *d, unsigned which, const char *name, lp_tensor
     return d->hp->norms & which ? norm_of(d, name, x, d->hp->n_embd) : x;
 }
 
-/* x [T, heads * size], normed as a whole or head by head, if the model does. */
+/* x [T, heads * size] -> [T, heads, size], normed as a whole or head by head if the model does. */
 static lp_tensor_id norm_heads(decoder *d, const char *name, lp_tensor_id x, uint32_t n_heads,
                                uint32_t size)
 {
-    int64_t rows = d->options->n_tokens, n = (int64_t)n_heads * size;
     if (d->hp->norms & LP_NORMS_QK_ROW)
-        return norm_of(d, name, x, n);
-    if (!(d->hp->norms & LP_NORMS_QK_HEAD))
-        return x;
-    x = norm_of(d, name, lp_view_shape(d->b, x, LP_SHAPE2(rows * n_heads, size)), size);
-    return lp_view_shape(d->b, x, LP_SHAPE2(rows, n));
+        x = norm_of(d, name, x, (int64_t)n_heads * size);
+    x = lp_view_heads(d->b, x, n_heads);
+    return d->hp->norms & LP_NORMS_QK_HEAD ? norm_of(d, name, x, size) : x;
 }
 
 /* The divisors of RoPE's frequencies that GGUF files bring along, or NULL: Llama 3's, or LongRoPE's
@@ -156,8 +159,8 @@ static lp_tensor_id make_relative_table(decoder *d)
         status = lp_fail(d->b->ctx, LP_E_MISSING, "%s is not in the model", name);
     } else if (!lp_shape_equal(w->shape, LP_SHAPE2(n, hp->n_head)) ||
                (unsigned)w->dtype >= LP_N_DTYPES || lp_dtype_table[w->dtype].block != 1) {
-        status = lp_fail(d->b->ctx, LP_E_SHAPE, "%s: want numbers [%u, %u], file has %s %s", name, n,
-                         hp->n_head, w->type, lp_shape_print(w->shape, text));
+        status = lp_fail(d->b->ctx, LP_E_SHAPE, "%s: want numbers [%u, %u], file has %s %s", name,
+                         n, hp->n_head, w->type, lp_shape_print(w->shape, text));
     } else {
         biases = malloc((size_t)n * hp->n_head * sizeof *biases);
         table = malloc((2ull * reach + 1) * hp->n_head * sizeof *table);
@@ -265,8 +268,8 @@ static lp_tensor_id embed(decoder *d, lp_tensor_id table)
     return other_size && last ? linear(d, "embd_in", x, hp->n_embd, hp->n_embd_token) : x;
 }
 
-/* x [T, N], as it is added to what a part makes of it: DeepNorm (Wang et al. 2022, arXiv:2203.00555)
- * makes it larger. */
+/* x [T, N], as it is added to what a part makes of it: DeepNorm (Wang et al. 2022,
+ * arXiv:2203.00555) makes it larger. */
 static lp_tensor_id residual(decoder *d, const char *name, lp_tensor_id x)
 {
     float scale = d->hp->residual_scale;
@@ -278,13 +281,12 @@ static bool has_window(const decoder *d)
     return d->hp->layers[d->layer] & LP_LAYER_WINDOW;
 }
 
-/* x [T, heads * size] -> [T, heads, size], rotated if the model does. */
-static lp_tensor_id heads(decoder *d, const char *name, lp_tensor_id x, uint32_t n_heads)
+/* x [T, heads, size], rotated if the model does. */
+static lp_tensor_id rotated(decoder *d, const char *name, lp_tensor_id x)
 {
-    lp_tensor_id split = lp_view_heads(d->b, x, n_heads);
-    if (d->hp->position != LP_POSITION_ROPE)
-        return split;
-    return lp_rope(d->b, name, d->hp->rope.pairing, split, d->cursor,
+    if (d->hp->position != LP_POSITION_ROPE || d->hp->layers[d->layer] & LP_LAYER_NO_ROPE)
+        return x;
+    return lp_rope(d->b, name, d->hp->rope.pairing, x, d->cursor,
                    has_window(d) ? d->angles_window : d->angles);
 }
 
@@ -336,8 +338,7 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
         k = clamped(d, "attn_k_clamp", linear(d, "attn_k", x, n_k, hp->n_embd));
         v = clamped(d, "attn_v_clamp", linear(d, "attn_v", x, n_v, hp->n_embd));
     }
-    k = heads(d, "attn_k_rope", norm_heads(d, "attn_k_norm", k, hp->n_head_kv, hp->head_k),
-              hp->n_head_kv);
+    k = rotated(d, "attn_k_rope", norm_heads(d, "attn_k_norm", k, hp->n_head_kv, hp->head_k));
     v = lp_view_heads(d->b, v, hp->n_head_kv);
     if (!hp->both_ways) {
         k = cached(d, "attn_k", k, hp->head_k);
@@ -345,13 +346,12 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
     }
     if (rows == ROWS_NONE)
         return LP_NONE;
-    q = heads(d, "attn_q_rope", norm_heads(d, "attn_q_norm", q, hp->n_head, hp->head_k),
-              hp->n_head);
+    q = rotated(d, "attn_q_rope", norm_heads(d, "attn_q_norm", q, hp->n_head, hp->head_k));
     const uint8_t kind = hp->layers[d->layer];
     const lp_attention_options options = {.scale = hp->attn_scale,
                                           .kv_max = hp->both_ways ? d->options->n_tokens
                                                                   : d->options->kv_max,
-                                          .mask = hp->both_ways           ? LP_MASK_FULL
+                                          .mask = hp->both_ways             ? LP_MASK_FULL
                                                   : kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
                                                   : kind & LP_LAYER_FIXED   ? LP_MASK_FIXED
                                                                             : LP_MASK_CAUSAL,
@@ -382,8 +382,8 @@ static void cache_source(decoder *d, lp_tensor_id x)
     } parts[] = {{"cross_attn_k", "cross_attn_k_write", d->hp->head_k},
                  {"cross_attn_v", "cross_attn_v_write", d->hp->head_v}};
     for (int i = 0; i < 2; i++) {
-        lp_tensor_id y = linear(d, parts[i].name, x, (int64_t)d->hp->n_head_kv * parts[i].size,
-                                d->hp->n_embd);
+        lp_tensor_id y =
+            linear(d, parts[i].name, x, (int64_t)d->hp->n_head_kv * parts[i].size, d->hp->n_embd);
         lp_kv_write(d->b, parts[i].write, lp_view_heads(d->b, y, d->hp->n_head_kv), d->cursor,
                     source_cache(d, parts[i].name, parts[i].size));
     }
@@ -399,10 +399,9 @@ static lp_tensor_id cross_attention(decoder *d, lp_tensor_id x)
                                           .mask = LP_MASK_FULL,
                                           .kv_max = d->options->n_ctx,
                                           .from_source = true};
-    lp_tensor_id mixed = lp_attention(d->b, "cross_attn", q,
-                                      source_cache(d, "cross_attn_k", hp->head_k),
-                                      source_cache(d, "cross_attn_v", hp->head_v), d->cursor,
-                                      options);
+    lp_tensor_id mixed =
+        lp_attention(d->b, "cross_attn", q, source_cache(d, "cross_attn_k", hp->head_k),
+                     source_cache(d, "cross_attn_v", hp->head_v), d->cursor, options);
     return linear(d, "cross_attn_output", lp_view_flat(d->b, mixed), hp->n_embd,
                   (int64_t)hp->n_head * hp->head_v);
 }
@@ -502,6 +501,13 @@ static lp_tensor_id norm_sum(decoder *d, unsigned which, const char *name, const
     return norm(d, which, has_weight(d, name) ? name : other, x);
 }
 
+/* What a part of a block adds to the residual stream. */
+static lp_tensor_id part(decoder *d, const char *name, lp_tensor_id y)
+{
+    const float factor = d->hp->part_scale;
+    return factor == 1 ? y : lp_act_scaled(d->b, name, LP_ACT_NONE, 1, y, factor);
+}
+
 /* Attention and feed-forward part side by side: Wang & Komatsuzaki 2021. With one norm both read
  * its result; with attn_norm_2 that one is attention's; ffn_norm is the feed-forward part's. */
 static lp_tensor_id parallel_block(decoder *d, lp_tensor_id x, block_rows rows)
@@ -513,8 +519,9 @@ static lp_tensor_id parallel_block(decoder *d, lp_tensor_id x, block_rows rows)
     if (rows == ROWS_NONE)
         return LP_NONE;
     x = wanted_rows(d, x, rows);
-    lp_tensor_id of_ffn = d->hp->norms & LP_NORMS_FFN ? norm(d, LP_NORMS_FFN, "ffn_norm", x)
-                                                      : wanted_rows(d, first, rows);
+    const bool own_norm = d->hp->norms & LP_NORMS_FFN && has_weight(d, "ffn_norm");
+    lp_tensor_id of_ffn =
+        own_norm ? norm(d, LP_NORMS_FFN, "ffn_norm", x) : wanted_rows(d, first, rows);
     y = lp_add(d->b, "attn_residual", y, x);
     return lp_add(d->b, "ffn_residual", feed_forward(d, of_ffn), y);
 }
@@ -539,7 +546,7 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
     if (rows == ROWS_NONE)
         return LP_NONE;
     x = d->hp->residual_normed ? normed : x;
-    y = norm(d, LP_NORMS_ATTN_POST, "post_attention_norm", y);
+    y = part(d, "attn_scale", norm(d, LP_NORMS_ATTN_POST, "post_attention_norm", y));
     x = residual(d, "attn_residual_scale", wanted_rows(d, x, rows));
     x = lp_add(d->b, "attn_residual", y, x);
     x = norm_sum(d, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
@@ -548,7 +555,7 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
     normed = norm(d, LP_NORMS_FFN, "ffn_norm", x);
     y = feed_forward(d, normed);
     x = d->hp->residual_normed ? normed : x;
-    y = norm(d, LP_NORMS_FFN_POST, "post_ffw_norm", y);
+    y = part(d, "ffn_scale", norm(d, LP_NORMS_FFN_POST, "post_ffw_norm", y));
     x = lp_add(d->b, "ffn_residual", y, residual(d, "ffn_residual_scale", x));
     return norm_sum(d, LP_NORMS_FFN_SUM, "layer_output_norm", "ffn_norm", x);
 }
@@ -570,14 +577,14 @@ static lp_tensor_id head(decoder *d, lp_tensor_id x, lp_tensor_id table)
         x = mlm_transform(d, x);
     else if (hp->n_embd_token != hp->n_embd)
         x = linear(d, "embd_out", x, hp->n_embd_token, hp->n_embd);
-    if (hp->head_scale != 1)
-        x = lp_act_scaled(d->b, "output_scale", LP_ACT_NONE, 1, x, hp->head_scale);
     if (hp->tied) {
         lp_tensor_id bias = lp_weight_optional(d->b, LP_SHAPE1(hp->n_vocab), "output.bias");
         x = adapted(d, "output", x, lp_linear(d->b, "output", x, table, bias));
     } else {
         x = linear(d, "output", x, hp->n_vocab, hp->n_embd_token);
     }
+    if (hp->logit_scale != 1)
+        x = lp_act_scaled(d->b, "output_scale", LP_ACT_NONE, 1, x, hp->logit_scale);
     if (hp->logit_softcap == 0)
         return x;
     return lp_act_scaled(d->b, "output_softcap", LP_ACT_TANH, 1 / hp->logit_softcap, x,
@@ -607,8 +614,8 @@ static void enter_block(decoder *d, int64_t layer)
     lp_builder_prefix(d->b, "%s", d->block);
 }
 
-/* Embeddings, all blocks and the last norm: [T, N], or [1, N]; LP_NONE if only the caches were to be
- * filled. */
+/* Embeddings, all blocks and the last norm: [T, N], or [1, N]; LP_NONE if only the caches were to
+ * be filled. */
 static lp_tensor_id walk(decoder *d, lp_tensor_id table, block_rows wanted)
 {
     const uint32_t n_layer = d->hp->n_layer;

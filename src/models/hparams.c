@@ -36,9 +36,11 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .act = arch->act,
         .parallel = arch->parallel,
         .tied = arch->tied,
-        .residual_scale = 1,
+        .norm_plain = arch->norm_plain,
         .embed_scale = 1,
-        .head_scale = 1,
+        .residual_scale = 1,
+        .part_scale = 1,
+        .logit_scale = 1,
         .alibi_max = 8,
     };
     if (arch->position == LP_POSITION_ROPE)
@@ -111,7 +113,6 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         LP_TRY(check_encoder(ctx, where, hp));
     if (hp->position == LP_POSITION_RELATIVE)
         LP_TRY(check_relative(ctx, where, hp));
-    LP_TRY(check_positive(ctx, where, "factor of the head", hp->head_scale));
     if (hp->arch->embed_scaled)
         hp->embed_scale = (float)sqrt((double)hp->n_embd);
     if (hp->arch->deepnorm && hp->residual_scale == 1)
@@ -121,6 +122,8 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         hp->attn_scale = hp->arch->unscaled ? 1 : (float)(1 / sqrt((double)hp->head_k));
     LP_TRY(check_positive(ctx, where, "factor of the embeddings", hp->embed_scale));
     LP_TRY(check_positive(ctx, where, "factor of attention", hp->attn_scale));
+    LP_TRY(check_positive(ctx, where, "factor of a layer's parts", hp->part_scale));
+    LP_TRY(check_positive(ctx, where, "factor of the logits", hp->logit_scale));
     const struct {
         const char *what;
         float value;
@@ -135,8 +138,8 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         if (hp->layers[i] & LP_LAYER_WINDOW)
             LP_TRY(check_range(ctx, where, "sliding window", hp->window, INT32_MAX));
         if (hp->layers[i] & (LP_LAYER_STRIDED | LP_LAYER_FIXED))
-            LP_TRY(check_range(ctx, where, "stride of sparse attention", hp->sparse_stride,
-                               1u << 26));
+            LP_TRY(
+                check_range(ctx, where, "stride of sparse attention", hp->sparse_stride, 1u << 26));
         if (hp->layers[i] & LP_LAYER_FIXED)
             LP_TRY(check_range(ctx, where, "summary of fixed attention", hp->sparse_summary,
                                hp->sparse_stride));
@@ -166,6 +169,12 @@ void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder)
 bool lp_layer_has_window(const lp_arch *arch, uint32_t every, uint32_t layer)
 {
     return every == 0 || layer % every != (arch->window_every_first ? 0 : every - 1);
+}
+
+void lp_hparams_unrotated(lp_hparams *hp, uint32_t every)
+{
+    for (uint32_t i = every; every > 0 && i <= hp->n_layer && i <= LP_MAX_LAYERS; i += every)
+        hp->layers[i - 1] |= LP_LAYER_NO_ROPE;
 }
 
 void lp_alibi_slopes(const lp_hparams *hp, float *slopes)
@@ -259,6 +268,10 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_number(&w, "residual_factor", (double)hp->residual_scale);
     if (hp->embed_scale != 1)
         put_number(&w, "embedding_factor", (double)hp->embed_scale);
+    if (hp->part_scale != 1)
+        put_number(&w, "part_factor", (double)hp->part_scale);
+    if (hp->logit_scale != 1)
+        put_number(&w, "logit_factor", (double)hp->logit_scale);
     put_number(&w, "attention_factor", (double)hp->attn_scale);
     if (hp->attn_softcap != 0)
         put_number(&w, "attention_soft_cap", (double)hp->attn_softcap);
@@ -278,13 +291,16 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     if (hp->sparse_summary > 0)
         put_count(&w, "sparse_summary", hp->sparse_summary);
     static const char *const positions[] = {
-        [LP_POSITION_LEARNED] = "learned",
-        [LP_POSITION_ROPE] = "rope",
-        [LP_POSITION_ALIBI] = "alibi",
-        [LP_POSITION_RELATIVE] = "relative",
+        [LP_POSITION_LEARNED] = "learned",    [LP_POSITION_ROPE] = "rope",
+        [LP_POSITION_ALIBI] = "alibi",        [LP_POSITION_RELATIVE] = "relative",
         [LP_POSITION_SINUSOID] = "sinusoids",
     };
     put_text(&w, "positions", positions[hp->position]);
+    uint32_t n_unrotated = 0;
+    for (uint32_t i = 0; i < hp->n_layer; i++)
+        n_unrotated += hp->layers[i] & LP_LAYER_NO_ROPE ? 1 : 0;
+    if (n_unrotated > 0)
+        put_count(&w, "layers_without_positions", n_unrotated);
     if (hp->position != LP_POSITION_ROPE)
         return w.n;
     const lp_rope_hparams *rope = &hp->rope;

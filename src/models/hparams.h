@@ -12,14 +12,15 @@
 
 /* What tells layers of one model apart. */
 enum {
-    LP_LAYER_WINDOW = 1 << 0, /* attention sees `window` tokens, RoPE is rope_window's */
+    LP_LAYER_WINDOW = 1 << 0,  /* attention sees `window` tokens, RoPE is rope_window's */
     LP_LAYER_STRIDED = 1 << 1, /* sparse attention with `sparse_stride`: LP_MASK_STRIDED */
-    LP_LAYER_FIXED = 1 << 2    /* LP_MASK_FIXED */
+    LP_LAYER_FIXED = 1 << 2,   /* LP_MASK_FIXED */
+    LP_LAYER_NO_ROPE = 1 << 3  /* queries and keys are not rotated */
 };
 
 /* What an encoder has otherwise than the decoder that reads it. */
 typedef struct lp_encoder_hparams {
-    uint32_t n_layer; /* 0: there is no encoder */
+    uint32_t n_layer;            /* 0: there is no encoder */
     uint32_t n_head, head, n_ff; /* head: size of one */
 } lp_encoder_hparams;
 
@@ -40,21 +41,22 @@ typedef struct lp_hparams {
     bool norm_plain;        /* norms have neither gain nor bias */
     float norm_eps;
     lp_position_kind position;
-    uint32_t position_offset;          /* row of the position table that position 0 has */
-    lp_act_kind act, head_act;         /* head_act: of a head for masked tokens */
-    bool parallel;                     /* attention and feed-forward part read one input */
-    bool residual_normed;              /* what is added to a part's result is its normed input */
-    float residual_scale;              /* factor of what is added to a part's result */
-    bool solu;                         /* the activation is x softmax(x) instead of `act`:
-                                          Elhage et al. 2022, Softmax Linear Units */
-    bool tied;                         /* the head is the token embedding */
-    uint32_t window;                   /* sliding window of attention in tokens; 0: none */
+    uint32_t position_offset;  /* row of the position table that position 0 has */
+    lp_act_kind act, head_act; /* head_act: of a head for masked tokens */
+    bool parallel;             /* attention and feed-forward part read one input */
+    bool residual_normed;      /* what is added to a part's result is its normed input */
+    float residual_scale;      /* factor of what is added to a part's result */
+    bool solu;                 /* the activation is x softmax(x) instead of `act`:
+                                  Elhage et al. 2022, Softmax Linear Units */
+    bool tied;                 /* the head is the token embedding */
+    uint32_t window;           /* sliding window of attention in tokens; 0: none */
     uint32_t sparse_stride, sparse_summary; /* of sparse attention, in tokens */
-    float embed_scale;                 /* factor of the token embeddings */
-    float head_scale;                  /* of what the head reads */
-    float attn_scale;                  /* of q k^T */
-    float attn_softcap;                /* of scaled q k^T; 0: none */
-    float logit_softcap;               /* 0: none */
+    float embed_scale;                      /* factor of the token embeddings */
+    float part_scale;                       /* factor of a part's result before it is added */
+    float logit_scale;                      /* factor of the logits */
+    float attn_scale;                       /* of q k^T */
+    float attn_softcap;                     /* of scaled q k^T; 0: none */
+    float logit_softcap;                    /* 0: none */
     float clamp_qkv;                   /* largest |q|, |k|, |v| before anything else; 0: none */
     float alibi_max;                   /* slopes go down to 2^-alibi_max */
     lp_rope_hparams rope, rope_window; /* of layers that see everything, and of the others */
@@ -73,8 +75,8 @@ lp_status lp_hparams_parse_config(lp_context *ctx, const char *where, const char
 
 /* Puts the metadata from which lp_hparams_from_gguf() makes the same numbers, as the architecture
  * `arch` (a row with a GGUF name) calls them; only what belongs to Hugging Face's layout (RoPE's
- * pairing, Llama 3's scaling, which becomes a table) is GGUF's afterwards. LP_E_UNSUPPORTED names what
- * GGUF has no key for. */
+ * pairing, Llama 3's scaling, which becomes a table) is GGUF's afterwards. LP_E_UNSUPPORTED names
+ * what GGUF has no key for. */
 lp_status lp_hparams_to_gguf(lp_context *ctx, const char *where, const lp_hparams *hp,
                              const lp_arch *arch, const lp_weights *weights,
                              lp_gguf_writer *writer);
@@ -89,6 +91,9 @@ void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder);
 
 /* Whether layer `layer` has the window, if one in `every` layers has not; 0: all have it. */
 bool lp_layer_has_window(const lp_arch *arch, uint32_t every, uint32_t layer);
+
+/* Every n-th layer does not rotate; 0: all do. */
+void lp_hparams_unrotated(lp_hparams *hp, uint32_t every);
 
 /* Slopes of ALiBi per head, Press et al. 2021: with n the largest power of two up to n_head,
  * 2^(-max (h + 1) / n), then for the heads beyond 2^(-max (2 (h - n) + 1) / (2 n)). */

@@ -53,10 +53,9 @@ static lp_status get_act(const lp_config *c, const char *key, lp_hparams *hp, lp
 static lp_status read_act(const lp_config *c, lp_hparams *hp)
 {
     char text[64];
-    const char *key =
-        lp_config_key(c->root,
-                      "hidden_activation hidden_act activation_function activation feed_forward_proj",
-                      text);
+    const char *key = lp_config_key(
+        c->root, "hidden_activation hidden_act activation_function activation feed_forward_proj",
+        text);
     if (key)
         LP_TRY(get_act(c, key, hp, &hp->act));
     hp->head_act = hp->arch->mlm_gelu ? LP_ACT_GELU_ERF : hp->act;
@@ -137,7 +136,8 @@ static lp_status read_window(const lp_config *c, lp_hparams *hp)
         LP_TRY(lp_config_u32(c, "sparse_stride", LP_JSON_OPTIONAL, &hp->sparse_stride));
         LP_TRY(lp_config_u32(c, "sparse_summary", LP_JSON_OPTIONAL, &hp->sparse_summary));
         LP_TRY(lp_config_u32(c, "sliding_window", LP_JSON_OPTIONAL, &hp->window));
-        LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_REQUIRED, &types));
+        LP_TRY(
+            lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_REQUIRED, &types));
         return read_layer_types(c, "layer_types", types, hp);
     }
     if (hp->arch->window == 0)
@@ -180,12 +180,16 @@ static lp_status read_position_offset(const lp_config *c, lp_hparams *hp)
     return LP_OK;
 }
 
-/* OPT: the 350M model has its norms behind the sums and none before the head. */
+/* OPT: the 350M model has its norms behind the sums and none before the head. Models that norm
+ * heads always say so by no key. */
 static lp_status read_norms(const lp_config *c, lp_hparams *hp)
 {
-    bool before = true, without_last = false, affine = true;
+    bool before = true, without_last = false, affine = !hp->norm_plain, of_heads = false;
     LP_TRY(lp_config_bool(c, "layer_norm_elementwise_affine", &affine));
     hp->norm_plain = !affine;
+    LP_TRY(lp_config_bool(c, "qk_layernorm use_qk_norm", &of_heads));
+    if (of_heads)
+        hp->norms |= LP_NORMS_QK_HEAD;
     LP_TRY(lp_config_bool(c, "do_layer_norm_before", &before));
     LP_TRY(lp_config_bool(c, "_remove_final_layer_norm", &without_last));
     if (hp->arch->deepnorm)
@@ -258,12 +262,6 @@ static lp_status refuse_unknown(const lp_config *c)
         if (value)
             return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s is not supported", c->where, keys[i]);
     }
-    bool scaled = true;
-    LP_TRY(lp_json_get_bool(c->ctx, c->where, c->root, "scale_attn_weights", LP_JSON_OPTIONAL,
-                            &scaled));
-    if (!scaled)
-        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: unscaled attention is not supported",
-                       c->where);
     const char *positions = NULL;
     LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "position_embedding_type",
                               LP_JSON_OPTIONAL, &positions));
@@ -286,8 +284,10 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
     hp->n_context = hp->arch->context;
     LP_TRY(lp_config_u32(c, "max_position_embeddings n_positions max_seq_len seq_length",
                          hp->n_context ? LP_JSON_OPTIONAL : LP_JSON_REQUIRED, &hp->n_context));
-    LP_TRY(lp_config_u32(c, "hidden_size n_embd d_model n_embed dim", LP_JSON_REQUIRED, &hp->n_embd));
-    LP_TRY(lp_config_u32(c, "word_embed_proj_dim embedding_size", LP_JSON_OPTIONAL, &hp->n_embd_token));
+    LP_TRY(
+        lp_config_u32(c, "hidden_size n_embd d_model n_embed dim", LP_JSON_REQUIRED, &hp->n_embd));
+    LP_TRY(lp_config_u32(c, "word_embed_proj_dim embedding_size", LP_JSON_OPTIONAL,
+                         &hp->n_embd_token));
     LP_TRY(lp_config_u32(c,
                          "num_decoder_layers decoder_layers num_hidden_layers n_layer n_layers "
                          "num_layers",
@@ -353,12 +353,62 @@ static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
         hp->max_distance = 128;
     }
     LP_TRY(lp_config_u32(c, "relative_attention_num_buckets", LP_JSON_OPTIONAL, &hp->n_bucket));
-    LP_TRY(lp_config_u32(c, "relative_attention_max_distance", LP_JSON_OPTIONAL, &hp->max_distance));
+    LP_TRY(
+        lp_config_u32(c, "relative_attention_max_distance", LP_JSON_OPTIONAL, &hp->max_distance));
     LP_TRY(lp_config_bool(c, "scale_embedding", &scaled));
     if (scaled)
         hp->embed_scale = (float)sqrt((double)hp->n_embd);
     if (hp->arch->head_scaled && hp->tied)
-        hp->head_scale = (float)(1 / sqrt((double)hp->n_embd));
+        hp->logit_scale = (float)(1 / sqrt((double)hp->n_embd));
+    return LP_OK;
+}
+
+static lp_status read_factors(const lp_config *c, lp_hparams *hp)
+{
+    float scalar = 0, divisor = 0;
+    bool scaled = true;
+    LP_TRY(lp_config_f32(c, "query_pre_attn_scalar", &scalar));
+    if (scalar != 0)
+        hp->attn_scale = (float)(1 / sqrt((double)scalar));
+    LP_TRY(lp_config_bool(c, "scale_attn_weights", &scaled));
+    if (!scaled)
+        hp->attn_scale = 1;
+    LP_TRY(lp_config_f32(c, "attention_multiplier", &hp->attn_scale));
+    LP_TRY(lp_config_f32(c, "embedding_multiplier", &hp->embed_scale));
+    LP_TRY(lp_config_f32(c, "residual_multiplier", &hp->part_scale));
+    LP_TRY(lp_config_f32(c, "clip_qkv", &hp->clamp_qkv));
+    LP_TRY(lp_config_f32(c, "logit_scale", &hp->logit_scale));
+    LP_TRY(lp_config_f32(c, "logits_scaling", &divisor));
+    if (divisor != 0)
+        hp->logit_scale = 1 / divisor;
+    return LP_OK;
+}
+
+/* Layers without RoPE: a list of which have it, or every n-th has not. */
+static lp_status read_unrotated(const lp_config *c, lp_hparams *hp)
+{
+    uint32_t every = hp->arch->no_rope_every;
+    if (every == 0)
+        return LP_OK;
+    yyjson_val *list = NULL, *value;
+    size_t i, n;
+    LP_TRY(lp_config_u32(c, "no_rope_layer_interval", LP_JSON_OPTIONAL, &every));
+    LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "no_rope_layers", LP_JSON_OPTIONAL, &list));
+    if (!list) {
+        lp_hparams_unrotated(hp, every);
+        return LP_OK;
+    }
+    if (yyjson_arr_size(list) != hp->n_layer)
+        return lp_fail(c->ctx, LP_E_FORMAT, "%s: no_rope_layers has %zu entries for %u layers",
+                       c->where, yyjson_arr_size(list), hp->n_layer);
+    yyjson_arr_foreach(list, i, n, value)
+    {
+        if (!yyjson_is_uint(value) || yyjson_get_uint(value) > 1)
+            return lp_fail(c->ctx, LP_E_FORMAT, "%s: entry %zu of no_rope_layers is not 0 or 1",
+                           c->where, i);
+        if (yyjson_get_uint(value) == 0 && i < LP_MAX_LAYERS)
+            hp->layers[i] |= LP_LAYER_NO_ROPE;
+    }
     return LP_OK;
 }
 
@@ -375,7 +425,7 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
     lp_hparams_init(hp, arch);
     LP_TRY(read_sizes(c, hp));
     LP_TRY(read_experts(c, hp));
-    LP_TRY(lp_config_f32(c, "rms_norm_eps layer_norm_epsilon norm_eps layer_norm_eps norm_epsilon",
+    LP_TRY(lp_config_f32(c, "rms_norm_eps norm_epsilon layer_norm_epsilon layer_norm_eps norm_eps",
                          &hp->norm_eps));
     LP_TRY(lp_config_bool(c, "tie_word_embeddings", &hp->tied));
     LP_TRY(read_encoder(c, hp));
@@ -383,15 +433,13 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_bool(c, "apply_residual_connection_post_layernorm", &hp->residual_normed));
     LP_TRY(lp_config_f32(c, "attn_logit_softcapping", &hp->attn_softcap));
     LP_TRY(lp_config_f32(c, "final_logit_softcapping", &hp->logit_softcap));
-    float scalar = 0;
-    LP_TRY(lp_config_f32(c, "query_pre_attn_scalar", &scalar));
-    if (scalar != 0)
-        hp->attn_scale = (float)(1 / sqrt((double)scalar));
+    LP_TRY(read_factors(c, hp));
     LP_TRY(read_norms(c, hp));
     LP_TRY(read_attn_config(c, hp));
     LP_TRY(read_falcon(c, hp));
     LP_TRY(read_window(c, hp));
     LP_TRY(read_position_offset(c, hp));
+    LP_TRY(read_unrotated(c, hp));
     if (hp->position == LP_POSITION_ROPE)
         LP_TRY(lp_config_rope(c, hp));
     LP_TRY(read_act(c, hp));

@@ -138,9 +138,14 @@ static lp_status read_optional(reader *r, lp_hparams *hp)
         {"attention.clamp_kqv", &hp->clamp_qkv},
         {"attn_logit_softcapping", &hp->attn_softcap},
         {"final_logit_softcapping", &hp->logit_softcap},
+        {"embedding_scale", &hp->embed_scale},
+        {"residual_scale", &hp->part_scale},
+        {"logit_scale", &hp->logit_scale},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         LP_TRY(read_f32(r, numbers[i].key, false, numbers[i].value));
+    if (hp->arch->logits_divided && hp->logit_scale != 0)
+        hp->logit_scale = 1 / hp->logit_scale;
     if (!lp_gguf_get_bool(r->gguf, full_key(r, "use_parallel_residual"), &hp->parallel))
         LP_TRY(not_there(r, false, "true or false"));
     return LP_OK;
@@ -217,6 +222,9 @@ lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf
         lp_gguf_get_u32(gguf, "tokenizer.ggml.token_type_count", &hp->n_types);
     LP_TRY(read_experts(&r, hp));
     read_window(hp);
+    lp_hparams_unrotated(hp, arch->no_rope_every);
+    if (!(hp->norms & LP_NORMS_QK_ROW) && lp_weights_find(weights, "blk.0.attn_q_norm.weight"))
+        hp->norms |= LP_NORMS_QK_HEAD;
     hp->tied = !lp_weights_find(weights, "output.weight");
     return lp_hparams_finish(ctx, where, hp);
 }

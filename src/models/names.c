@@ -19,13 +19,12 @@ static bool take_number(const char **text, uint32_t n, uint32_t *number)
     return value < n;
 }
 
-/* The numbers in a name. */
+/* The numbers in a name: of the layer, and of a part of what becomes one tensor. */
 typedef struct place {
-    uint32_t layer, expert;
+    uint32_t layer, part;
 } place;
 
-/* Whether `name` is `pattern`, then `suffix`, with numbers of a layer and an expert in the places
- * of
+/* Whether `name` is `pattern`, then `suffix`, with numbers of a layer and a part in the places of
  * "%d" and "%e". */
 static bool matches(const lp_hparams *hp, const char *pattern, const char *suffix, const char *name,
                     place *at)
@@ -39,8 +38,7 @@ static bool matches(const lp_hparams *hp, const char *pattern, const char *suffi
         bool layer = *++pattern == 'd';
         const uint32_t n_layer =
             hp->n_layer > hp->encoder.n_layer ? hp->n_layer : hp->encoder.n_layer;
-        if (!take_number(&name, layer ? n_layer : hp->n_expert,
-                         layer ? &at->layer : &at->expert))
+        if (!take_number(&name, layer ? n_layer : UINT32_MAX, layer ? &at->layer : &at->part))
             return false;
     }
     return strcmp(name, suffix) == 0;
@@ -186,28 +184,42 @@ static lp_status add_one(lp_context *ctx, const char *where, lp_weights *weights
     return LP_OK;
 }
 
-/* Rows [groups, q_heads + 2, D] of queries, key and value become all queries, all keys, all values.
- */
-static lp_status sort_qkv(lp_context *ctx, const char *where, const lp_hparams *hp, uint32_t groups,
+/* How queries, keys and values take turns in the rows of one matrix. */
+typedef struct qkv_order {
+    uint32_t groups, q_heads, kv_heads; /* heads of each in a group */
+    bool value_first;                   /* before the key */
+} qkv_order;
+
+static qkv_order order_of(const lp_hparams *hp, lp_weight_form form)
+{
+    if (form == LP_FORM_QVK_PARTS)
+        return (qkv_order){4, hp->n_head / 4, hp->n_head / 4, true};
+    const uint32_t groups = form == LP_FORM_QKV_HEADS ? hp->n_head : hp->n_head_kv;
+    return (qkv_order){groups, hp->n_head / groups, 1, false};
+}
+
+/* Rows [groups, heads, D] in that order become all queries, all keys, all values. */
+static lp_status sort_qkv(lp_context *ctx, const char *where, const lp_hparams *hp, qkv_order order,
                           lp_weights *weights, lp_weight *weight)
 {
-    const uint64_t q_heads = hp->n_head / groups;
-    const uint64_t rows = (uint64_t)groups * (q_heads + 2) * hp->head_k;
-    if (groups == 1) /* in this order already */
+    const uint64_t per_group = order.q_heads + 2 * (uint64_t)order.kv_heads;
+    const uint64_t rows = order.groups * per_group * hp->head_k;
+    if (order.groups == 1) /* in this order already */
         return LP_OK;
-    if (weight->shape.n < 1 || weight->shape.n > 2 || weight->shape.dim[0] < 0 ||
+    if (weight->shape.n < 1 || weight->shape.n > 2 || weight->shape.dim[0] < 0 || rows == 0 ||
         (uint64_t)weight->shape.dim[0] != rows)
         return fail_form(ctx, where, weight, "rows of all heads' queries, keys and values");
     const size_t head = weight->bytes / rows * hp->head_k;
     lp_file memory;
     LP_TRY(lp_file_memory(ctx, weight->bytes, weight->name, &memory));
     const uint8_t *from = weight->data;
-    uint8_t *q = (uint8_t *)(uintptr_t)memory.data, *k = q + groups * q_heads * head;
-    uint8_t *v = k + groups * head;
-    for (uint32_t g = 0; g < groups; g++, from += (q_heads + 2) * head) {
-        memcpy(q + g * q_heads * head, from, q_heads * head);
-        memcpy(k + g * head, from + q_heads * head, head);
-        memcpy(v + g * head, from + (q_heads + 1) * head, head);
+    const size_t q_bytes = order.q_heads * head, kv_bytes = order.kv_heads * head;
+    uint8_t *q = (uint8_t *)(uintptr_t)memory.data, *k = q + order.groups * q_bytes;
+    uint8_t *v = k + order.groups * kv_bytes;
+    for (uint32_t g = 0; g < order.groups; g++, from += per_group * head) {
+        memcpy(q + g * q_bytes, from, q_bytes);
+        memcpy((order.value_first ? v : k) + g * kv_bytes, from + q_bytes, kv_bytes);
+        memcpy((order.value_first ? k : v) + g * kv_bytes, from + q_bytes + kv_bytes, kv_bytes);
     }
     return replace(ctx, weights, weight, &memory);
 }
@@ -227,9 +239,9 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
     case LP_FORM_PLUS_ONE:
         return add_one(ctx, where, weights, weight);
     case LP_FORM_QKV_GROUPS:
-        return sort_qkv(ctx, where, hp, hp->n_head_kv, weights, weight);
     case LP_FORM_QKV_HEADS:
-        return sort_qkv(ctx, where, hp, hp->n_head, weights, weight);
+    case LP_FORM_QVK_PARTS:
+        return sort_qkv(ctx, where, hp, order_of(hp, form), weights, weight);
     case LP_FORM_VECTOR:
         if (weight->shape.n != 2 || weight->shape.dim[0] != 1)
             return fail_form(ctx, where, weight, "one row");
@@ -238,36 +250,55 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
     case LP_FORM_SAME:
     case LP_FORM_ROW:
     case LP_FORM_EXPERT:
+    case LP_FORM_HEAD:
+    case LP_FORM_HEAD_KV:
         break;
     }
     return LP_OK;
 }
 
-/* Puts the matrix [N, K] of an expert where it belongs in `stack` [E, N, K], which is made when it
- * is NULL, and whose pages come with the first expert. */
-static lp_status stack_expert(lp_context *ctx, const char *where, const lp_hparams *hp,
-                              uint32_t expert, lp_weights *weights, lp_weight *weight,
-                              lp_weight *stack)
+/* How many parts there are of what becomes one tensor; 0: it is whole. */
+static uint32_t n_parts(const lp_hparams *hp, lp_weight_form form)
+{
+    switch (form) {
+    case LP_FORM_EXPERT:
+        return hp->n_expert;
+    case LP_FORM_HEAD:
+        return hp->n_head;
+    case LP_FORM_HEAD_KV:
+        return hp->n_head_kv;
+    default:
+        return 0;
+    }
+}
+
+/* Puts a part, [N, K] or [N], where it belongs in `stack` [n, N, K], which is made when it is NULL,
+ * and whose pages come with the first part. */
+static lp_status stack_part(lp_context *ctx, const char *where, uint32_t n, uint32_t part,
+                            lp_weights *weights, lp_weight *weight, lp_weight *stack)
 {
     LP_TRY(lp_weight_usable(ctx, weight));
-    if (weight->shape.n != 2 || weight->bytes == 0)
-        return fail_form(ctx, where, weight, "a matrix");
-    const lp_shape shape = LP_SHAPE3(hp->n_expert, weight->shape.dim[0], weight->shape.dim[1]);
+    if (weight->shape.n < 1 || weight->shape.n > 2 || weight->bytes == 0)
+        return fail_form(ctx, where, weight, "a vector or a matrix");
+    lp_shape shape = LP_SHAPE1(n);
+    shape.n += weight->shape.n;
+    for (int i = 0; i < weight->shape.n; i++)
+        shape.dim[i + 1] = weight->shape.dim[i];
     const void *from = weight->data;
     const uint64_t bytes = weight->bytes;
     if (stack == NULL) {
         lp_file memory;
-        if (bytes > SIZE_MAX / hp->n_expert)
-            return fail_form(ctx, where, weight, "a smaller matrix");
-        LP_TRY(lp_file_memory(ctx, bytes * hp->n_expert, weight->name, &memory));
+        if (bytes > SIZE_MAX / n)
+            return fail_form(ctx, where, weight, "less");
+        LP_TRY(lp_file_memory(ctx, bytes * n, weight->name, &memory));
         LP_TRY(replace(ctx, weights, weight, &memory));
         weight->shape = shape;
-        weight->bytes = bytes * hp->n_expert;
+        weight->bytes = bytes * n;
         stack = weight;
     } else if (!lp_shape_equal(stack->shape, shape) || stack->dtype != weight->dtype) {
-        return fail_form(ctx, where, weight, "a matrix like those of the other experts");
+        return fail_form(ctx, where, weight, "the same shape and type as of the other parts");
     }
-    memcpy((uint8_t *)(uintptr_t)stack->data + expert * bytes, from, bytes);
+    memcpy((uint8_t *)(uintptr_t)stack->data + part * bytes, from, bytes);
     lp_file_forget(from, bytes);
     return LP_OK;
 }
@@ -284,7 +315,7 @@ static void put_layer(char canonical[MAX_NAME], const char *pattern, uint32_t la
 }
 
 /* Weight `i` under its canonical name and in form; drop[i] is set if it went into another one.
- * stacked[j] counts the experts in weight j. */
+ * stacked[j] counts the parts in weight j. */
 static lp_status settle(lp_context *ctx, const char *where, const lp_hparams *hp,
                         lp_weights *weights, size_t i, bool *drop, uint32_t *stacked)
 {
@@ -298,18 +329,22 @@ static lp_status settle(lp_context *ctx, const char *where, const lp_hparams *hp
     if (!row)
         return fail_unknown(ctx, where, hp, weight->name);
     put_layer(canonical, row->name, at.layer, suffix);
-    if (row->form == LP_FORM_EXPERT) {
+    const uint32_t n = n_parts(hp, row->form);
+    if (n > 0 && at.part >= n)
+        return fail_unknown(ctx, where, hp, weight->name);
+    if (n > 0) {
         size_t host = 0;
         while (host < i && strcmp(lp_weights_at(weights, host)->name, canonical) != 0)
             host++;
-        LP_TRY(stack_expert(ctx, where, hp, at.expert, weights, weight,
-                            host < i ? lp_weights_at(weights, host) : NULL));
+        LP_TRY(stack_part(ctx, where, n, at.part, weights, weight,
+                          host < i ? lp_weights_at(weights, host) : NULL));
         stacked[host]++;
         drop[i] = host < i;
         return drop[i] ? LP_OK : lp_weights_rename(ctx, weights, i, canonical);
     }
     bool is_bias = strcmp(suffix, ".bias") == 0;
-    if (!(is_bias && row->form == LP_FORM_TRANSPOSED)) /* other forms are those of rows */
+    const bool of_weight = row->form == LP_FORM_TRANSPOSED || row->form == LP_FORM_PLUS_ONE;
+    if (!is_bias || !of_weight) /* other forms are those of rows */
         LP_TRY(bring_into_form(ctx, where, hp, row->form, weights, weight));
     return lp_weights_rename(ctx, weights, i, canonical);
 }
@@ -323,10 +358,12 @@ lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams 
     lp_status status = drop && stacked ? LP_OK : lp_fail_memory(ctx, "the names of tensors");
     for (size_t i = 0; i < n && status == LP_OK; i++)
         status = settle(ctx, where, hp, weights, i, drop, stacked);
-    for (size_t i = 0; i < n && status == LP_OK; i++)
-        if (stacked[i] != 0 && stacked[i] != hp->n_expert)
-            status = lp_fail(ctx, LP_E_MISSING, "%s: %s: %u of %u experts are there", where,
-                             lp_weights_at(weights, i)->name, stacked[i], hp->n_expert);
+    for (size_t i = 0; i < n && status == LP_OK; i++) {
+        const lp_weight *weight = lp_weights_at(weights, i);
+        if (stacked[i] != 0 && stacked[i] != weight->shape.dim[0])
+            status = lp_fail(ctx, LP_E_MISSING, "%s: %s: %u of %u parts are there", where,
+                             weight->name, stacked[i], (uint32_t)weight->shape.dim[0]);
+    }
     if (status == LP_OK)
         lp_weights_drop(weights, drop);
     free(drop);
@@ -365,7 +402,7 @@ lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hpara
         place at;
         const lp_weight_name *row = find_row(hp, false, name, &at, &suffix);
         if (!row || lp_store_find(store, name) != UINT32_MAX ||
-            strncmp(row->name, "rope_", 5) == 0 || /* goes into a table */
+            strncmp(row->name, "rope_", 5) == 0 ||      /* goes into a table */
             strstr(row->name, ".attn_rel_b") != NULL || /* the same */
             (hp->tied && strcmp(row->name, "output") == 0))
             continue;

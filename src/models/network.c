@@ -19,7 +19,8 @@ static lp_status open_folder(lp_context *ctx, lp_network *model)
     LP_TRY(lp_weights_open_folder(ctx, model->path, model->weights));
     LP_TRY(lp_names_from_hf(ctx, model->path, &model->hparams, model->weights));
     if (model->hparams.arch->head_scaled && !lp_weights_find(model->weights, "output.weight"))
-        model->hparams.tied = true; /* T5 1.1 without the head of its own that config.json tells of */
+        model->hparams.tied =
+            true; /* T5 1.1 without the head of its own that config.json tells of */
     return LP_OK;
 }
 
@@ -110,14 +111,16 @@ static lp_status name_encoder(lp_context *ctx, const lp_network *model, lp_store
 
 bool lp_network_has_head(const lp_network *model)
 {
-    return !model->hparams.arch->encoder_only || lp_weights_find(model->weights, "mlm_dense.weight");
+    return !model->hparams.arch->encoder_only ||
+           lp_weights_find(model->weights, "mlm_dense.weight");
 }
 
 /* Whether a graph with these options names every weight. */
 static bool reads_all(const lp_network *model, const lp_network_options *o)
 {
     const bool head = o->outputs != LP_OUTPUTS_NONE || o->sample;
-    return model->hparams.arch->encoder_only ? o->hidden && head == lp_network_has_head(model) : head;
+    return model->hparams.arch->encoder_only ? o->hidden && head == lp_network_has_head(model)
+                                             : head;
 }
 
 lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *store,

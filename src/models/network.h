@@ -18,8 +18,8 @@ typedef struct lp_network {
     lp_adapters adapters;
 } lp_network;
 
-/* A GGUF file, or a folder with config.json and safetensors or pytorch_model.bin. Nothing is read but headers (and
- * GPT-2's matrices, which folders hold transposed). */
+/* A GGUF file, or a folder with config.json and safetensors or pytorch_model.bin. Nothing is read
+ * but headers (and GPT-2's matrices, which folders hold transposed). */
 lp_status lp_network_open(lp_context *ctx, const char *path, lp_network **model);
 void lp_network_destroy(lp_network *model);
 

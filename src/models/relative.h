@@ -1,5 +1,5 @@
-/* Relative positions of T5 (Raffel et al. 2020, arXiv:1910.10683, section 2.1): how far a key stands
- * from a query decides on a bucket, and each bucket has one bias per head. */
+/* Relative positions of T5 (Raffel et al. 2020, arXiv:1910.10683, section 2.1): how far a key
+ * stands from a query decides on a bucket, and each bucket has one bias per head. */
 #ifndef LP_MODELS_RELATIVE_H
 #define LP_MODELS_RELATIVE_H
 
