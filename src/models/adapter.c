@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "models/adapter_peft.h"
 #include "models/names.h"
 #include "tensor/gguf.h"
 #include "tensor/safetensors.h"
+#include "tensor/torch_file.h"
 
 /* One file while it is read. */
 typedef struct source {
@@ -269,17 +271,30 @@ cleanup:
 
 static lp_status read_folder(source *s, lp_adapters *adapters)
 {
-    lp_status status = LP_OK;
-    char *file = lp_path_join(s->path, "adapter_model.safetensors");
-    if (file == NULL)
-        return lp_fail_memory(s->ctx, "a path");
+    static const struct {
+        const char *name;
+        lp_status (*open)(lp_context *ctx, const char *path, lp_weights *weights);
+    } forms[] = {{"adapter_model.safetensors", lp_safetensors_open},
+                 {"adapter_model.bin", lp_torch_open}};
+    lp_status status = lp_peft_config_open(s->ctx, s->path, &s->peft);
+    bool found = false;
     s->hf = true;
-    LP_CHECK(lp_peft_config_open(s->ctx, s->path, &s->peft));
-    LP_CHECK(lp_safetensors_open(s->ctx, file, s->tensors));
-    status = read_pairs(s, adapters);
-cleanup:
+    for (int i = 0; i < 2 && status == LP_OK && !found; i++) {
+        char *file = lp_path_join(s->path, forms[i].name);
+        if (file == NULL)
+            status = lp_fail_memory(s->ctx, "a path");
+        else if (access(file, F_OK) == 0) {
+            found = true;
+            status = forms[i].open(s->ctx, file, s->tensors);
+        }
+        free(file);
+    }
+    if (status == LP_OK && !found)
+        status = lp_fail(s->ctx, LP_E_MISSING, "%s: neither %s nor %s is there", s->path,
+                         forms[0].name, forms[1].name);
+    if (status == LP_OK)
+        status = read_pairs(s, adapters);
     lp_peft_config_close(&s->peft);
-    free(file);
     return status;
 }
 

@@ -31,10 +31,10 @@ typedef struct lp_adapters {
 } lp_adapters; /* zero-initialise */
 
 /* Adds one: a GGUF file (general.type "adapter", adapter.type "lora"), or a folder that PEFT wrote
- * (adapter_config.json, adapter_model.safetensors). Names, rows and pairs of RoPE are brought into
- * the order of the model's, which may come from a file of the other kind. Every tensor must belong
- * to a weight of the model and fit it: LP_E_MISSING, LP_E_SHAPE, LP_E_FORMAT and LP_E_UNSUPPORTED
- * name file and tensor or key. After a failure `adapters` is as before. */
+ * (adapter_config.json, adapter_model.safetensors or .bin). Names, rows and pairs of RoPE are
+ * brought into the order of the model's, which may come from a file of the other kind. Every tensor
+ * must belong to a weight of the model and fit it: LP_E_MISSING, LP_E_SHAPE, LP_E_FORMAT and
+ * LP_E_UNSUPPORTED name file and tensor or key. After a failure `adapters` is as before. */
 lp_status lp_adapters_add(lp_context *ctx, lp_adapters *adapters, const lp_hparams *hp,
                           const lp_weights *weights, const char *path, float scale);
 void lp_adapters_destroy(lp_adapters *adapters);
