@@ -53,7 +53,7 @@ expect 1 "blk.0.attn_q.weight is Q4_0 already; .* must be allowed \(allow-requan
 nothing_left 4
 expect 0 "in another type" quantize --allow-requantize "$out/q4.gguf" "$out/x.gguf" Q8_0
 rm "$out/x.gguf"
-expect 1 "no GGUF form of the architecture opt" convert "$fixtures/opt" "$out/x.gguf"
+expect 1 "GGUF files of the architecture opt are not written" convert "$fixtures/opt" "$out/x.gguf"
 expect 1 "No such file or directory" convert "$out/none" "$out/x.gguf"
 expect 1 "not a GGUF file" convert "$0" "$out/x.gguf"
 head -c 100000 "$story" > "$out/cut"

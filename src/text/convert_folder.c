@@ -134,8 +134,9 @@ lp_status lp_convert_folder_open(lp_context *ctx, const char *path, lp_convert_f
     if (!arch)
         return lp_fail(
             ctx, LP_E_UNSUPPORTED,
-            "%s: there is no GGUF form of the architecture %s: llama.cpp does not know it", path,
-            hp->arch->hf);
+            "%s: GGUF files of the architecture %s are not written: llama.cpp does not know it, or "
+            "lays it out otherwise",
+            path, hp->arch->hf);
     LP_TRY(lp_hparams_to_gguf(ctx, path, hp, arch, folder->network->weights, writer));
     put_name(writer, path);
     LP_TRY(list_tensors(ctx, folder, arch, source));
