@@ -107,6 +107,8 @@ static const char *difference(const lp_hparams *a, lp_hparams *b)
 {
     b->arch = a->arch;
     b->tied = a->tied; /* the tensors tell */
+    if (!a->both_ways)
+        b->head_act = a->head_act; /* of encoders only */
     if (a->n_expert == 0)
         b->route = a->route;
     if (a->position == LP_POSITION_ROPE && same_rope(&a->rope, &b->rope) &&
