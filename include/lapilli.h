@@ -317,6 +317,35 @@ typedef struct lp_memory {
 } lp_memory;
 LP_API lp_memory lp_session_memory(const lp_session *session);
 
+/* ---- Whole texts: their vectors, and what masked words may be --------------------------------- */
+
+/* Elements of a text's vector, N. */
+LP_API uint32_t lp_model_embedding_length(const lp_model *model);
+/* How the model's files want texts to become vectors: modules.json and what it names
+ * (sentence-transformers), ARCH.pooling_type (GGUF). Where they say nothing, encoders take the mean
+ * and decoders the last token, both to length 1. LP_E_UNSUPPORTED names what is not there. */
+LP_API lp_status lp_model_embedding(const lp_model *model, lp_embedding *embedding);
+LP_API const char *lp_pooling_text(lp_pooling pooling); /* "mean" */
+/* The token that stands for a masked word, or -1. */
+LP_API int32_t lp_model_mask(const lp_model *model);
+/* How the model's vocabulary spells a token. */
+LP_API lp_status lp_model_token_text(const lp_model *model, int32_t token, const char **text,
+                                     size_t *bytes);
+
+/* The vector [N] of a whole text, all of the first segment. Any earlier tokens of the session are
+ * forgotten. Any model but an encoder-decoder will do; those that were not trained for it give
+ * poor vectors. LP_E_LIMIT when the text is longer than the context, LP_E_UNSUPPORTED for
+ * LP_POOLING_POOLER without a pooler, LP_E_DEVICE when the result is not finite. */
+LP_API lp_status lp_session_embed(lp_session *session, const int32_t *tokens, size_t n_tokens,
+                                  lp_embedding embedding, float *vector);
+/* The k likeliest tokens at each of n_places positions of a whole text, the likeliest first:
+ * guesses[n_places][k]; the probabilities are the softmax over the vocabulary. LP_E_UNSUPPORTED
+ * unless the model is an encoder with a head for masked tokens; LP_E_ARG for a place beyond the
+ * text or a k beyond the vocabulary; otherwise as lp_session_embed(). */
+LP_API lp_status lp_session_fill(lp_session *session, const int32_t *tokens, size_t n_tokens,
+                                 const uint32_t *places, size_t n_places, uint32_t k,
+                                 lp_guess *guesses);
+
 /* ---- Checks (lapilli/check.h says what they do) ---------------------------------------------- */
 
 /* Compares two devices of the list on a model. A device that computes wrongly is no failure:

@@ -160,6 +160,26 @@ typedef struct lp_draft_summary {
     uint64_t n_right;   /* of those, drawn later */
 } lp_draft_summary;
 
+/* How the vectors of a text's tokens become the text's. */
+typedef enum lp_pooling {
+    LP_POOLING_MEAN,   /* the mean of all */
+    LP_POOLING_CLS,    /* the first token's */
+    LP_POOLING_LAST,   /* the last token's */
+    LP_POOLING_POOLER, /* tanh(W first + b), where an encoder has such weights */
+    LP_N_POOLINGS
+} lp_pooling;
+
+typedef struct lp_embedding {
+    lp_pooling pooling;
+    bool normalised; /* to length 1 */
+} lp_embedding;
+
+/* What may stand at a place of a text. */
+typedef struct lp_guess {
+    int32_t token;
+    float probability;
+} lp_guess;
+
 /* A name and a value as people read them: hyperparameters, file metadata. */
 typedef struct lp_fact {
     const char *name;

@@ -24,9 +24,9 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
 } cli_command;
 
-extern const cli_command cli_run, cli_devices, cli_inspect, cli_bench, cli_synth, cli_check,
-    cli_doctor, cli_certificate, cli_tokenize, cli_detokenize, cli_perplexity, cli_translate,
-    cli_convert, cli_quantize;
+extern const cli_command cli_run, cli_embed, cli_fill, cli_devices, cli_inspect, cli_bench,
+    cli_synth, cli_check, cli_doctor, cli_certificate, cli_tokenize, cli_detokenize,
+    cli_perplexity, cli_translate, cli_convert, cli_quantize;
 
 /* --- Messages --------------------------------------------------------------------------------- */
 

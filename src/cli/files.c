@@ -56,7 +56,7 @@ bool cli_output_finish(cli_output *output, const char *text)
     if (!output->stream)
         return true;
     errno = 0;
-    if (fputs(text, output->stream) < 0 || fflush(output->stream) != 0 ||
+    if (fputs(text, output->stream) < 0 || ferror(output->stream) || fflush(output->stream) != 0 ||
         fsync(fileno(output->stream)) != 0 || rename(output->temporary, output->target) != 0)
         return fail(output, errno ? errno : EIO);
     fclose(output->stream);

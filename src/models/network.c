@@ -87,6 +87,8 @@ static lp_status check_options(lp_context *ctx, const lp_network *model,
     if (o->sample && hp->arch->encoder_only)
         return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %s is an encoder: it does not continue a text",
                        model->path, hp->arch->hf);
+    if (o->outputs == LP_OUTPUTS_LAST && hp->arch->encoder_only)
+        return lp_fail(ctx, LP_E_ARG, "an encoder gives the logits of all tokens or of none");
     if (o->outputs != LP_OUTPUTS_NONE && !lp_network_has_head(model))
         return lp_fail(ctx, LP_E_UNSUPPORTED,
                        "%s: this model has no head that predicts masked tokens", model->path);

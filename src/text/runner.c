@@ -16,8 +16,17 @@
 #define MIN_BUCKET   256 /* keys; buckets are powers of two, the last one is the whole context */
 
 /* What a program leaves: the logits of its last token, those of all of them, a drawn token. That of
- * the encoder (END_SOURCE) leaves keys and values of the source text. */
-typedef enum run_end { END_NOTHING, END_LOGITS, END_ALL_LOGITS, END_SAMPLE, END_SOURCE } run_end;
+ * the encoder (END_SOURCE) leaves keys and values of the source text. Of a whole text, hidden states,
+ * and logits with them. */
+typedef enum run_end {
+    END_NOTHING,
+    END_LOGITS,
+    END_ALL_LOGITS,
+    END_SAMPLE,
+    END_SOURCE,
+    END_HIDDEN,
+    END_EVERYTHING
+} run_end;
 
 /* Which activations are there after the run: for a look at any node, or at one of a large batch. */
 typedef enum run_keep { KEEP_NOTHING, KEEP_ALL, KEEP_NODE } run_keep;
@@ -65,6 +74,8 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 
 uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx)
 {
+    if (n_ctx == 0 && network->hparams.both_ways) /* nothing grows with it */
+        return network->hparams.n_context;
     return n_ctx ? n_ctx : min_u32(network->hparams.n_context, 4096);
 }
 
@@ -91,8 +102,10 @@ static lp_status build_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, r
                                   .kv_max = (int32_t)kv_max,
                                   .kv_dtype = s->cache_type,
                                   .outputs = end == END_LOGITS       ? LP_OUTPUTS_LAST
-                                             : end == END_ALL_LOGITS ? LP_OUTPUTS_ALL
+                                             : end == END_ALL_LOGITS || end == END_EVERYTHING
+                                                 ? LP_OUTPUTS_ALL
                                                                      : LP_OUTPUTS_NONE,
+                                  .hidden = end == END_HIDDEN || end == END_EVERYTHING,
                                   .sample = end == END_SAMPLE,
                                   .part = end == END_SOURCE ? LP_PART_ENCODER : LP_PART_DECODER,
                                   .no_fusion = s->how.no_fusion};
@@ -185,7 +198,10 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
         s->n_batch = 1;
 
     /* Any graph names every weight and state: it fills the store. */
-    LP_CHECK(build_graph(s, 1, lp_runner_bucket(1, s->n_ctx), END_SAMPLE, &first));
+    const run_end all = !network->hparams.both_ways      ? END_SAMPLE
+                        : lp_network_has_head(network) ? END_EVERYTHING
+                                                       : END_HIDDEN;
+    LP_CHECK(build_graph(s, 1, lp_runner_bucket(1, s->n_ctx), all, &first));
     s->history = lp_store_find(&s->store, "history");
     s->cursor = lp_store_find(&s->store, "cursor");
     s->sampler = lp_store_find(&s->store, "sampler");
@@ -338,6 +354,10 @@ lp_status lp_runner_source(lp_runner *s, const int32_t *tokens, size_t n)
 lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
 {
     LP_TRY(check_tokens(s, tokens, n));
+    if (s->network->hparams.both_ways)
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED,
+                       "%s is an encoder: it reads whole texts (embed, fill) and continues none",
+                       s->network->hparams.arch->hf);
     if (s->source != UINT32_MAX && s->guard.n_source == 0)
         return lp_fail(s->ctx, LP_E_ARG, "there is no source text yet that could be answered");
     if (n > s->n_ctx - s->n_tokens)
@@ -351,6 +371,39 @@ lp_status lp_runner_feed(lp_runner *s, const int32_t *tokens, size_t n)
                                          4 * n));
     s->edits++;
     s->n_tokens += (uint32_t)n;
+    return LP_OK;
+}
+
+lp_status lp_runner_view(lp_runner *s, const int32_t *tokens, size_t n, const char *output,
+                         float *values)
+{
+    const run_end end = strcmp(output, "logits") == 0 ? END_ALL_LOGITS : END_HIDDEN;
+    const char *kind = s->network->hparams.arch->hf;
+    program_entry *entry;
+    if (s->source != UINT32_MAX)
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED, "%s models answer texts; they give no vectors",
+                       kind);
+    if (n == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "the text has no tokens");
+    if (n > s->n_ctx)
+        return lp_fail(s->ctx, LP_E_LIMIT, "a text of %zu tokens; the context has %u", n, s->n_ctx);
+    LP_TRY(check_tokens(s, tokens, n));
+    s->n_tokens = 0;
+    LP_TRY(settle(s, 0));
+    LP_TRY(s->backend->table->slot_write(s->backend, s->history, 0, tokens, 4 * n));
+    LP_TRY(find_program(s, (uint32_t)n, (uint32_t)n, end, KEEP_NOTHING, &entry));
+    const lp_tensor_id id = lp_graph_find(entry->graph, output);
+    if (id == LP_NONE)
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED, "this %s model has no %s output", kind, output);
+    LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    LP_TRY(s->backend->table->tensor_read(entry->program, id, values));
+    const int64_t n_values = lp_shape_elements(entry->graph->tensors[id].shape);
+    LP_TRY(settle(s, 0));
+    for (int64_t i = 0; i < n_values; i++)
+        if (!isfinite(values[i]))
+            return lp_fail(s->ctx, LP_E_DEVICE, "the %s output is not finite: element %lld", output,
+                           (long long)i);
     return LP_OK;
 }
 

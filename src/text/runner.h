@@ -55,6 +55,12 @@ lp_status lp_runner_feed(lp_runner *runner, const int32_t *tokens, size_t n);
  * LP_E_LIMIT when it is longer than the context. */
 lp_status lp_runner_source(lp_runner *runner, const int32_t *tokens, size_t n);
 
+/* Reads a whole text and forgets it, and all tokens before: `output` is "hidden" [n, N], the last
+ * layer's results; "pooled" [N], where an encoder has a pooler; or "logits" [n, V]. LP_E_UNSUPPORTED
+ * where the model has none, LP_E_LIMIT when the text is longer than the context. */
+lp_status lp_runner_view(lp_runner *runner, const int32_t *tokens, size_t n, const char *output,
+                         float *values);
+
 /* Computes everything fed so far and waits for it. logits: [V] of the last token, or NULL. */
 lp_status lp_runner_eval(lp_runner *runner, float *logits);
 
