@@ -109,6 +109,20 @@ LP_PARAMS(lp_elementwise_params)
     LP_FLOAT in_factor, out_factor;
 };
 
+/* ---- recurrence ---- token t of a layer of an LSTM or a GRU */
+LP_PARAMS(lp_recurrence_params)
+{
+    LP_ADDRESS x;      /* [T, g n] f32 */
+    LP_ADDRESS w;      /* [g n, n] f32 */
+    LP_ADDRESS bias;   /* [g n] f32, or 0 */
+    LP_ADDRESS cursor; /* i32 */
+    LP_ADDRESS states; /* [cache_rows, s n] f32 */
+    LP_ADDRESS y;      /* [T, s n] f32 */
+    LP_UINT n, t;
+    LP_UINT x_stride, y_stride;
+    LP_UINT cache_rows, cache_stride;
+};
+
 /* ---- rope, kv_write, sample, advance ------------------------------------------------------- */
 
 LP_PARAMS(lp_rope_params)

@@ -103,6 +103,46 @@ static void kv_writes(lp_case_table *table)
             }
 }
 
+/* ---- recurrence */
+
+enum { C_T, C_N, C_CELL, C_POSITION, C_BIAS, C_TYPE };
+
+static void build_recurrence(lp_case_build *c, const int64_t *arg)
+{
+    enum { ROWS = 12 };
+    const lp_cell_kind cell = (lp_cell_kind)arg[C_CELL];
+    const int64_t n = arg[C_N], gates = lp_cell_gates(cell) * n;
+    lp_node node = lp_case_node(c, LP_OP_RECURRENCE);
+    node.p.recurrence.cell = cell;
+    node.src[0] = lp_case_input_view(c, arg[C_T], gates, 1, gates + 3, (lp_case_fill){0, 2});
+    lp_case_weight_data(c, (lp_dtype)arg[C_TYPE], LP_SHAPE2(gates, n),
+                        (lp_case_fill){0, (float)(2 / sqrt((double)n))});
+    node.src[1] = lp_weight_vectors(c->b, LP_SHAPE2(gates, n), "%s", c->name);
+    if (arg[C_BIAS])
+        node.src[2] = lp_case_weight(c, LP_F16, LP_SHAPE1(gates), LP_CASE_UNIT);
+    node.src[3] = lp_case_cursor(c, (int32_t)arg[C_POSITION], 0, false);
+    node.src[4] = lp_case_cache(c, LP_F32, LP_SHAPE3(ROWS, 1, lp_cell_states(cell) * n),
+                                arg[C_POSITION] * lp_cell_states(cell) * n, false);
+    lp_case_emit(c, &node);
+}
+
+static void recurrences(lp_case_table *table)
+{
+    static const int64_t sizes[][2] = {{1, 1}, {9, 7}, {3, 64}, {2, 100}, {1, 515}};
+    for (unsigned s = 0; s < N_OF(sizes); s++)
+        for (int64_t position = 0; position <= 3; position += 3)
+            for (int cell = LP_CELL_LSTM; cell <= LP_CELL_GRU; cell++) {
+                const int64_t arg[] = {sizes[s][0], sizes[s][1], cell, position, (s + position) % 2,
+                                       s % 2 ? LP_BF16 : LP_F32};
+                lp_case *row =
+                    lp_case_add(table, LP_OP_RECURRENCE, build_recurrence,
+                                "%s T%d N%d position%d", cell == LP_CELL_LSTM ? "lstm" : "gru",
+                                (int)arg[C_T], (int)arg[C_N], (int)arg[C_POSITION]);
+                memcpy(row->arg, arg, sizeof arg);
+                row->n_tokens = (int32_t)arg[C_T];
+            }
+}
+
 /* ---- sample, advance: thousands of cases are in test_sample_device.c */
 
 enum { S_V, S_POSITION, S_ADVANCE, S_TEMPERATURE };
@@ -165,5 +205,6 @@ void lp_cases_sequence(lp_case_table *table)
 {
     ropes(table);
     kv_writes(table);
+    recurrences(table);
     samples(table);
 }

@@ -214,6 +214,24 @@ static lp_status prepare_route(part *p)
     return plain_sources(p);
 }
 
+/* The chosen tokens, from the state that the device itself went on from, put where the cache's first
+ * row is. */
+static lp_status prepare_recurrence(part *p)
+{
+    enum { CURSOR = 3, STATES };
+    lp_view *states = &p->call.src[STATES];
+    const int64_t row = least(p->what->position, tensor(p, p->node.src[STATES])->shape.dim[0]) - 1;
+    LP_TRY(plain_sources(p));
+    set_cursor(p, CURSOR, p->t0 > 0 || row >= 0 ? 1 : 0);
+    if (p->t0 == 0)
+        return read_state(p, p->node.src[STATES], most(row, 0), 1, states);
+    float *y;
+    LP_TRY(read_activation(p, p->node.dst[0], &y));
+    *states = (lp_view){y + (uint64_t)((p->t0 - 1) * p->n), LP_F32, LP_SHAPE3(1, 1, p->n),
+                        (uint64_t)p->n};
+    return LP_OK;
+}
+
 /* A source that does not go by tokens: rows [row, row + n) of it. */
 static lp_status read_rows(part *p, lp_tensor_id id, int64_t row, int64_t n, lp_view *view)
 {
@@ -455,6 +473,9 @@ static lp_status run(part *p, lp_recomputed *result)
     case LP_OP_ROPE:
         LP_TRY(plain_sources(p));
         set_cursor(p, 1, p->what->position + p->t0);
+        break;
+    case LP_OP_RECURRENCE:
+        LP_TRY(prepare_recurrence(p));
         break;
     case LP_OP_KV_WRITE:
         return run_kv_write(p, result);

@@ -370,6 +370,21 @@ lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, l
     return emit(b, name, node);
 }
 
+lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, lp_tensor_id x,
+                           lp_tensor_id w, lp_tensor_id bias, lp_tensor_id cursor,
+                           lp_tensor_id states)
+{
+    lp_node node = empty_node;
+    node.op = LP_OP_RECURRENCE;
+    node.src[0] = x;
+    node.src[1] = w;
+    node.src[2] = bias;
+    node.src[3] = cursor;
+    node.src[4] = states;
+    node.p.recurrence.cell = cell;
+    return emit(b, name, node);
+}
+
 void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,
                  lp_tensor_id cache)
 {

@@ -78,6 +78,11 @@ lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_t
 lp_tensor_id lp_linear_experts(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id routes,
                                lp_tensor_id w, lp_tensor_id bias);
 lp_tensor_id lp_combine(lp_builder *b, const char *name, lp_tensor_id y, lp_tensor_id routes);
+/* A layer of an LSTM or a GRU: the states [T, s N] after every token, h first; x [T, g N] are the
+ * inputs' part of the gates, `states` the cache that they are to be written to with lp_kv_write(). */
+lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, lp_tensor_id x,
+                           lp_tensor_id w, lp_tensor_id bias, lp_tensor_id cursor,
+                           lp_tensor_id states);
 lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, lp_tensor_id x,
                      lp_tensor_id cursor, lp_rope_angles angles);
 void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,

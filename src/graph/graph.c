@@ -17,6 +17,16 @@ const char *lp_op_name(lp_op op)
     return (unsigned)op < LP_N_OPS ? names[op] : "?";
 }
 
+int64_t lp_cell_gates(lp_cell_kind cell)
+{
+    return cell == LP_CELL_LSTM ? 4 : 3;
+}
+
+int64_t lp_cell_states(lp_cell_kind cell)
+{
+    return cell == LP_CELL_LSTM ? 2 : 1;
+}
+
 uint64_t lp_tensor_extent(const lp_tensor *tensor)
 {
     uint64_t rows = (uint64_t)tensor->shape.dim[0];

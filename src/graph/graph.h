@@ -49,6 +49,8 @@ typedef enum lp_act_kind {
 
 typedef enum lp_norm_kind { LP_NORM_LAYER, LP_NORM_RMS, LP_NORM_SOFTMAX } lp_norm_kind;
 
+typedef enum lp_cell_kind { LP_CELL_NONE, LP_CELL_LSTM, LP_CELL_GRU } lp_cell_kind;
+
 /* Which elements of a head are rotated together. */
 typedef enum lp_rope_pairing {
     LP_ROPE_ADJACENT, /* (2k, 2k+1): the paper, GGUF llama */
@@ -125,6 +127,10 @@ enum {
  *           sum over a token's slots of weight times row, plus residual
  * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2]   dst: 0 [T, H, D]
  * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] f16 or f32 (slot, in place)
+ * RECURRENCE src: 0 x [T, g N], 1 w [g N, N] (of lp_weight_vectors), 2 bias [g N]?, 3 cursor,
+ *                4 states [C, 1, s N] f32 (slot)    dst: 0 [T, s N]
+ *           LSTM: g = 4 gates, s = 2 states, h and c; GRU: 3 and 1, h (src/ops/recurrence.c); row t is
+ *           the state after token t, that before the first token is the cache's row position - 1, or 0
  * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor,
  *                4 bias [H] or [H, 2 M + 1]?, 5 sinks [H]?      dst: 0 [T, H, Dv]
  *           keys and values: caches, f16 or f32, or f32 activations
@@ -170,6 +176,9 @@ typedef struct lp_node {
         } attention;
         lp_route_options route;
         struct {
+            lp_cell_kind cell;
+        } recurrence;
+        struct {
             lp_act_kind act;
             float in, out; /* factors of argument and result; 1 for plain activations */
         } act;
@@ -197,6 +206,9 @@ typedef struct lp_graph {
 void lp_graph_destroy(lp_graph *graph);
 
 const char *lp_op_name(lp_op op);
+/* Gates and states (h, perhaps c) of a cell. */
+int64_t lp_cell_gates(lp_cell_kind cell);
+int64_t lp_cell_states(lp_cell_kind cell);
 /* Elements from the first to one past the last of a tensor, strides included. */
 uint64_t lp_tensor_extent(const lp_tensor *tensor);
 /* Tensor by name, or LP_NONE. */

@@ -36,6 +36,11 @@
     .names = lp_names_bart, .hf_prefixes = "model."
 #define BART_COPIES "encoder.embed_tokens.weight decoder.embed_tokens.weight"
 
+/* Layers of PyTorch's nn.LSTM or nn.GRU. */
+#define RECURRENT                                                                                  \
+    .position = LP_POSITION_NONE, .context = 4096, .norm_eps = 1, .names = lp_names_recurrent,     \
+    .hf_prefixes = ""
+
 const lp_arch lp_archs[] = {
     {
         /* Radford et al. 2019, Language Models are Unsupervised Multitask Learners */
@@ -347,6 +352,18 @@ const lp_arch lp_archs[] = {
         .names = lp_names_post_norm,
         .more_names = lp_names_paper,
         .hf_prefixes = "",
+    },
+    {
+        /* Hochreiter & Schmidhuber 1997; Zaremba et al. 2014, arXiv:1409.2329 */
+        .hf = "lstm_lm",
+        RECURRENT,
+        .cell = LP_CELL_LSTM,
+    },
+    {
+        /* Cho et al. 2014, arXiv:1406.1078 */
+        .hf = "gru_lm",
+        RECURRENT,
+        .cell = LP_CELL_GRU,
     },
     {
         /* Child et al. 2019, arXiv:1904.10509: which keys a layer sees is in layer_types */

@@ -14,7 +14,8 @@ typedef enum lp_position_kind {
     LP_POSITION_ROPE,     /* rotations of queries and keys: Su et al. 2021, arXiv:2104.09864 */
     LP_POSITION_ALIBI,    /* scores fall with the distance: Press et al. 2021, arXiv:2108.12409 */
     LP_POSITION_RELATIVE, /* biases by distance, learned: see relative.h */
-    LP_POSITION_SINUSOID  /* a table of sines and cosines, added to the tokens' */
+    LP_POSITION_SINUSOID, /* a table of sines and cosines, added to the tokens' */
+    LP_POSITION_NONE
 } lp_position_kind;
 
 /* Where norms stand; the names are those of their weights. */
@@ -51,7 +52,8 @@ typedef enum lp_weight_form {
     LP_FORM_HEAD_KV /* the same of n_head_kv vectors */
 } lp_weight_form;
 
-/* One weight by both its names, without ".weight" or ".bias"; "%d" stands for the layer. */
+/* One weight by both its names, without ".weight" or ".bias"; "%d" stands for the layer. If `name` has
+ * one of these endings, both are whole names. */
 typedef struct lp_weight_name {
     const char *name;    /* canonical; NULL ends a table */
     const char *hf;      /* in Hugging Face files; NULL: not there */
@@ -78,6 +80,7 @@ typedef struct lp_arch {
     bool head_scaled;    /* a tied head reads its input times 1/sqrt(N): T5 */
     bool parallel;       /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
     bool tied;           /* where config.json does not say: is the head the token embedding? */
+    lp_cell_kind cell;   /* layers are those of an LSTM or a GRU, not of a transformer */
     bool sparse;         /* layer_types says what each layer's attention sees */
     bool deepnorm;       /* residuals times sqrt(2 n_layer), unless a key says otherwise */
     bool unscaled;       /* q k^T is not divided by sqrt(d) */

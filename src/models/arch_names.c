@@ -288,6 +288,17 @@ const lp_weight_name lp_names_olmo2[] = {
     END,
 };
 
+/* As in PyTorch's examples/word_language_model, whose rnn is an nn.LSTM or nn.GRU. */
+const lp_weight_name lp_names_recurrent[] = {
+    ROW("token_embd", "encoder"),
+    ROW("blk.%d.rnn_x.weight", "rnn.weight_ih_l%d"),
+    ROW("blk.%d.rnn_x.bias", "rnn.bias_ih_l%d"),
+    ROW("blk.%d.rnn_h.weight", "rnn.weight_hh_l%d"),
+    ROW("blk.%d.rnn_h.bias", "rnn.bias_hh_l%d"),
+    ROW("output", "decoder"),
+    END,
+};
+
 /* Models of papers without published files: the parts as PyTorch's nn.TransformerEncoderLayer calls
  * them. */
 const lp_weight_name lp_names_paper[] = {

@@ -4,6 +4,9 @@
 
 #include "models/arch.h"
 
+/* Of LSTMs and GRUs. */
+extern const lp_weight_name lp_names_recurrent[];
+
 extern const lp_weight_name lp_names_gpt2[], lp_names_gpt_neo[], lp_names_gptj[], lp_names_neox[],
     lp_names_opt[], lp_names_bloom[], lp_names_mpt[], lp_names_falcon[], lp_names_llama[],
     lp_names_qk_norm[], lp_names_gemma[], lp_names_gemma2[], lp_names_mixtral[],

@@ -227,6 +227,13 @@ static void make_position_tables(decoder *d)
         d->bias = make_relative_table(d);
 }
 
+/* Whether token embeddings of another size go through linears before the layers and behind them;
+ * those of recurrent layers take them as they are. */
+static bool has_projections(const lp_hparams *hp)
+{
+    return hp->n_embd_token != hp->n_embd && hp->arch->cell == LP_CELL_NONE;
+}
+
 /* Embeddings of n elements, [T, n]: of the tokens, plus those of their positions and of the kinds
  * of their segments where the model learned them. */
 static lp_tensor_id add_embeddings(decoder *d, lp_tensor_id x, int64_t n)
@@ -260,7 +267,7 @@ static lp_tensor_id add_embeddings(decoder *d, lp_tensor_id x, int64_t n)
 static lp_tensor_id embed(decoder *d, lp_tensor_id table)
 {
     const lp_hparams *hp = d->hp;
-    const bool other_size = hp->n_embd_token != hp->n_embd, last = hp->arch->embd_in_last;
+    const bool other_size = has_projections(hp), last = hp->arch->embd_in_last;
     lp_tensor_id x = lp_embed(d->b, "token_embd", table, d->cursor, d->history, hp->embed_scale);
     if (other_size && !last)
         x = linear(d, "embd_in", x, hp->n_embd, hp->n_embd_token);
@@ -534,10 +541,30 @@ static lp_tensor_id source_block(decoder *d, lp_tensor_id x)
     return norm(d, LP_NORMS_ATTN_SUM, "cross_attn_output_norm", x);
 }
 
+/* x [T, K], K = N but in the first layer, through a layer of an LSTM or a GRU: [T, N]. Its states
+ * after every token are rows of a cache, like keys: a session rolls back by setting the cursor. */
+static lp_tensor_id recurrent_block(decoder *d, lp_tensor_id x, block_rows rows)
+{
+    const lp_hparams *hp = d->hp;
+    const lp_cell_kind cell = hp->arch->cell;
+    const int64_t n = hp->n_embd, gates = lp_cell_gates(cell) * n;
+    lp_tensor_id w = lp_weight_vectors(d->b, LP_SHAPE2(gates, n), "%srnn_h.weight", d->block);
+    lp_tensor_id bias = lp_weight_optional(d->b, LP_SHAPE1(gates), "%srnn_h.bias", d->block);
+    lp_tensor_id cache = lp_state_tensor(d->b, LP_SLOT_STATE, LP_F32,
+                                         LP_SHAPE3(d->options->n_ctx, 1, lp_cell_states(cell) * n),
+                                         "%srnn_cache", d->block);
+    x = linear(d, "rnn_x", x, gates, d->layer == 0 ? hp->n_embd_token : n);
+    x = lp_recurrence(d->b, "rnn", cell, x, w, bias, d->cursor, cache);
+    lp_kv_write(d->b, "rnn_write", lp_view_heads(d->b, x, 1), d->cursor, cache);
+    return rows == ROWS_NONE ? LP_NONE : lp_view_columns(d->b, wanted_rows(d, x, rows), 0, n);
+}
+
 /* The residual stream x [T, N] through one block: [T, N] or [1, N]; LP_NONE if only the cache was
  * to be filled. */
 static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
 {
+    if (d->hp->arch->cell != LP_CELL_NONE)
+        return recurrent_block(d, x, rows);
     if (d->hp->parallel)
         return parallel_block(d, x, rows);
     const bool unnormed = d->layer == 0 && d->hp->arch->first_unnormed;
@@ -573,15 +600,19 @@ static lp_tensor_id mlm_transform(decoder *d, lp_tensor_id x)
 static lp_tensor_id head(decoder *d, lp_tensor_id x, lp_tensor_id table)
 {
     const lp_hparams *hp = d->hp;
-    if (hp->arch->encoder_only)
+    int64_t n = hp->n_embd;
+    if (hp->arch->encoder_only) {
         x = mlm_transform(d, x);
-    else if (hp->n_embd_token != hp->n_embd)
+        n = hp->n_embd_token;
+    } else if (has_projections(hp)) {
         x = linear(d, "embd_out", x, hp->n_embd_token, hp->n_embd);
+        n = hp->n_embd_token;
+    }
     if (hp->tied) {
         lp_tensor_id bias = lp_weight_optional(d->b, LP_SHAPE1(hp->n_vocab), "output.bias");
         x = adapted(d, "output", x, lp_linear(d->b, "output", x, table, bias));
     } else {
-        x = linear(d, "output", x, hp->n_vocab, hp->n_embd_token);
+        x = linear(d, "output", x, hp->n_vocab, n);
     }
     if (hp->logit_scale != 1)
         x = lp_act_scaled(d->b, "output_scale", LP_ACT_NONE, 1, x, hp->logit_scale);

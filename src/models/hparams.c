@@ -71,20 +71,34 @@ static lp_status check_relative(lp_context *ctx, const char *where, const lp_hpa
     return LP_OK;
 }
 
+static lp_status check_recurrent(lp_context *ctx, const char *where, const lp_hparams *hp)
+{
+    if (hp->tied && hp->n_embd_token != hp->n_embd)
+        return lp_fail(ctx, LP_E_FORMAT,
+                       "%s: token embeddings of %u cannot be the head of %u hidden units", where,
+                       hp->n_embd_token, hp->n_embd);
+    if (lp_cell_states(hp->arch->cell) * hp->n_embd % 2 != 0) /* caches hold pairs */
+        return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %u hidden units; an even number is supported",
+                       where, hp->n_embd);
+    return LP_OK;
+}
+
 lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
 {
     LP_TRY(check_range(ctx, where, "vocabulary size", hp->n_vocab, 1u << 22));
     LP_TRY(check_range(ctx, where, "context length", hp->n_context, 1u << 26));
     LP_TRY(check_range(ctx, where, "embedding length", hp->n_embd, 1u << 17));
     LP_TRY(check_range(ctx, where, "block count", hp->n_layer, LP_MAX_LAYERS));
+    if (hp->n_embd_token == 0)
+        hp->n_embd_token = hp->n_embd;
+    LP_TRY(check_range(ctx, where, "size of the token embeddings", hp->n_embd_token, 1u << 17));
+    if (hp->arch->cell != LP_CELL_NONE)
+        return check_recurrent(ctx, where, hp);
     LP_TRY(check_range(ctx, where, "feed-forward length", hp->n_ff, 1u << 20));
     LP_TRY(check_range(ctx, where, "head count", hp->n_head, 4096));
     LP_TRY(check_range(ctx, where, "key/value head count", hp->n_head_kv, 4096));
     LP_TRY(check_range(ctx, where, "size of a key head", hp->head_k, 1024));
     LP_TRY(check_range(ctx, where, "size of a value head", hp->head_v, 1024));
-    if (hp->n_embd_token == 0)
-        hp->n_embd_token = hp->n_embd;
-    LP_TRY(check_range(ctx, where, "size of the token embeddings", hp->n_embd_token, 1u << 17));
     if (hp->n_types > 0)
         LP_TRY(check_range(ctx, where, "number of token types", hp->n_types, 1u << 16));
     if (hp->n_head % hp->n_head_kv)
@@ -239,6 +253,12 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     put_count(&w, "context_length", hp->n_context);
     put_count(&w, "layers", hp->n_layer);
     put_count(&w, "embedding_length", hp->n_embd);
+    if (hp->arch->cell != LP_CELL_NONE) {
+        put_text(&w, "cell", hp->arch->cell == LP_CELL_LSTM ? "lstm" : "gru");
+        put_count(&w, "token_embedding_length", hp->n_embd_token);
+        put_text(&w, "head", hp->tied ? "tied to the token embedding" : "untied");
+        return w.n;
+    }
     put_count(&w, "feed_forward_length", hp->n_ff);
     put_count(&w, "heads", hp->n_head);
     put_count(&w, "kv_heads", hp->n_head_kv);

@@ -292,6 +292,8 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
                          "num_decoder_layers decoder_layers num_hidden_layers n_layer n_layers "
                          "num_layers",
                          LP_JSON_REQUIRED, &hp->n_layer));
+    if (hp->arch->cell != LP_CELL_NONE)
+        return LP_OK;
     LP_TRY(lp_config_u32(c, "decoder_attention_heads num_attention_heads n_head n_heads num_heads",
                          LP_JSON_REQUIRED, &hp->n_head));
     LP_TRY(lp_config_u32(c, "type_vocab_size", LP_JSON_OPTIONAL, &hp->n_types));

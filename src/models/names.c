@@ -44,7 +44,14 @@ static bool matches(const lp_hparams *hp, const char *pattern, const char *suffi
     return strcmp(name, suffix) == 0;
 }
 
-/* Row that `name` belongs to, or NULL. *suffix is ".weight" or ".bias". */
+/* Rows of names that do not end in ".weight" or ".bias" in files are whole names. */
+static bool is_whole(const lp_weight_name *row)
+{
+    const char *dot = strrchr(row->name, '.');
+    return dot && (strcmp(dot, ".weight") == 0 || strcmp(dot, ".bias") == 0);
+}
+
+/* Row that `name` belongs to, or NULL. *suffix is ".weight" or ".bias", or "" of a whole name. */
 static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char *name, place *at,
                                       const char **suffix)
 {
@@ -61,9 +68,9 @@ static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char 
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const lp_weight_name *row = tables[t]; row && row->name; row++) {
             const char *pattern = hf ? row->hf : row->name;
-            if (hf && row->form == LP_FORM_VECTOR) { /* whole names */
+            if (is_whole(row)) {
                 *suffix = "";
-                if (matches(hp, pattern, "", name, at))
+                if (pattern && matches(hp, pattern, "", name, at))
                     return row;
                 continue;
             }

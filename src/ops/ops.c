@@ -12,6 +12,7 @@
 #define lp_op_route_scratch    NULL
 #define lp_op_combine_scratch  NULL
 #define lp_op_rope_scratch     NULL
+#define lp_op_recurrence_scratch NULL
 #define lp_op_kv_write_scratch NULL
 #define lp_op_add_scratch      NULL
 #define lp_op_mul_scratch      NULL

@@ -58,6 +58,8 @@ const decoder_fixture decoder_fixtures[] = {
     FOLDER("llama-yarn", 1),
     FOLDER("llama-yarn-v5", 0),
     FOLDER("glm_130b", 1),
+    PLAIN("lstm_lm", 2),
+    PLAIN("gru_lm", 2),
     FOLDER("sparse_transformer", 2),
     FOLDER("solu", 1),
     ENCODER("bert", 1),
