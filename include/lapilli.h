@@ -34,6 +34,7 @@
 #ifndef LAPILLI_H
 #define LAPILLI_H
 
+#include "lapilli/chat.h"
 #include "lapilli/check.h"
 #include "lapilli/doctor.h"
 #include "lapilli/search.h"
@@ -345,6 +346,40 @@ LP_API lp_status lp_session_embed(lp_session *session, const int32_t *tokens, si
 LP_API lp_status lp_session_fill(lp_session *session, const int32_t *tokens, size_t n_tokens,
                                  const uint32_t *places, size_t n_places, uint32_t k,
                                  lp_guess *guesses);
+
+/* ---- Chats (lapilli/chat.h says what a template is) ------------------------------------------- */
+
+typedef struct lp_chat_template lp_chat_template;
+
+/* The template in a model's file or folder; `name` NULL: the usual one (some files have others, for
+ * tools or documents). LP_E_MISSING if there is none; LP_E_FORMAT, LP_E_UNSUPPORTED, with line and
+ * column, for one that cannot be used. */
+LP_API lp_status lp_chat_template_open(lp_context *ctx, const lp_model *model, const char *name,
+                                       lp_chat_template **chat_template);
+/* A template from its text; `where` names it in errors. */
+LP_API lp_status lp_chat_template_parse(lp_context *ctx, const char *where, const char *source,
+                                        size_t bytes, lp_chat_template **chat_template);
+/* One that comes with the library: "chatml", "llama3", ... LP_E_MISSING lists them. */
+LP_API lp_status lp_chat_template_builtin(lp_context *ctx, const char *name,
+                                          lp_chat_template **chat_template);
+LP_API size_t lp_n_chat_templates(void);
+/* name: "llama3", value: for which models it is. */
+LP_API lp_fact lp_chat_template_info(size_t index);
+LP_API void lp_chat_template_destroy(lp_chat_template *chat_template);
+LP_API const char *lp_chat_template_source(const lp_chat_template *chat_template);
+
+/* The text that the template makes of a conversation; malloc'ed and ended by NUL. `model` gives the
+ * spelling of special tokens (bos_token, eos_token, ...); NULL: the template finds none. LP_E_ARG for
+ * messages that are no such JSON, or that the template refuses (in its own words); LP_E_LIMIT for a
+ * template that does not come to an end. */
+LP_API lp_status lp_chat_render(lp_context *ctx, const lp_chat_template *chat_template,
+                                const lp_model *model, const lp_chat_options *options, char **text,
+                                size_t *bytes);
+/* Its tokens, malloc'ed: text like "<|im_end|>" becomes that token, also within messages; where the
+ * model wants a token at the start of every text, it stands there once, whether the template has
+ * written it or not. */
+LP_API lp_status lp_chat_tokenize(const lp_model *model, const char *text, size_t bytes,
+                                  int32_t **tokens, size_t *n_tokens);
 
 /* ---- Checks (lapilli/check.h says what they do) ---------------------------------------------- */
 

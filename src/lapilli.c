@@ -188,6 +188,11 @@ const lp_network *lp_model_network(const lp_model *model)
     return model->network;
 }
 
+const lp_tokenizer *lp_model_vocab(const lp_model *model)
+{
+    return model->tokenizer;
+}
+
 const char *lp_model_architecture(const lp_model *model)
 {
     const lp_arch *arch = model->network->hparams.arch;

@@ -47,7 +47,7 @@ stdout_has "^lapilli [0-9]+\.[0-9]+\.[0-9]+$"
 [ "$(env -u OMP_WAIT_POLICY "$LAPILLI" --version)" = "$("$LAPILLI" --version)" ] ||
     fail "starting itself again changed the output"
 expect_line 2 'there is no command "frobnicate"; see lapilli --help' frobnicate
-for command in run check doctor devices inspect bench synth perplexity; do
+for command in run chat check doctor devices inspect bench synth perplexity; do
     expect 0 "" $command --help
     stdout_has "^Usage: lapilli $command "
     expect 0 "" help $command

@@ -39,6 +39,10 @@ static void locate(lexer *lex, size_t at)
 
 static lp_status fail(lexer *lex, lp_status status, size_t at, const char *message)
 {
+    if (at < lex->place) {
+        lex->place = 0;
+        lex->line = lex->column = 1;
+    }
     locate(lex, at);
     return lp_fail(lex->ctx, status, "%s: line %u, column %u: %s", lex->where, lex->line,
                    lex->column, message);

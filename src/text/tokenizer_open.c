@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "text/tokenizer_build.h"
 
 /* Where a part may lie, the usual name first. */
@@ -62,6 +63,33 @@ static lp_status open_parts(lp_context *ctx, const char *folder, folder_files *f
     return LP_OK;
 }
 
+static void mark_end(lp_tokenizer *tokenizer, yyjson_val *id)
+{
+    if (yyjson_is_uint(id) && yyjson_get_uint(id) < tokenizer->vocab.n)
+        tokenizer->vocab.tokens[yyjson_get_uint(id)].flags |= LP_TOKEN_END;
+}
+
+/* generation_config.json may say which tokens end an answer: a number, or a list of them. */
+static lp_status read_ends(lp_context *ctx, const char *folder, lp_tokenizer *tokenizer)
+{
+    lp_status status = LP_OK;
+    yyjson_doc *doc = NULL;
+    char *path = lp_path_join(folder, "generation_config.json");
+    if (!path)
+        return lp_fail_memory(ctx, "a path");
+    if (access(path, F_OK) == 0) {
+        LP_CHECK(lp_json_open(ctx, path, &doc));
+        yyjson_val *ends = yyjson_obj_get(yyjson_doc_get_root(doc), "eos_token_id"), *id;
+        size_t i, n;
+        mark_end(tokenizer, ends);
+        yyjson_arr_foreach(ends, i, n, id) mark_end(tokenizer, id);
+    }
+cleanup:
+    yyjson_doc_free(doc);
+    free(path);
+    return status;
+}
+
 lp_status lp_tokenizer_from_folder(lp_context *ctx, const char *folder, lp_tokenizer **tokenizer)
 {
     lp_status status = LP_OK;
@@ -69,7 +97,12 @@ lp_status lp_tokenizer_from_folder(lp_context *ctx, const char *folder, lp_token
     *tokenizer = NULL;
     LP_CHECK(open_parts(ctx, folder, &f));
     LP_CHECK(lp_tokenizer_from_parts(ctx, folder, f.parts, tokenizer));
+    LP_CHECK(read_ends(ctx, folder, *tokenizer));
 cleanup:
+    if (status != LP_OK) {
+        lp_tokenizer_destroy(*tokenizer);
+        *tokenizer = NULL;
+    }
     close_parts(&f);
     return status;
 }
