@@ -116,5 +116,10 @@ expect 1 'bert is an encoder' run -m "$bert" -p "the cat"
 expect 1 'bert is an encoder' perplexity -m "$bert" -c 4 "$out/texts"
 expect 1 'bert is an encoder' bench -m "$bert" -p 8 -n 0 -r 1
 
+# --- what it can: a check needs two devices, and the fast CPU is one
+"$LAPILLI" check -m "$bert" -d cpu --quick -p "the cat sat on a mat" > "$out/stdout" 2> "$out/stderr" ||
+    fail "check of an encoder"
+stdout_has 'agrees with CPU reference on bert 27\.1K F16 within .* NMSE .* of the results, on these shapes: 56 nodes in 2 passes of 1 to 8 tokens'
+
 [ $failures -eq 0 ] && echo "all passed"
 exit $failures

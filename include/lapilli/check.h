@@ -88,7 +88,9 @@ typedef struct lp_check_pass {
     size_t n_nodes;
     lp_check_node *nodes;
     size_t worst;        /* node with the largest isolated error in units of sigma */
-    /* The last token's logits, free-running. Where the pass computes none, logits.n is 0. */
+    /* The last token's logits, free-running. Where the pass computes none, logits.n is 0. Of an
+     * encoder those of all tokens, or where it has no head their vectors; kl and top1_same and
+     * top5_common are of the last one. */
     lp_difference logits;
     double kl;           /* Kullback-Leibler divergence of the next token's distribution, nats */
     int top1_same;       /* both devices find the same token likeliest */

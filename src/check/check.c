@@ -83,8 +83,32 @@ static lp_status pass(lp_checker *c, uint32_t n_tokens, const char *format)
     return lp_checker_pass(c, n_tokens, p);
 }
 
+/* An encoder has no cache: each pass is a text of its own, from position 0 on. */
+static lp_status run_texts(lp_checker *c, uint32_t n_nodes)
+{
+    const int32_t cursor[LP_CURSOR_WORDS] = {0};
+    const uint32_t n_sweep = c->options->quick ? 1 : N_SWEEP;
+    c->report->passes = lp_arena_array(c->arena, 1 + n_sweep, sizeof(lp_check_pass));
+    if (c->report->passes == NULL)
+        return lp_fail_memory(c->ctx, "a report");
+    c->total = (uint64_t)(1 + n_sweep) * n_nodes;
+    for (uint32_t i = 0; i <= n_sweep; i++) {
+        const uint32_t n = i == 0 ? (uint32_t)c->options->n_tokens : sweep[i - 1];
+        if (n > c->n_ctx || (i > 1 && n == sweep[i - 2]))
+            continue;
+        c->position = 0;
+        LP_TRY(write_all(c, c->cursor, 0, cursor, sizeof cursor));
+        if (i > 0)
+            LP_TRY(make_text(c, n));
+        LP_TRY(pass(c, n, i == 0 ? "prompt" : n == 1 ? "one token" : "%u tokens"));
+    }
+    return LP_OK;
+}
+
 static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
 {
+    if (c->network->hparams.both_ways)
+        return run_texts(c, n_nodes);
     const uint32_t n_prompt = (uint32_t)c->options->n_tokens;
     const uint32_t most = c->quirks.batch != 0 && c->quirks.batch < PIECE ? c->quirks.batch : PIECE;
     const uint32_t n_pieces = (n_prompt + most - 1) / most;
@@ -171,7 +195,7 @@ static void say_bad(lp_text *text, const lp_report *r)
     }
 }
 
-static void say_good(lp_text *text, const lp_report *r)
+static void say_good(lp_text *text, const lp_report *r, bool encoder)
 {
     double largest = 0, nmse = 0, kl = 0;
     size_t n_runs = 0, n_logits = 0, n_same = 0;
@@ -189,8 +213,11 @@ static void say_good(lp_text *text, const lp_report *r)
     }
     lp_text_printf(text,
                    " agrees with %s on %s within %.2g sigma per node (bound %g) and NMSE %.2g of the "
-                   "logits, on these shapes: %zu nodes in %zu passes of 1 to %u tokens",
-                   r->against, r->model, largest, LP_SIGMA_LARGEST, nmse, n_runs, r->n_passes, most);
+                   "%s, on these shapes: %zu nodes in %zu passes of 1 to %u tokens",
+                   r->against, r->model, largest, LP_SIGMA_LARGEST, nmse,
+                   encoder ? "results" : "logits", n_runs, r->n_passes, most);
+    if (encoder)
+        return;
     lp_text_printf(text, "; same likeliest token in %zu of %zu", n_same, n_logits);
     lp_text_printf(text, ", KL divergence up to %.2g nats", kl);
 }
@@ -208,7 +235,10 @@ lp_status lp_checker_verdict(lp_checker *c)
         lp_text_printf(&text, ", %s,", how != NULL ? how : "");
         free(how);
     }
-    (r->agrees ? say_good : say_bad)(&text, r);
+    if (r->agrees)
+        say_good(&text, r, c->network != NULL && c->network->hparams.both_ways);
+    else
+        say_bad(&text, r);
     char *sentence = lp_text_take(&text);
     r->sentence = sentence != NULL ? lp_arena_strdup(c->arena, sentence) : NULL;
     free(sentence);

@@ -18,7 +18,10 @@ typedef struct runner {
 lp_tensor_id lp_drift_logits(const lp_graph *graph)
 {
     const lp_node *last = graph->n_nodes > 0 ? &graph->nodes[graph->n_nodes - 1] : NULL;
-    return last != NULL && last->op == LP_OP_SAMPLE ? last->src[0] : LP_NONE;
+    if (last != NULL && last->op == LP_OP_SAMPLE)
+        return last->src[0];
+    const lp_tensor_id logits = lp_graph_find(graph, "logits"); /* an encoder's */
+    return logits != LP_NONE ? logits : lp_graph_find(graph, "hidden");
 }
 
 static uint32_t position_of(const runner *r)

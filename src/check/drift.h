@@ -9,7 +9,7 @@
 typedef struct lp_drift {
     lp_outputs *outputs; /* per node of the graph */
     uint32_t n_nodes;
-    float *logits; /* [V] of the last token; NULL if the graph computes none */
+    float *logits; /* of lp_drift_logits(); NULL if the graph computes none */
     /* What is wrong with the plan itself, or NONE, and at which node. */
     lp_finding finding;
     uint32_t node;
@@ -23,7 +23,8 @@ lp_status lp_drift_run(lp_context *ctx, lp_backend *backend, const lp_graph *gra
                        const int32_t cursor[LP_CURSOR_WORDS], lp_drift *drift);
 void lp_drift_free(lp_drift *drift);
 
-/* The tensor of the last token's logits, or LP_NONE. */
+/* The tensor of the last token's logits [1, V]; of an encoder that of all tokens' [T, V], or of their
+ * vectors [T, N] where it has no head; or LP_NONE. */
 lp_tensor_id lp_drift_logits(const lp_graph *graph);
 
 #endif

@@ -15,12 +15,15 @@
 
 lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph)
 {
+    const bool encoder = c->network->hparams.both_ways;
     const lp_network_options options = {
         .n_tokens = (int32_t)n_tokens,
         .n_ctx = (int32_t)c->n_ctx,
         .kv_max = (int32_t)lp_runner_bucket(c->position + n_tokens, c->n_ctx),
         .kv_dtype = c->options->cache_type,
-        .sample = true,
+        .outputs = encoder && lp_network_has_head(c->network) ? LP_OUTPUTS_ALL : LP_OUTPUTS_NONE,
+        .hidden = encoder,
+        .sample = !encoder,
         .no_fusion = no_fusion};
     return lp_network_graph(c->ctx, c->network, &c->store, &options, graph);
 }
@@ -418,7 +421,8 @@ static lp_status compare_logits(pass_state *s, const lp_tensor_id id)
 {
     lp_status status = LP_OK;
     const uint64_t n = (uint64_t)lp_shape_elements(s->graph->tensors[id].shape);
-    const uint32_t k = n < 5 ? (uint32_t)n : 5;
+    const uint64_t n_last = n / (uint64_t)s->graph->tensors[id].shape.dim[0]; /* the last token's */
+    const uint32_t k = n_last < 5 ? (uint32_t)n_last : 5;
     const float *got = s->device.logits, *expected = s->against.logits;
     float *chain = malloc(n * sizeof *chain);
     uint64_t a[5], b[5];
@@ -432,9 +436,11 @@ static lp_status compare_logits(pass_state *s, const lp_tensor_id id)
                                   &s->pass->digest));
     if (got != NULL && expected != NULL) {
         s->pass->logits = lp_compare(expected, got, NULL, n);
-        s->pass->kl = lp_kl_divergence(expected, got, n);
-        lp_top_k(expected, n, k, a);
-        lp_top_k(got, n, k, b);
+        expected += n - n_last;
+        got += n - n_last;
+        s->pass->kl = lp_kl_divergence(expected, got, n_last);
+        lp_top_k(expected, n_last, k, a);
+        lp_top_k(got, n_last, k, b);
         s->pass->top1_same = a[0] == b[0];
         for (uint32_t i = 0; i < k; i++)
             for (uint32_t j = 0; j < k; j++)
