@@ -35,10 +35,13 @@ static const fixture quantised[] = {
     {FIXTURE("llama-q8_0.gguf"), FIXTURE("llama-q8_0/expected.safetensors"), 2},
     {FIXTURE("llama-q4_0.gguf"), FIXTURE("llama-q4_0/expected.safetensors"), 2},
 };
-#define FOLDER(name, ways) {FIXTURE(name), FIXTURE(name "/expected.safetensors"), ways}
+#define FOLDER(name, ways)                                                                         \
+    {                                                                                              \
+        FIXTURE(name), FIXTURE(name "/expected.safetensors"), ways                                 \
+    }
 static const fixture seq2seq[] = {
-    FOLDER("t5", 3), FOLDER("flan-t5", 1), FOLDER("bart", 2), FOLDER("marian", 1),
-    FOLDER("switch", 1),
+    FOLDER("t5", 3),     FOLDER("flan-t5", 1), FOLDER("bart", 2),
+    FOLDER("marian", 1), FOLDER("switch", 1),
 };
 static const fixture with_f16_cache[] = {
     {FIXTURE("gpt2"), FIXTURE("gpt2/expected.safetensors"), 0},
@@ -106,6 +109,14 @@ static bool goes(const fixture *f, size_t ways)
     return ways <= f->n_gpu_ways || strncmp(test_device(), "vulkan", 6) != 0;
 }
 
+/* A line for scripts/models.sh if nothing of a network failed. Returns n_bad. */
+static unsigned report(const char *network, unsigned n_bad)
+{
+    if (n_bad == 0)
+        print_message("tested: %s\n", strrchr(network, '/') + 1);
+    return n_bad;
+}
+
 /* All ways through one network; the context is full at the end of each. Returns how many
  * failed. */
 static unsigned check_fixture(const fixture *f)
@@ -133,7 +144,7 @@ static unsigned check_fixture(const fixture *f)
     }
     model_session_destroy(session);
     fixture_close(&o);
-    return n_bad;
+    return report(f->network, n_bad);
 }
 
 static void test_decoders(void **state)
@@ -177,8 +188,9 @@ static void test_seq2seq(void **state)
         {"in two pieces", {.chunks = decoder_halves}},
         {"without fusion", {.chunks = decoder_mixed, .no_fusion = true}},
     };
-    unsigned n_bad = 0;
+    unsigned n_bad_in_all = 0;
     for (size_t f = 0; f < COUNT(seq2seq); f++) {
+        unsigned n_bad = 0;
         lp_context ctx = {0};
         lp_network *network;
         if (!goes(&seq2seq[f], 1))
@@ -200,7 +212,8 @@ static void test_seq2seq(void **state)
             model_session_run(session, &ways[i].run, e.tokens, logits);
             const double encoder = nmse(e.encoder, hidden, n_hidden);
             if (!(encoder < GATE))
-                print_error("%s: NMSE %.2e of the encoder, the gate is %.0e\n", what, encoder, GATE);
+                print_error("%s: NMSE %.2e of the encoder, the gate is %.0e\n", what, encoder,
+                            GATE);
             n_bad += !(encoder < GATE);
             n_bad += !is_close(what, e.logits, logits, e.n_tokens, e.n_vocab, GATE, ROW_GATE);
         }
@@ -208,8 +221,9 @@ static void test_seq2seq(void **state)
         free(hidden);
         expected_close(&e);
         lp_network_destroy(network);
+        n_bad_in_all += report(seq2seq[f].network, n_bad);
     }
-    assert_int_equal(n_bad, 0);
+    assert_int_equal(n_bad_in_all, 0);
 }
 
 static bool all_close(const char *name, const char *what, const float *want, const float *got,
@@ -249,7 +263,7 @@ static unsigned check_encoder(const fixture *f)
     model_session_destroy(session);
     free(hidden);
     fixture_close(&o);
-    return n_bad;
+    return report(f->network, n_bad);
 }
 
 static void test_encoders(void **state)
@@ -330,12 +344,9 @@ static void test_last_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decoders),
-        cmocka_unit_test(test_quantised),
-        cmocka_unit_test(test_f16_cache),
-        cmocka_unit_test(test_last_row),
-        cmocka_unit_test(test_seq2seq),
-        cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_decoders),  cmocka_unit_test(test_quantised),
+        cmocka_unit_test(test_f16_cache), cmocka_unit_test(test_last_row),
+        cmocka_unit_test(test_seq2seq),   cmocka_unit_test(test_encoders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
