@@ -99,7 +99,7 @@ uint lp_pack_halves(float x, float y)
 
 const uint LP_ACT_NONE = 0u, LP_ACT_RELU = 1u, LP_ACT_GELU_ERF = 2u, LP_ACT_GELU_TANH = 3u,
            LP_ACT_GELU_QUICK = 4u, LP_ACT_SILU = 5u, LP_ACT_TANH = 6u, LP_ACT_SIGMOID = 7u,
-           LP_ACT_RELU_SQUARED = 8u, LP_ACT_CLAMP = 9u;
+           LP_ACT_RELU_SQUARED = 8u, LP_ACT_CLAMP = 9u, LP_ACT_CLAMP_ABOVE = 10u;
 
 float lp_sigmoid(float x)
 {
@@ -157,6 +157,8 @@ float lp_activate(uint kind, float x)
         return x < 0.0 ? 0.0 : x * x;
     case LP_ACT_CLAMP:
         return x < -1.0 ? -1.0 : x > 1.0 ? 1.0 : x;
+    case LP_ACT_CLAMP_ABOVE:
+        return x > 1.0 ? 1.0 : x;
     default:
         return x;
     }

@@ -19,6 +19,7 @@ const bool HAS_GATE_BIAS = (FLAGS & 4u) != 0u;
 const bool HAS_RESIDUAL = (FLAGS & 8u) != 0u;
 const bool X_WHOLE = (FLAGS & 16u) != 0u; // rows of x: whole vec4, K a multiple of 32
 const bool HAS_ROUTES = (FLAGS & 32u) != 0u; // in linear_mv, with one row per workgroup
+const bool IN_TURNS = (FLAGS & 64u) != 0u; // likewise; row t has matrix t mod E
 const uint MATRICES = HAS_GATE ? 2u : 1u;
 
 uvec2 lp_x_row(uint t)
@@ -26,9 +27,11 @@ uvec2 lp_x_row(uint t)
     return lp_row_words(p.x, HAS_ROUTES ? t / p.rows_per_x : t, p.x_stride);
 }
 
-// The expert of row t of y: the same in the whole workgroup. What is no expert's number counts as 0.
+// The matrix of row t of y: the same in the whole workgroup. What is no expert's number counts as 0.
 uint lp_expert_of(uint t)
 {
+    if (!HAS_ROUTES)
+        return IN_TURNS ? t % p.n_experts : 0u;
     uvec2 routes = lp_row_words(p.routes, t / p.n_slots, p.routes_stride);
     float id = lp_floats(routes).v[2u * (t % p.n_slots)];
     return id >= 0.0 && id < float(p.n_experts) ? uint(id) : 0u;

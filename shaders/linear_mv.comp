@@ -5,7 +5,7 @@
 // SUBGROUP, where a team is a subgroup. LANES = 1 (CPU implementations): an invocation is a SIMD lane
 // with rows of its own, the loads of x are uniform, and nothing is joined.
 // Groups: x, y rows of w, split for devices that count only to 65535; z blocks of COLUMNS tokens (one
-// with routes: every row may have another expert).
+// with many matrices: every row may have another).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
@@ -81,7 +81,7 @@ void main()
         return;
 
     // Rows and tokens past the end repeat the last one; they are not stored.
-    const uint expert = HAS_ROUTES ? lp_expert_of(t0) : 0u;
+    const uint expert = lp_expert_of(t0);
     const uint n_rows = p.n_experts * p.n_outputs, first = expert * p.n_outputs + n0;
     const lp_weight w = lp_weight_at(p.w, n_rows, p.n_inputs, first);
     const lp_weight v = lp_weight_at(p.gate, n_rows, p.n_inputs, first);

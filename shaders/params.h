@@ -127,9 +127,11 @@ LP_PARAMS(lp_recurrence_params)
 
 LP_PARAMS(lp_rope_params)
 {
-    LP_ADDRESS x, y, cursor, table;
-    LP_UINT x_stride, y_stride; /* of a token */
-    LP_UINT n_tokens, n_heads, head, n_rotated;
+    LP_ADDRESS x, y, cursor, table, front; /* front: or 0 */
+    LP_UINT x_stride, y_stride, front_stride; /* of a token */
+    LP_UINT n_tokens, n_heads, head, n_rotated; /* head: of x */
+    LP_UINT first, n_front, y_head; /* a head of y: n_front elements of front, what is turned and
+                                       begins at `first` in x's, the rest of x's */
     LP_UINT table_rows;
 };
 

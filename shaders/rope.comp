@@ -1,5 +1,7 @@
 // Rotary position embedding: y [T, H, D] = x [T, H, D], the first n_rotated elements of every head
-// turned by pairs. One invocation per pair of elements; what is not rotated is copied.
+// turned by pairs. One invocation per pair of elements; what is not rotated is copied. With a front
+// [T, H, F] the turned ones are the last of x's heads, and y [T, H, F + n_rotated] has the front before
+// them.
 //
 // table [256 + n, n_rotated / 2, 2]: (cos, sin) of the angles of positions 0 ... 255, then of
 // 256 b; the angle of position 256 b + a is the sum of two, so its cos and sin are the product of
@@ -21,14 +23,23 @@ void main()
 {
     uint i = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x +
              gl_LocalInvocationID.x;
-    uint per_head = p.head / 2u;
+    uint per_head = p.y_head / 2u;
     uint k = i % per_head, h = i / per_head % p.n_heads, t = i / per_head / p.n_heads;
     if (t >= p.n_tokens) {
         return;
     }
     lp_floats x = lp_floats(p.x), y = lp_floats(p.y);
     uint pairs = p.n_rotated / 2u;
-    uint from = t * p.x_stride + h * p.head, to = t * p.y_stride + h * p.head;
+    uint from = t * p.x_stride + h * p.head + p.first, to = t * p.y_stride + h * p.y_head;
+    if (2u * k < p.n_front) {
+        uint at = t * p.front_stride + h * p.n_front + 2u * k;
+        lp_floats front = lp_floats(p.front);
+        y.v[to + 2u * k] = front.v[at];
+        y.v[to + 2u * k + 1u] = front.v[at + 1u];
+        return;
+    }
+    k -= p.n_front / 2u;
+    to += p.n_front;
     if (k >= pairs) {
         y.v[to + 2u * k] = x.v[from + 2u * k];
         y.v[to + 2u * k + 1u] = x.v[from + 2u * k + 1u];

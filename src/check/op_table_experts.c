@@ -101,7 +101,7 @@ static void routes(lp_case_table *table)
 /* ---- linear with routes, combine */
 
 enum { L_T, L_E, L_K, L_SLOTS, L_N, L_TYPE, L_ACT, L_WITH, L_PATTERN };
-enum { WITH_GATE = 2, WITH_GATE_BIAS = 8, WITH_RESIDUAL = 16, WITH_ROWS = 32, WITH_ALL = 27 };
+enum { WITH_GATE = 2, WITH_GATE_BIAS = 8, WITH_RESIDUAL = 16, WITH_ROWS = 32, WITH_TURNS = 64, WITH_ALL = 27 };
 /* Who gets the tokens: experts in turn; the last one all; no expert's numbers among the routes. */
 enum { IN_TURN, LAST_ONLY, NOBODY, N_PATTERNS };
 
@@ -147,7 +147,8 @@ static void build_linear(lp_case_build *c, const int64_t *arg)
         node.src[4] = matrix(c, n_rows, arg[L_N], (with & WITH_VIEW) != 0, 1);
     if (with & WITH_GATE_BIAS)
         node.src[5] = biases(c, LP_F32, arg[L_E], arg[L_N]);
-    node.src[6] = chosen(c, arg[L_T], arg[L_SLOTS], arg[L_E], arg[L_PATTERN]);
+    if (!(with & WITH_TURNS))
+        node.src[6] = chosen(c, arg[L_T], arg[L_SLOTS], arg[L_E], arg[L_PATTERN]);
     lp_case_emit(c, &node);
 }
 
@@ -179,6 +180,9 @@ static void linears(lp_case_table *table)
                                       WITH_ROWS | WITH_BIAS | WITH_VIEW, pattern});
         }
         linear(table, (int64_t[]){4, 4, 4096, 2, 66, type, LP_ACT_SILU, WITH_GATE, IN_TURN});
+        for (int64_t t = 1; t <= 70; t += 23) /* a matrix per head: as many rows per token */
+            linear(table, (int64_t[]){t, 3, k2, 3, 37, type, LP_ACT_NONE,
+                                      WITH_ROWS | WITH_TURNS | (t % 2 ? WITH_VIEW : WITH_BIAS), 0});
     }
 }
 

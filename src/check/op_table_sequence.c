@@ -10,7 +10,7 @@
 
 /* ---- rope */
 
-enum { R_T, R_H, R_D, R_N, R_PAIRING, R_POSITION, R_VIEW, R_SIZE, R_SCALED };
+enum { R_T, R_H, R_D, R_N, R_PAIRING, R_POSITION, R_VIEW, R_SIZE, R_SCALED, R_FRONT };
 
 static void build_rope(lp_case_build *c, const int64_t *arg)
 {
@@ -29,13 +29,18 @@ static void build_rope(lp_case_build *c, const int64_t *arg)
                                 (lp_case_fill){0, (float)arg[R_SIZE]});
     node.src[1] = lp_case_cursor(c, (int32_t)arg[R_POSITION], 0, false);
     node.src[2] = angles.table;
+    if (arg[R_FRONT] > 0)
+        node.src[3] = lp_case_heads(c, arg[R_T], arg[R_H], arg[R_FRONT], !arg[R_VIEW],
+                                    (lp_case_fill){0, (float)arg[R_SIZE]});
     lp_case_emit(c, &node);
 }
 
 static void ropes(lp_case_table *table)
 {
     static const int64_t sizes[][3] = {{1, 8, 8}, {3, 20, 10}, {12, 64, 64}, {8, 128, 128},
-                                       {5, 80, 32}, {2, 2, 2}};
+                                       {5, 80, 32}, {2, 2, 2},
+                                       {16, 192, 64}, {1, 576, 64}, {3, 24, 6}};
+    static const int64_t fronts[N_OF(sizes)] = {[6] = 512, 512, 18}; /* as latent attention has them */
     static const int64_t tokens_and_position[][2] = {{1, 0}, {1, 255}, {1, 131071}, {2, 255},
                                                      {9, 250}, {33, 1000}};
     for (unsigned s = 0; s < N_OF(sizes); s++)
@@ -49,11 +54,12 @@ static void ropes(lp_case_table *table)
                                        tokens_and_position[p][1],
                                        (s + p) % 2,
                                        (s + p) % 5 == 0 ? 0 : (s + p) % 7 == 0 ? 1000000 : 1,
-                                       (s + p) % 3 == 1};
+                                       (s + p) % 3 == 1,
+                                       fronts[s]};
                 lp_case *row = lp_case_add(
-                    table, LP_OP_ROPE, build_rope, "rope%d T%d H%d D%d n%d position%d",
+                    table, LP_OP_ROPE, build_rope, "rope%d T%d H%d D%d n%d position%d front%d",
                     pairing, (int)arg[R_T], (int)arg[R_H], (int)arg[R_D], (int)arg[R_N],
-                    (int)arg[R_POSITION]);
+                    (int)arg[R_POSITION], (int)arg[R_FRONT]);
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)arg[R_T];
             }

@@ -74,7 +74,7 @@ static lp_status read_activation(part *p, lp_tensor_id id, float **x)
 static lp_status read_state(part *p, lp_tensor_id id, int64_t row, int64_t n, lp_view *view)
 {
     const lp_tensor *t = tensor(p, id);
-    uint64_t bytes = (uint64_t)lp_shape_row(t->shape) * lp_dtype_table[t->dtype].bytes;
+    uint64_t bytes = t->stride * lp_dtype_table[t->dtype].bytes;
     *view = (lp_view){take(p, (uint64_t)n, bytes), t->dtype, t->shape, t->stride};
     view->shape.dim[0] = n;
     if (view->data == NULL)
@@ -159,14 +159,14 @@ static lp_status narrow_linear(part *p)
 {
     enum { W = 1, BIAS, GATE, RESIDUAL, GATE_BIAS };
     static const int by_row[] = {W, BIAS, GATE, GATE_BIAS};
-    const bool routed = p->call.src[W].shape.n == 3;
+    const bool many = p->call.src[W].shape.n == 3;
     const int64_t n_rows = p->n_t * p->rows_per_t;
     for (size_t i = 0; i < sizeof by_row / sizeof *by_row; i++) {
         lp_view *view = &p->call.src[by_row[i]];
         const bool matrix = by_row[i] == W || by_row[i] == GATE;
         if (view->data == NULL)
             continue;
-        if (routed) {
+        if (many) {
             narrow_view(p, view, 1, matrix ? (uint64_t)view->shape.dim[2] : 1);
             continue;
         }
@@ -192,13 +192,15 @@ static lp_status prepare_linear(part *p)
 {
     enum { GATE = 3, ROUTES = 6, TOKENS = 8 };
     const lp_shape w = tensor(p, p->node.src[1])->shape, y = tensor(p, p->node.dst[0])->shape;
-    const bool routed = p->node.src[ROUTES] != LP_NONE;
-    const int64_t n_tokens = routed ? tensor(p, p->node.src[ROUTES])->shape.dim[0] : y.dim[0];
+    const bool routed = p->node.src[ROUTES] != LP_NONE, many = w.n == 3;
+    const int64_t n_tokens = routed ? tensor(p, p->node.src[ROUTES])->shape.dim[0]
+                             : many ? y.dim[0] / w.dim[0]
+                                    : y.dim[0];
     p->rows_per_t = y.dim[0] / n_tokens;
     int64_t each = w.dim[w.n - 1] * (p->node.src[GATE] != LP_NONE ? 2 : 1) * p->rows_per_t;
     choose_tokens(p, n_tokens, least(TOKENS, (int64_t)p->what->budget / (16 * each)));
     choose_outputs(p, y.dim[1], (int64_t)p->what->budget / (each * p->n_t));
-    if (routed) { /* neighbours, because the distance between rows is K */
+    if (many) { /* neighbours, because the distance between rows is K */
         p->step = 1;
         p->first = pick(p, 2, y.dim[1] - p->n + 1);
     }

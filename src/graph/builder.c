@@ -358,11 +358,19 @@ lp_tensor_id lp_combine(lp_builder *b, const char *name, lp_tensor_id y, lp_tens
 lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, lp_tensor_id x,
                      lp_tensor_id cursor, lp_rope_angles angles)
 {
+    return lp_rope_behind(b, name, pairing, LP_NONE, x, cursor, angles);
+}
+
+lp_tensor_id lp_rope_behind(lp_builder *b, const char *name, lp_rope_pairing pairing,
+                            lp_tensor_id front, lp_tensor_id x, lp_tensor_id cursor,
+                            lp_rope_angles angles)
+{
     lp_node node = empty_node;
     node.op = LP_OP_ROPE;
     node.src[0] = x;
     node.src[1] = cursor;
     node.src[2] = angles.table;
+    node.src[3] = front;
     node.p.rope.pairing = pairing;
     node.p.rope.n_rotated = angles.n_rotated;
     node.p.rope.frequencies = angles.frequencies;
@@ -541,6 +549,16 @@ lp_tensor_id lp_view_heads(lp_builder *b, lp_tensor_id x, int64_t n_heads)
     bool good = t.shape.n == 2 && n_heads > 0 && t.shape.dim[1] % n_heads == 0;
     return add_view(b, x, good, "heads",
                     LP_SHAPE3(t.shape.dim[0], n_heads, good ? t.shape.dim[1] / n_heads : 1), 0,
+                    t.stride);
+}
+
+lp_tensor_id lp_view_head_start(lp_builder *b, lp_tensor_id x, int64_t n)
+{
+    if (b->status != LP_OK)
+        return LP_NONE;
+    lp_tensor t = b->graph->tensors[x];
+    bool good = t.shape.n == 3 && t.shape.dim[1] == 1 && n > 0 && n <= t.shape.dim[2];
+    return add_view(b, x, good, "the start of its only head", LP_SHAPE3(t.shape.dim[0], 1, n), 0,
                     t.stride);
 }
 

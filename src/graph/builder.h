@@ -85,6 +85,10 @@ lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, l
                            lp_tensor_id states);
 lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, lp_tensor_id x,
                      lp_tensor_id cursor, lp_rope_angles angles);
+/* The last elements of x's heads, turned, behind those of front [T, H, F]. */
+lp_tensor_id lp_rope_behind(lp_builder *b, const char *name, lp_rope_pairing pairing,
+                            lp_tensor_id front, lp_tensor_id x, lp_tensor_id cursor,
+                            lp_rope_angles angles);
 void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,
                  lp_tensor_id cache);
 
@@ -114,11 +118,12 @@ void lp_sample(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_i
 void lp_advance(lp_builder *b, const char *name, lp_tensor_id cursor, int32_t advance);
 
 /* Views: no work, no copy. Columns [first, first + n) of x [T, K]; rows [first, first + n);
- * x [T, H * D] seen as [T, H, D]; x [T, H, D] seen as [T, H * D]; x without gaps between its rows in
+ * x [T, H * D] seen as [T, H, D]; the first n elements of x [T, 1, D]; x [T, H, D] seen as [T, H * D]; x without gaps between its rows in
  * any other shape of as many elements. */
 lp_tensor_id lp_view_columns(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n);
 lp_tensor_id lp_view_rows(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n);
 lp_tensor_id lp_view_heads(lp_builder *b, lp_tensor_id x, int64_t n_heads);
+lp_tensor_id lp_view_head_start(lp_builder *b, lp_tensor_id x, int64_t n);
 lp_tensor_id lp_view_flat(lp_builder *b, lp_tensor_id x);
 lp_tensor_id lp_view_shape(lp_builder *b, lp_tensor_id x, lp_shape shape);
 

@@ -44,6 +44,7 @@ typedef enum lp_act_kind {
     LP_ACT_SIGMOID,
     LP_ACT_RELU_SQUARED, /* max(x, 0)^2: So et al. 2021, arXiv:2109.08668 */
     LP_ACT_CLAMP,        /* to [-1, 1] */
+    LP_ACT_CLAMP_ABOVE,  /* min(x, 1) */
     LP_N_ACTS
 } lp_act_kind;
 
@@ -120,12 +121,15 @@ enum {
  *           y = act(x w^T + bias), times (x gate^T + gate bias), plus residual
  *           with routes: x [T, K] or [T k, K], w and gate w [E, N, K], biases [E, N], residual and
  *           dst [T k, N]; row t k + s is that of token t and the expert of its slot s
+ *           with such a w, but without routes, row r has matrix r mod E: heads have their own
  * ROUTE     src: 0 logits [T, E], 1 selection bias [E]?   dst: 0 routes [T, k, 2]
  *           (expert as a number, weight), the best expert first, the lower id first among equals;
  *           the bias counts for the choice, not for the weight (src/ops/route.c)
  * COMBINE   src: 0 y [T k, N], 1 routes [T, k, 2], 2 residual [T, N]?   dst: 0 [T, N]
  *           sum over a token's slots of weight times row, plus residual
- * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2]   dst: 0 [T, H, D]
+ * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2], 3 front [T, H, F]?
+ *           dst: 0 [T, H, D], or with a front [T, H, F + n]: it stands before the last n elements of
+ *           x's heads, which are turned then
  * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] f16 or f32 (slot, in place)
  * RECURRENCE src: 0 x [T, g N], 1 w [g N, N] (of lp_weight_vectors), 2 bias [g N]?, 3 cursor,
  *                4 states [C, 1, s N] f32 (slot)    dst: 0 [T, s N]

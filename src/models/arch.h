@@ -39,7 +39,8 @@ enum {
 /* How a weight lies in a file, if not as the graph wants it. */
 typedef enum lp_weight_form {
     LP_FORM_SAME,
-    LP_FORM_TRANSPOSED, /* [in, out]: GPT-2's Conv1D */
+    LP_FORM_TRANSPOSED, /* [in, out]: GPT-2's Conv1D; with a part also [E, in, out] */
+    LP_FORM_VECTORS,    /* [E, out]: biases that have a part */
     LP_FORM_PLUS_ONE,   /* 1 is to be added: Gemma's gains */
     LP_FORM_QKV_GROUPS, /* rows [G, H / G + 2, D]: per K/V head its queries, key and value */
     LP_FORM_QKV_HEADS,  /* rows [H, 3, D]: the same with a key and a value per head */
@@ -52,12 +53,26 @@ typedef enum lp_weight_form {
     LP_FORM_HEAD_KV /* the same of n_head_kv vectors */
 } lp_weight_form;
 
+/* Which of its output features a weight is, where a file has several weights in one tensor; the
+ * rows of such parts have the same name there. */
+typedef enum lp_weight_part {
+    LP_PART_WHOLE,
+    LP_PART_EVEN, /* and odd ones */
+    LP_PART_ODD,
+    LP_PART_FIRST, /* half */
+    LP_PART_SECOND,
+    LP_PART_HEAD_KEYS, /* of every head first those of keys that are not turned, to be used from the
+                          other side: [H, out, Dk - turned]; */
+    LP_PART_HEAD_VALUES /* then those of values: [H, Dv, in] */
+} lp_weight_part;
+
 /* One weight by both its names, without ".weight" or ".bias"; "%d" stands for the layer. If `name` has
  * one of these endings, both are whole names. */
 typedef struct lp_weight_name {
     const char *name;    /* canonical; NULL ends a table */
     const char *hf;      /* in Hugging Face files; NULL: not there */
     lp_weight_form form; /* there */
+    lp_weight_part part; /* of what is there */
 } lp_weight_name;
 
 typedef struct lp_arch {
@@ -101,6 +116,9 @@ typedef struct lp_arch {
     uint32_t no_rope_every; /* every n-th layer does not rotate, unless no_rope_layers says so */
     bool multi_query;       /* config.json's multi_query and new_decoder_architecture count */
     lp_route_options route; /* of mixtures of experts; k where config.json does not say */
+    bool latent;            /* latent attention */
+    bool yarn_untruncated;  /* bounds of YaRN are not rounded; config.json may say otherwise */
+    float glu_limit;        /* gated parts of experts are clamped; see lp_hparams */
     bool norm_topk;         /* config.json's norm_topk_prob counts */
     uint32_t context;       /* context length where config.json has no such key; 0: it must */
     float rope_base;        /* base of RoPE where config.json does not say; 0: 10000 */

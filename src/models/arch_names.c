@@ -4,15 +4,20 @@
 
 #define END                                                                                        \
     {                                                                                              \
-        NULL, NULL, LP_FORM_SAME                                                                   \
+        NULL, NULL, LP_FORM_SAME, LP_PART_WHOLE                                                    \
     }
 #define ROW(name, hf)                                                                              \
     {                                                                                              \
-        name, hf, LP_FORM_SAME                                                                     \
+        name, hf, LP_FORM_SAME, LP_PART_WHOLE                                                      \
     }
 #define FORM(name, hf, form)                                                                       \
     {                                                                                              \
-        name, hf, form                                                                             \
+        name, hf, form, LP_PART_WHOLE                                                              \
+    }
+
+#define PART(name, hf, form, part)                                                                 \
+    {                                                                                              \
+        name, hf, form, part                                                                       \
     }
 
 const lp_weight_name lp_names_gpt2[] = {
@@ -266,17 +271,57 @@ const lp_weight_name lp_names_mixtral[] = {
     END,
 };
 
+#define EXPERTS                                                                                    \
+    ROW("blk.%d.ffn_gate_inp", "layers.%d.mlp.gate"),                                              \
+        FORM("blk.%d.ffn_gate_exps", "layers.%d.mlp.experts.%e.gate_proj", LP_FORM_EXPERT),        \
+        FORM("blk.%d.ffn_up_exps", "layers.%d.mlp.experts.%e.up_proj", LP_FORM_EXPERT),            \
+        FORM("blk.%d.ffn_down_exps", "layers.%d.mlp.experts.%e.down_proj", LP_FORM_EXPERT)
+
 const lp_weight_name lp_names_qwen_moe[] = {
+    EXPERTS,
     ROW("blk.%d.attn_q_norm", "layers.%d.self_attn.q_norm"),
     ROW("blk.%d.attn_k_norm", "layers.%d.self_attn.k_norm"),
-    ROW("blk.%d.ffn_gate_inp", "layers.%d.mlp.gate"),
-    FORM("blk.%d.ffn_gate_exps", "layers.%d.mlp.experts.%e.gate_proj", LP_FORM_EXPERT),
-    FORM("blk.%d.ffn_up_exps", "layers.%d.mlp.experts.%e.up_proj", LP_FORM_EXPERT),
-    FORM("blk.%d.ffn_down_exps", "layers.%d.mlp.experts.%e.down_proj", LP_FORM_EXPERT),
     FORM("blk.%d.ffn_gate_inp_shexp", "layers.%d.mlp.shared_expert_gate", LP_FORM_ROW),
     ROW("blk.%d.ffn_gate_shexp", "layers.%d.mlp.shared_expert.gate_proj"),
     ROW("blk.%d.ffn_up_shexp", "layers.%d.mlp.shared_expert.up_proj"),
     ROW("blk.%d.ffn_down_shexp", "layers.%d.mlp.shared_expert.down_proj"),
+    END,
+};
+
+/* Older GGUF files have attn_kv_b in one piece, too. */
+const lp_weight_name lp_names_deepseek[] = {
+    EXPERTS,
+    ROW("blk.%d.attn_q_a", "layers.%d.self_attn.q_a_proj"),
+    ROW("blk.%d.attn_q_a_norm", "layers.%d.self_attn.q_a_layernorm"),
+    ROW("blk.%d.attn_q_b", "layers.%d.self_attn.q_b_proj"),
+    ROW("blk.%d.attn_kv_a_mqa", "layers.%d.self_attn.kv_a_proj_with_mqa"),
+    ROW("blk.%d.attn_kv_a_norm", "layers.%d.self_attn.kv_a_layernorm"),
+    PART("blk.%d.attn_k_b", "layers.%d.self_attn.kv_b_proj", LP_FORM_SAME, LP_PART_HEAD_KEYS),
+    PART("blk.%d.attn_v_b", "layers.%d.self_attn.kv_b_proj", LP_FORM_SAME, LP_PART_HEAD_VALUES),
+    PART("blk.%d.attn_k_b", "blk.%d.attn_kv_b", LP_FORM_SAME, LP_PART_HEAD_KEYS),
+    PART("blk.%d.attn_v_b", "blk.%d.attn_kv_b", LP_FORM_SAME, LP_PART_HEAD_VALUES),
+    ROW("blk.%d.exp_probs_b.bias", "layers.%d.mlp.gate.e_score_correction_bias"),
+    ROW("blk.%d.ffn_gate_shexp", "layers.%d.mlp.shared_experts.gate_proj"),
+    ROW("blk.%d.ffn_up_shexp", "layers.%d.mlp.shared_experts.up_proj"),
+    ROW("blk.%d.ffn_down_shexp", "layers.%d.mlp.shared_experts.down_proj"),
+    END,
+};
+
+#define GPT_OSS_EXPERTS "layers.%d.mlp.experts."
+const lp_weight_name lp_names_gpt_oss[] = {
+    ROW("blk.%d.attn_sinks.weight", "layers.%d.self_attn.sinks"),
+    ROW("blk.%d.post_attention_norm", "layers.%d.post_attention_layernorm"),
+    ROW("blk.%d.ffn_gate_inp", "layers.%d.mlp.router"),
+    PART("blk.%d.ffn_gate_exps.weight", GPT_OSS_EXPERTS "gate_up_proj", LP_FORM_TRANSPOSED,
+         LP_PART_EVEN),
+    PART("blk.%d.ffn_up_exps.weight", GPT_OSS_EXPERTS "gate_up_proj", LP_FORM_TRANSPOSED,
+         LP_PART_ODD),
+    FORM("blk.%d.ffn_down_exps.weight", GPT_OSS_EXPERTS "down_proj", LP_FORM_TRANSPOSED),
+    PART("blk.%d.ffn_gate_exps.bias", GPT_OSS_EXPERTS "gate_up_proj_bias", LP_FORM_VECTORS,
+         LP_PART_EVEN),
+    PART("blk.%d.ffn_up_exps.bias", GPT_OSS_EXPERTS "gate_up_proj_bias", LP_FORM_VECTORS,
+         LP_PART_ODD),
+    ROW("blk.%d.ffn_down_exps.bias", GPT_OSS_EXPERTS "down_proj_bias"),
     END,
 };
 

@@ -21,6 +21,9 @@ lp_status lp_config_u32(const lp_config *c, const char *keys, lp_json_need need,
 lp_status lp_config_f32(const lp_config *c, const char *keys, float *value);
 lp_status lp_config_bool(const lp_config *c, const char *keys, bool *value);
 
+/* Mixtures of experts (config_experts.c). */
+lp_status lp_config_experts(const lp_config *c, lp_hparams *hp);
+
 /* All that concerns RoPE (config_rope.c); sizes and context are known already. */
 lp_status lp_config_rope(const lp_config *c, lp_hparams *hp);
 

@@ -103,7 +103,8 @@ static lp_status read_rotated(const lp_config *c, const lp_config *params, lp_hp
     uint32_t n = hp->arch->rotary_dim;
     LP_TRY(lp_config_f32(c, "rotary_pct partial_rotary_factor rope_pct", &share));
     LP_TRY(lp_config_f32(params, "partial_rotary_factor", &share));
-    LP_TRY(lp_config_u32(c, "rotary_dim", LP_JSON_OPTIONAL, &n));
+    LP_TRY(lp_config_u32(c, hp->arch->latent ? "qk_rope_head_dim" : "rotary_dim", LP_JSON_OPTIONAL,
+                         &n));
     if (n == 0 && share >= 0 && share <= 1)
         n = (uint32_t)((double)share * hp->head_k);
     else if (n == 0)
@@ -127,7 +128,9 @@ static lp_status inner(const lp_config *c, const char *key, char where[512], lp_
 lp_status lp_config_rope(const lp_config *c, lp_hparams *hp)
 {
     lp_rope_hparams *rope = &hp->rope;
-    rope->pairing = hp->arch->interleaved ? LP_ROPE_ADJACENT : LP_ROPE_HALVES;
+    bool interleaved = hp->arch->interleaved;
+    LP_TRY(lp_config_bool(c, "rope_interleave", &interleaved));
+    rope->pairing = interleaved ? LP_ROPE_ADJACENT : LP_ROPE_HALVES;
     LP_TRY(lp_config_f32(c, "rope_theta rotary_emb_base global_rope_theta", &rope->base));
     rope->original_context = hp->n_context;
     LP_TRY(lp_config_u32(c, "original_max_position_embeddings", LP_JSON_OPTIONAL,

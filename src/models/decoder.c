@@ -25,13 +25,18 @@ typedef struct decoder {
     lp_rope_angles angles, angles_window; /* of layers that see everything, and of the others */
 } decoder;
 
-/* Whether the file has this layer's weight `name`: where models differ from layer to layer, or from
- * file to file, that decides. */
-static bool has_weight(const decoder *d, const char *name)
+/* Whether the file has this layer's `name` with the suffix: where models differ from layer to
+ * layer, or from file to file, that decides. */
+static bool has(const decoder *d, const char *name, const char *suffix)
 {
     char full[64];
-    snprintf(full, sizeof full, "%s%s.weight", d->block, name);
+    snprintf(full, sizeof full, "%s%s%s", d->block, name, suffix);
     return lp_weights_find(d->model->weights, full) != NULL;
+}
+
+static bool has_weight(const decoder *d, const char *name)
+{
+    return has(d, name, ".weight");
 }
 
 /* What weight `name` made of x, with what adapters add to it. */
@@ -326,6 +331,85 @@ static lp_tensor_id clamped(decoder *d, const char *name, lp_tensor_id x)
     return most == 0 ? x : lp_act_scaled(d->b, name, LP_ACT_CLAMP, 1 / most, x, most);
 }
 
+/* q [T, H, Dk], caches [C, G, Dk] and [C, G, Dv] -> [T, H, Dv]. */
+static lp_tensor_id attend(decoder *d, lp_tensor_id q, lp_tensor_id keys, lp_tensor_id values)
+{
+    const lp_hparams *hp = d->hp;
+    const uint8_t kind = hp->layers[d->layer];
+    const lp_attention_options options = {.scale = hp->attn_scale,
+                                          .kv_max = hp->both_ways ? d->options->n_tokens
+                                                                  : d->options->kv_max,
+                                          .mask = hp->both_ways             ? LP_MASK_FULL
+                                                  : kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
+                                                  : kind & LP_LAYER_FIXED   ? LP_MASK_FIXED
+                                                                            : LP_MASK_CAUSAL,
+                                          .stride = (int32_t)hp->sparse_stride,
+                                          .summary = (int32_t)hp->sparse_summary,
+                                          .window = has_window(d) ? (int32_t)hp->window : 0,
+                                          .softcap = hp->attn_softcap};
+    lp_tensor_id sinks =
+        lp_weight_optional(d->b, LP_SHAPE1(hp->n_head), "%sattn_sinks.weight", d->block);
+    return lp_attention_biased(d->b, "attn", q, keys, values, d->cursor, d->bias, sinks, options);
+}
+
+/* x [T, n] -> [T, n]. The epsilon of these norms is no hyperparameter. */
+static lp_tensor_id latent_norm(decoder *d, const char *name, lp_tensor_id x, int64_t n)
+{
+    lp_tensor_id gain = lp_weight_tensor(d->b, LP_SHAPE1(n), "%s%s.weight", d->block, name);
+    return lp_norm(d->b, name, LP_NORM_RMS, 1e-6f, x, gain, LP_NONE);
+}
+
+/* x [T H, n_in] -> [T H, n_out]: every head has a matrix of its own. */
+static lp_tensor_id linear_heads(decoder *d, const char *name, lp_tensor_id x, int64_t n_out,
+                                 int64_t n_in)
+{
+    lp_shape shape = LP_SHAPE3(d->hp->n_head, n_out, n_in);
+    return lp_linear(d->b, name, x, lp_weight_tensor(d->b, shape, "%s%s.weight", d->block, name),
+                     LP_NONE);
+}
+
+/* Multi-head latent attention: DeepSeek-AI 2024, arXiv:2405.04434, 2.1. Keys and values of all
+ * heads are made of one vector of R elements per token, and P turned ones that the heads share.
+ * What makes them is moved to the other side of the products, to queries and results; so only the
+ * vector is cached, [C, 1, R + P], and read as keys and, its first R, as values. */
+static lp_tensor_id latent_attention(decoder *d, lp_tensor_id x, block_rows rows)
+{
+    const lp_hparams *hp = d->hp;
+    const int64_t n_heads = hp->n_head, n_q = n_heads * hp->head_k, latent = hp->n_kv_latent;
+    const int64_t turned = hp->rope.n_rotated, plain = hp->head_k - turned;
+    const lp_rope_pairing pairing = hp->rope.pairing;
+    lp_tensor_id kv = linear(d, "attn_kv_a_mqa", x, latent + turned, hp->n_embd);
+    lp_tensor_id k = latent_norm(d, "attn_kv_a_norm", lp_view_columns(d->b, kv, 0, latent), latent);
+    k = lp_rope_behind(d->b, "attn_k_rope", pairing, lp_view_heads(d->b, k, 1),
+                       lp_view_heads(d->b, kv, 1), d->cursor, d->angles);
+    k = cached(d, "attn_k", k, (uint32_t)(latent + turned));
+    if (rows == ROWS_NONE)
+        return LP_NONE;
+
+    lp_tensor_id q;
+    if (has_weight(d, "attn_q_a")) {
+        q = linear(d, "attn_q_a", x, hp->n_q_latent, hp->n_embd);
+        q = latent_norm(d, "attn_q_a_norm", q, hp->n_q_latent);
+        q = linear(d, "attn_q_b", q, n_q, hp->n_q_latent);
+    } else {
+        q = linear(d, "attn_q", x, n_q, hp->n_embd);
+    }
+    const int64_t n_tokens = d->options->n_tokens;
+    lp_tensor_id front = lp_view_shape(d->b, q, LP_SHAPE2(n_tokens * n_heads, hp->head_k));
+    front = linear_heads(d, "attn_k_b", lp_view_columns(d->b, front, 0, plain), latent, plain);
+    front = lp_view_shape(d->b, front, LP_SHAPE3(n_tokens, n_heads, latent));
+    q = lp_rope_behind(d->b, "attn_q_rope", pairing, front, lp_view_heads(d->b, q, n_heads),
+                       d->cursor, d->angles);
+
+    lp_tensor_id mixed = attend(d, q, k, lp_view_head_start(d->b, k, latent));
+    const int64_t n_rows = rows == ROWS_LAST ? 1 : n_tokens;
+    mixed = wanted_rows(d, lp_view_flat(d->b, mixed), rows);
+    mixed = lp_view_shape(d->b, mixed, LP_SHAPE2(n_rows * n_heads, latent));
+    mixed = linear_heads(d, "attn_v_b", mixed, hp->head_v, latent);
+    mixed = lp_view_shape(d->b, mixed, LP_SHAPE2(n_rows, n_heads * hp->head_v));
+    return linear(d, "attn_output", mixed, hp->n_embd, n_heads * hp->head_v);
+}
+
 /* Normed x [T, N] -> [T, N] or [1, N]; LP_NONE if only the cache was to be filled. */
 static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
 {
@@ -333,6 +417,8 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
     int64_t n_q = (int64_t)hp->n_head * hp->head_k, n_k = (int64_t)hp->n_head_kv * hp->head_k;
     int64_t n_v = (int64_t)hp->n_head_kv * hp->head_v;
     lp_tensor_id q = LP_NONE, k, v;
+    if (hp->n_kv_latent > 0)
+        return latent_attention(d, x, rows);
     if (has_weight(d, "attn_qkv")) {
         lp_tensor_id qkv =
             clamped(d, "attn_qkv_clamp", linear(d, "attn_qkv", x, n_q + n_k + n_v, hp->n_embd));
@@ -354,20 +440,7 @@ static lp_tensor_id attention(decoder *d, lp_tensor_id x, block_rows rows)
     if (rows == ROWS_NONE)
         return LP_NONE;
     q = rotated(d, "attn_q_rope", norm_heads(d, "attn_q_norm", q, hp->n_head, hp->head_k));
-    const uint8_t kind = hp->layers[d->layer];
-    const lp_attention_options options = {.scale = hp->attn_scale,
-                                          .kv_max = hp->both_ways ? d->options->n_tokens
-                                                                  : d->options->kv_max,
-                                          .mask = hp->both_ways             ? LP_MASK_FULL
-                                                  : kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
-                                                  : kind & LP_LAYER_FIXED   ? LP_MASK_FIXED
-                                                                            : LP_MASK_CAUSAL,
-                                          .stride = (int32_t)hp->sparse_stride,
-                                          .summary = (int32_t)hp->sparse_summary,
-                                          .window = has_window(d) ? (int32_t)hp->window : 0,
-                                          .softcap = hp->attn_softcap};
-    lp_tensor_id mixed =
-        lp_attention_biased(d->b, "attn", q, k, v, d->cursor, d->bias, LP_NONE, options);
+    lp_tensor_id mixed = attend(d, q, k, v);
     mixed = wanted_rows(d, lp_view_flat(d->b, mixed), rows);
     return linear(d, "attn_output", mixed, hp->n_embd, (int64_t)hp->n_head * hp->head_v);
 }
@@ -425,16 +498,32 @@ static lp_tensor_id activated(decoder *d, const char *name, lp_tensor_id x, int6
     return d->hp->norms & LP_NORMS_FFN_HIDDEN ? norm_of(d, "ffn_hidden_norm", x, n_ff) : x;
 }
 
+/* act(gate) * up; gpt-oss: act(min(gate, c)) (1 + up cut to [-c, c]). `kind` ends the names. */
+static lp_tensor_id gated(decoder *d, const char *kind, lp_tensor_id gate, lp_tensor_id up,
+                          int64_t n_ff)
+{
+    const float most = d->hp->glu_limit;
+    char names[2][24];
+    snprintf(names[0], sizeof names[0], "ffn_act%s", kind);
+    snprintf(names[1], sizeof names[1], "ffn_mul%s", kind);
+    if (most == 0)
+        return lp_mul(d->b, names[1], activated(d, names[0], gate, n_ff), up);
+    gate = lp_act_scaled(d->b, "ffn_gate_clamp", LP_ACT_CLAMP_ABOVE, 1 / most, gate, most);
+    up = lp_act_scaled(d->b, "ffn_up_clamp", LP_ACT_CLAMP, 1 / most, up, most);
+    gate = lp_act(d->b, names[0], d->hp->act, gate);
+    return lp_add(d->b, "ffn_glu", lp_mul(d->b, names[1], gate, up), gate);
+}
+
 /* x [T, N] -> [T, N]: ffn_down(act(ffn_up x)), or gated: Shazeer 2020, arXiv:2002.05202. Gate and
  * what it gates may be one matrix, the gate's rows first. `kind` is put behind the names of the
  * weights. */
 static lp_tensor_id dense(decoder *d, const char *kind, lp_tensor_id x, int64_t n_ff)
 {
     const lp_hparams *hp = d->hp;
-    char names[5][24];
-    static const char *const parts[] = {"up", "gate", "down", "act", "mul"};
-    enum { UP, GATE, DOWN, ACT, MUL };
-    for (int i = 0; i < 5; i++)
+    char names[4][24];
+    static const char *const parts[] = {"up", "gate", "down", "act"};
+    enum { UP, GATE, DOWN, ACT };
+    for (int i = 0; i < 4; i++)
         snprintf(names[i], sizeof names[i], "ffn_%s%s", parts[i], kind);
     const bool fused = hp->arch->gated && !has_weight(d, names[GATE]);
     lp_tensor_id up = linear(d, names[UP], x, fused ? 2 * n_ff : n_ff, hp->n_embd), hidden;
@@ -442,7 +531,7 @@ static lp_tensor_id dense(decoder *d, const char *kind, lp_tensor_id x, int64_t 
         lp_tensor_id gate = fused ? lp_view_columns(d->b, up, 0, n_ff)
                                   : linear(d, names[GATE], x, n_ff, hp->n_embd);
         up = fused ? lp_view_columns(d->b, up, n_ff, n_ff) : up;
-        hidden = lp_mul(d->b, names[MUL], activated(d, names[ACT], gate, n_ff), up);
+        hidden = gated(d, kind, gate, up, n_ff);
     } else {
         hidden = activated(d, names[ACT], up, n_ff);
     }
@@ -454,8 +543,11 @@ static lp_tensor_id experts(decoder *d, const char *name, lp_tensor_id x, lp_ten
                             int64_t n_out, int64_t n_in)
 {
     lp_shape shape = LP_SHAPE3(d->hp->n_expert, n_out, n_in);
-    lp_tensor_id w = lp_weight_tensor(d->b, shape, "%s%s.weight", d->block, name);
-    return lp_linear_experts(d->b, name, x, routes, w, LP_NONE);
+    lp_tensor_id w = lp_weight_tensor(d->b, shape, "%s%s.weight", d->block, name), bias = LP_NONE;
+    if (has(d, name, ".bias"))
+        bias =
+            lp_weight_vectors(d->b, LP_SHAPE2(d->hp->n_expert, n_out), "%s%s.bias", d->block, name);
+    return lp_linear_experts(d->b, name, x, routes, w, bias);
 }
 
 /* Normed x [T, N] -> [T, N]: a mixture of feed-forward parts, of which each token uses a few:
@@ -464,12 +556,14 @@ static lp_tensor_id mixture(decoder *d, lp_tensor_id x)
 {
     const lp_hparams *hp = d->hp;
     lp_tensor_id logits = linear(d, "ffn_gate_inp", x, hp->n_expert, hp->n_embd);
-    lp_tensor_id routes = lp_route(d->b, "ffn_route", logits, LP_NONE, hp->route);
+    lp_tensor_id bias =
+        lp_weight_optional(d->b, LP_SHAPE1(hp->n_expert), "%sexp_probs_b.bias", d->block);
+    lp_tensor_id routes = lp_route(d->b, "ffn_route", logits, bias, hp->route);
     lp_tensor_id up = experts(d, "ffn_up_exps", x, routes, hp->n_ff_expert, hp->n_embd);
     lp_tensor_id hidden;
     if (hp->arch->gated) {
         lp_tensor_id gate = experts(d, "ffn_gate_exps", x, routes, hp->n_ff_expert, hp->n_embd);
-        hidden = lp_mul(d->b, "ffn_mul", lp_act(d->b, "ffn_act", hp->act, gate), up);
+        hidden = gated(d, "", gate, up, hp->n_ff_expert);
     } else {
         hidden = lp_act(d->b, "ffn_act", hp->act, up);
     }
@@ -501,9 +595,9 @@ static lp_tensor_id feed_forward(decoder *d, lp_tensor_id x)
     return y;
 }
 
-/* Norms of sums: OPT calls them as if they stood before. */
-static lp_tensor_id norm_sum(decoder *d, unsigned which, const char *name, const char *other,
-                             lp_tensor_id x)
+/* Norms that some files call otherwise. */
+static lp_tensor_id norm_either(decoder *d, unsigned which, const char *name, const char *other,
+                                lp_tensor_id x)
 {
     return norm(d, which, has_weight(d, name) ? name : other, x);
 }
@@ -576,15 +670,16 @@ static lp_tensor_id block(decoder *d, lp_tensor_id x, block_rows rows)
     y = part(d, "attn_scale", norm(d, LP_NORMS_ATTN_POST, "post_attention_norm", y));
     x = residual(d, "attn_residual_scale", wanted_rows(d, x, rows));
     x = lp_add(d->b, "attn_residual", y, x);
-    x = norm_sum(d, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
+    /* OPT calls norms of sums as if they stood before */
+    x = norm_either(d, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
     if (d->hp->encoder.n_layer > 0)
         x = source_block(d, x);
-    normed = norm(d, LP_NORMS_FFN, "ffn_norm", x);
+    normed = norm_either(d, LP_NORMS_FFN, "ffn_norm", "post_attention_norm", x); /* gpt-oss */
     y = feed_forward(d, normed);
     x = d->hp->residual_normed ? normed : x;
     y = part(d, "ffn_scale", norm(d, LP_NORMS_FFN_POST, "post_ffw_norm", y));
     x = lp_add(d->b, "ffn_residual", y, residual(d, "ffn_residual_scale", x));
-    return norm_sum(d, LP_NORMS_FFN_SUM, "layer_output_norm", "ffn_norm", x);
+    return norm_either(d, LP_NORMS_FFN_SUM, "layer_output_norm", "ffn_norm", x);
 }
 
 /* Of an encoder, x [T, N] -> what its head for masked tokens reads, [T, n_embd_token]. */

@@ -34,6 +34,7 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .position_offset = arch->position_offset,
         .both_ways = arch->encoder_only,
         .act = arch->act,
+        .glu_limit = arch->glu_limit,
         .parallel = arch->parallel,
         .tied = arch->tied,
         .norm_plain = arch->norm_plain,
@@ -44,8 +45,9 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .alibi_max = 8,
     };
     if (arch->position == LP_POSITION_ROPE)
-        hp->rope =
-            (lp_rope_hparams){.base = arch->rope_base != 0 ? arch->rope_base : 10000, .factor = 1};
+        hp->rope = (lp_rope_hparams){.base = arch->rope_base != 0 ? arch->rope_base : 10000,
+                                     .factor = 1,
+                                     .untruncated = arch->yarn_untruncated};
 }
 
 static lp_status check_encoder(lp_context *ctx, const char *where, const lp_hparams *hp)
@@ -101,6 +103,15 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
     LP_TRY(check_range(ctx, where, "size of a value head", hp->head_v, 1024));
     if (hp->n_types > 0)
         LP_TRY(check_range(ctx, where, "number of token types", hp->n_types, 1u << 16));
+    if (hp->arch->latent) {
+        LP_TRY(check_range(ctx, where, "rank of keys and values", hp->n_kv_latent, 1u << 14));
+        if (hp->n_q_latent > 0)
+            LP_TRY(check_range(ctx, where, "rank of queries", hp->n_q_latent, 1u << 14));
+        if (hp->rope.n_rotated >= hp->head_k || hp->n_kv_latent % 2)
+            return lp_fail(ctx, LP_E_UNSUPPORTED,
+                           "%s: RoPE on %u of %u elements of a head, keys and values of rank %u",
+                           where, hp->rope.n_rotated, hp->head_k, hp->n_kv_latent);
+    }
     if (hp->n_head % hp->n_head_kv)
         return lp_fail(ctx, LP_E_FORMAT, "%s: %u heads cannot share %u key/value heads evenly",
                        where, hp->n_head, hp->n_head_kv);
@@ -134,6 +145,9 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
     LP_TRY(check_positive(ctx, where, "factor of the residuals", hp->residual_scale));
     if (hp->attn_scale == 0)
         hp->attn_scale = hp->arch->unscaled ? 1 : (float)(1 / sqrt((double)hp->head_k));
+    if (hp->n_kv_latent > 0 && hp->rope.scaling == LP_ROPE_SCALING_YARN)
+        /* YaRN's factor also meets what is not turned: once each of queries and keys */
+        hp->attn_scale *= (float)pow(lp_yarn_magnitude(&hp->rope, (double)hp->rope.mscale_all), 2);
     LP_TRY(check_positive(ctx, where, "factor of the embeddings", hp->embed_scale));
     LP_TRY(check_positive(ctx, where, "factor of attention", hp->attn_scale));
     LP_TRY(check_positive(ctx, where, "factor of a layer's parts", hp->part_scale));
@@ -143,7 +157,8 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         float value;
     } optional[] = {{"soft cap of attention", hp->attn_softcap},
                     {"soft cap of the logits", hp->logit_softcap},
-                    {"clamp of queries, keys and values", hp->clamp_qkv}};
+                    {"clamp of queries, keys and values", hp->clamp_qkv},
+                    {"limit of gated parts", hp->glu_limit}};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
         if (optional[i].value != 0)
             LP_TRY(check_positive(ctx, where, optional[i].what, optional[i].value));
@@ -241,6 +256,7 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         [LP_ACT_SIGMOID] = "sigmoid",
         [LP_ACT_RELU_SQUARED] = "squared relu",
         [LP_ACT_CLAMP] = "clamp",
+        [LP_ACT_CLAMP_ABOVE] = "clamp above",
     };
     static const char *const scalings[] = {
         [LP_ROPE_SCALING_NONE] = "none",       [LP_ROPE_SCALING_LINEAR] = "linear",
@@ -264,6 +280,10 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     put_count(&w, "kv_heads", hp->n_head_kv);
     put_count(&w, "key_head_size", hp->head_k);
     put_count(&w, "value_head_size", hp->head_v);
+    if (hp->n_kv_latent > 0)
+        put_count(&w, "rank_of_keys_and_values", hp->n_kv_latent);
+    if (hp->n_q_latent > 0)
+        put_count(&w, "rank_of_queries", hp->n_q_latent);
     if (hp->n_expert > 0) {
         put_count(&w, "experts", hp->n_expert);
         put_count(&w, "experts_per_token", (uint32_t)hp->route.k);
@@ -299,6 +319,8 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_number(&w, "logit_soft_cap", (double)hp->logit_softcap);
     if (hp->clamp_qkv != 0)
         put_number(&w, "clamp_qkv", (double)hp->clamp_qkv);
+    if (hp->glu_limit != 0)
+        put_number(&w, "limit_of_gated_parts", (double)hp->glu_limit);
     uint32_t n_window = 0;
     for (uint32_t i = 0; i < hp->n_layer; i++)
         n_window += hp->layers[i] & LP_LAYER_WINDOW ? 1 : 0;

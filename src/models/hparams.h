@@ -33,6 +33,8 @@ typedef struct lp_hparams {
     lp_encoder_hparams encoder;
     bool both_ways;                  /* all tokens see each other, and nothing is cached */
     uint32_t n_bucket, max_distance; /* of relative positions */
+    uint32_t n_kv_latent; /* latent attention: what keys and values are made of; 0: it is none */
+    uint32_t n_q_latent;  /* the same of queries; 0: they are made of the embedding */
     uint32_t n_expert;    /* of the feed-forward part, in layers that have a router; 0: it is one */
     uint32_t n_ff_expert; /* hidden features of an expert */
     uint32_t n_ff_shared; /* of the part that all tokens use besides; 0: there is none */
@@ -43,6 +45,8 @@ typedef struct lp_hparams {
     lp_position_kind position;
     uint32_t position_offset;  /* row of the position table that position 0 has */
     lp_act_kind act, head_act; /* head_act: of a head for masked tokens */
+    float glu_limit;           /* c of gpt-oss: act(min(gate, c)) (1 + up cut to [-c, c]) in
+                                  place of act(gate) up; 0: no */
     bool parallel;             /* attention and feed-forward part read one input */
     bool residual_normed;      /* what is added to a part's result is its normed input */
     float residual_scale;      /* factor of what is added to a part's result */

@@ -56,7 +56,7 @@ static lp_status read_act(const lp_config *c, lp_hparams *hp)
     const char *key = lp_config_key(
         c->root, "hidden_activation hidden_act activation_function activation feed_forward_proj",
         text);
-    if (key)
+    if (key && hp->arch->glu_limit == 0) /* gpt-oss says "silu" and means its own */
         LP_TRY(get_act(c, key, hp, &hp->act));
     hp->head_act = hp->arch->mlm_gelu ? LP_ACT_GELU_ERF : hp->act;
     return get_act(c, "classifier_activation", hp, &hp->head_act);
@@ -314,28 +314,20 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
     return LP_OK;
 }
 
-/* Mixtures of experts; which layers have one, the weights tell. */
-static lp_status read_experts(const lp_config *c, lp_hparams *hp)
+/* Latent attention: heads have turned elements behind those that are not; K/V heads are one. */
+static lp_status read_latent(const lp_config *c, lp_hparams *hp)
 {
-    if (hp->arch->route.scale == 0)
+    uint32_t plain = 0, turned = 0;
+    if (!hp->arch->latent)
         return LP_OK;
-    uint32_t k = (uint32_t)hp->route.k;
-    LP_TRY(lp_config_u32(c, "num_local_experts num_experts", LP_JSON_OPTIONAL, &hp->n_expert));
-    LP_TRY(lp_config_u32(c, "num_experts_per_tok", LP_JSON_OPTIONAL, &k));
-    hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
-    uint32_t capacity = (uint32_t)hp->route.capacity;
-    if (capacity > 0) {
-        LP_TRY(lp_config_u32(c, "expert_capacity", LP_JSON_OPTIONAL, &capacity));
-        if (capacity == 0)
-            return lp_fail(c->ctx, LP_E_FORMAT, "%s: expert_capacity is 0", c->where);
-    }
-    hp->route.capacity = capacity < INT32_MAX ? (int32_t)capacity : INT32_MAX;
-    if (hp->arch->norm_topk) {
-        hp->route.normalise = false;
-        LP_TRY(lp_config_bool(c, "norm_topk_prob", &hp->route.normalise));
-    }
-    LP_TRY(lp_config_u32(c, "moe_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_expert));
-    return lp_config_u32(c, "shared_expert_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_shared);
+    LP_TRY(lp_config_u32(c, "kv_lora_rank", LP_JSON_REQUIRED, &hp->n_kv_latent));
+    LP_TRY(lp_config_u32(c, "q_lora_rank", LP_JSON_OPTIONAL, &hp->n_q_latent));
+    LP_TRY(lp_config_u32(c, "qk_nope_head_dim", LP_JSON_REQUIRED, &plain));
+    LP_TRY(lp_config_u32(c, "qk_rope_head_dim", LP_JSON_REQUIRED, &turned));
+    LP_TRY(lp_config_u32(c, "v_head_dim", LP_JSON_REQUIRED, &hp->head_v));
+    hp->head_k = plain <= UINT32_MAX - turned ? plain + turned : UINT32_MAX;
+    hp->n_head_kv = 1;
+    return LP_OK;
 }
 
 /* The encoder of an encoder-decoder, and what only such models have. */
@@ -426,7 +418,8 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
                        c->where, type, lp_arch_nearest(false, type));
     lp_hparams_init(hp, arch);
     LP_TRY(read_sizes(c, hp));
-    LP_TRY(read_experts(c, hp));
+    LP_TRY(read_latent(c, hp));
+    LP_TRY(lp_config_experts(c, hp));
     LP_TRY(lp_config_f32(c, "rms_norm_eps norm_epsilon layer_norm_epsilon layer_norm_eps norm_eps",
                          &hp->norm_eps));
     LP_TRY(lp_config_bool(c, "tie_word_embeddings", &hp->tied));

@@ -78,7 +78,7 @@ static lp_status read_yarn(reader *r, lp_rope_hparams *rope)
     LP_TRY(read_f32(r, "rope.scaling.yarn_beta_fast", false, &rope->beta_fast));
     LP_TRY(read_f32(r, "rope.scaling.yarn_beta_slow", false, &rope->beta_slow));
     LP_TRY(read_f32(r, "rope.scaling.yarn_log_multiplier", false, &log_multiplier));
-    rope->mscale_all = 10 * log_multiplier;
+    rope->mscale = rope->mscale_all = 10 * log_multiplier; /* GGUF files know one for both */
     if (rope->attention_factor != 0)
         rope->attention_factor *= (float)lp_yarn_magnitude(rope, 1);
     return LP_OK;
@@ -154,14 +154,53 @@ static lp_status read_optional(reader *r, lp_hparams *hp)
 /* Mixtures of experts; which layers have one, the weights tell. */
 static lp_status read_experts(reader *r, lp_hparams *hp)
 {
-    uint32_t k = 0;
+    uint32_t k = 0, n_shared = 0, score = 0, n_groups = 0, n_used = 0;
     LP_TRY(read_u32(r, "expert_count", false, &hp->n_expert));
     if (hp->n_expert == 0)
         return LP_OK;
+    lp_route_options *route = &hp->route;
     LP_TRY(read_u32(r, "expert_used_count", true, &k));
-    hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    route->k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    if (!lp_gguf_get_bool(r->gguf, full_key(r, "expert_weights_norm"), &route->normalise))
+        LP_TRY(not_there(r, false, "true or false"));
+    LP_TRY(read_f32(r, "expert_weights_scale", false, &route->scale));
+    if (route->scale == 0) /* some files say so and mean 1 */
+        route->scale = 1;
+    static const lp_route_score scores[] = {LP_ROUTE_SOFTMAX, LP_ROUTE_SIGMOID, LP_ROUTE_CHOSEN};
+    LP_TRY(read_u32(r, "expert_gating_func", false, &score));
+    if (score > sizeof scores / sizeof scores[0])
+        return lp_fail(r->ctx, LP_E_UNSUPPORTED, "%s: %s: %u is not supported", r->where, r->key,
+                       score);
+    if (score > 0)
+        route->score = scores[score - 1];
+    LP_TRY(read_u32(r, "expert_group_count", false, &n_groups));
+    LP_TRY(read_u32(r, "expert_group_used_count", n_groups > 1, &n_used));
+    if (n_groups > 1) { /* DeepSeek V2 and V3 rank groups otherwise */
+        if (n_groups > INT32_MAX || n_used < 1 || n_used > n_groups)
+            return lp_fail(r->ctx, LP_E_FORMAT, "%s: %u of %u groups of experts per token",
+                           r->where, n_used, n_groups);
+        route->n_groups = (int32_t)n_groups;
+        route->n_groups_used = (int32_t)n_used;
+        route->group_best = route->score == LP_ROUTE_SIGMOID ? 2 : 1;
+    }
     LP_TRY(read_u32(r, "expert_feed_forward_length", false, &hp->n_ff_expert));
+    LP_TRY(read_u32(r, "expert_shared_count", false, &n_shared));
+    if (n_shared > 0 && n_shared <= UINT32_MAX / (hp->n_ff_expert + 1))
+        hp->n_ff_shared = n_shared * hp->n_ff_expert; /* side by side they are one */
     return read_u32(r, "expert_shared_feed_forward_length", false, &hp->n_ff_shared);
+}
+
+/* Latent attention: in newer files key_length and value_length are those of the cache. */
+static lp_status read_latent(reader *r, lp_hparams *hp)
+{
+    if (!hp->arch->latent)
+        return LP_OK;
+    LP_TRY(read_u32(r, "attention.kv_lora_rank", true, &hp->n_kv_latent));
+    LP_TRY(read_u32(r, "attention.q_lora_rank", false, &hp->n_q_latent));
+    LP_TRY(read_u32(r, "attention.key_length_mla", false, &hp->head_k));
+    LP_TRY(read_u32(r, "attention.value_length_mla", false, &hp->head_v));
+    hp->n_head_kv = 1;
+    return LP_OK;
 }
 
 /* Which layers have the window, where the file has one. */
@@ -204,6 +243,7 @@ lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf
         hp->head_k = hp->head_v = hp->n_embd / hp->n_head;
     LP_TRY(read_u32(&r, "attention.key_length", false, &hp->head_k));
     LP_TRY(read_u32(&r, "attention.value_length", false, &hp->head_v));
+    LP_TRY(read_latent(&r, hp));
     LP_TRY(read_u32(&r, "attention.sliding_window", false, &hp->window));
     LP_TRY(read_optional(&r, hp));
     if (hp->n_head > 0 && arch->full_scale_layers > 0 && hp->n_layer == arch->full_scale_layers)

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_NAME LP_NAME_BYTES
+#include "models/parts.h"
+
+#define MAX_NAME  LP_NAME_BYTES
+#define MAX_PARTS 2 /* of a tensor */
 
 /* The number at *text, below n, without leading zeros; moves *text behind it. */
 static bool take_number(const char **text, uint32_t n, uint32_t *number)
@@ -44,6 +47,17 @@ static bool matches(const lp_hparams *hp, const char *pattern, const char *suffi
     return strcmp(name, suffix) == 0;
 }
 
+/* What is put behind a row's names: in files, and here. */
+static const struct {
+    const char *there, *here;
+} suffixes[] = {
+    {".weight", ".weight"},
+    {".bias", ".bias"},
+    {".gamma", ".weight"}, /* norms in BERT's first files */
+    {".beta", ".bias"},
+};
+enum { N_SUFFIXES = sizeof suffixes / sizeof suffixes[0], N_SUFFIXES_GGUF = 2 };
+
 /* Rows of names that do not end in ".weight" or ".bias" in files are whole names. */
 static bool is_whole(const lp_weight_name *row)
 {
@@ -51,37 +65,32 @@ static bool is_whole(const lp_weight_name *row)
     return dot && (strcmp(dot, ".weight") == 0 || strcmp(dot, ".bias") == 0);
 }
 
-/* Row that `name` belongs to, or NULL. *suffix is ".weight" or ".bias", or "" of a whole name. */
-static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char *name, place *at,
-                                      const char **suffix)
+/* Row that `name` belongs to, or NULL; the first behind `last`, unless that is NULL. *suffix is
+ * ".weight", ".bias", or "" where the row's names are complete. */
+static const lp_weight_name *next_row(const lp_hparams *hp, bool hf, const char *name,
+                                      const lp_weight_name *last, place *at, const char **suffix)
 {
-    static const struct {
-        const char *there, *here;
-    } suffixes[] = {
-        {".weight", ".weight"},
-        {".bias", ".bias"},
-        {".gamma", ".weight"},
-        {".beta", ".bias"}, /* norms in BERT's first files */
-    };
-    const size_t n_suffixes = hf ? 4 : 2;
     const lp_weight_name *const tables[] = {hp->arch->names, hp->arch->more_names};
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const lp_weight_name *row = tables[t]; row && row->name; row++) {
             const char *pattern = hf ? row->hf : row->name;
-            if (is_whole(row)) {
-                *suffix = "";
-                if (pattern && matches(hp, pattern, "", name, at))
-                    return row;
-                continue;
-            }
-            for (size_t s = 0; pattern && s < n_suffixes; s++) {
-                if (matches(hp, pattern, suffixes[s].there, name, at)) {
-                    *suffix = suffixes[s].here;
+            const bool whole = is_whole(row);
+            const size_t n = whole ? 1 : hf ? N_SUFFIXES : N_SUFFIXES_GGUF;
+            for (size_t s = 0; pattern && !last && s < n; s++) {
+                if (matches(hp, pattern, whole ? "" : suffixes[s].there, name, at)) {
+                    *suffix = whole ? "" : suffixes[s].here;
                     return row;
                 }
             }
+            last = row == last ? NULL : last;
         }
     return NULL;
+}
+
+static const lp_weight_name *find_row(const lp_hparams *hp, bool hf, const char *name, place *at,
+                                      const char **suffix)
+{
+    return next_row(hp, hf, name, NULL, at, suffix);
 }
 
 /* The next word of a list that is separated by " "; false at its end. */
@@ -122,18 +131,6 @@ static lp_status fail_unknown(lp_context *ctx, const char *where, const lp_hpara
                    hp->arch->hf, hp->n_layer);
 }
 
-/* [in, out] becomes [out, in], in blocks that stay in the cache. */
-static void transpose(const uint8_t *from, uint8_t *to, int64_t rows, int64_t columns, size_t size)
-{
-    const int64_t block = 32;
-    for (int64_t r0 = 0; r0 < rows; r0 += block)
-        for (int64_t c0 = 0; c0 < columns; c0 += block)
-            for (int64_t r = r0; r < rows && r < r0 + block; r++)
-                for (int64_t c = c0; c < columns && c < c0 + block; c++)
-                    memcpy(to + (size_t)(c * rows + r) * size,
-                           from + (size_t)(r * columns + c) * size, size);
-}
-
 /* The weight's new contents are in `memory`, which the table takes over. */
 static lp_status replace(lp_context *ctx, lp_weights *weights, lp_weight *weight, lp_file *memory)
 {
@@ -156,18 +153,17 @@ static lp_status fail_form(lp_context *ctx, const char *where, const lp_weight *
                    expected, weight->type, lp_shape_print(weight->shape, shape));
 }
 
-static lp_status transpose_weight(lp_context *ctx, const char *where, lp_weights *weights,
-                                  lp_weight *weight)
+/* [in, out] becomes [out, in]. */
+static lp_status transpose_weight(lp_context *ctx, const char *where, const lp_hparams *hp,
+                                  lp_weights *weights, lp_weight *weight)
 {
-    const lp_dtype_info *type = &lp_dtype_table[weight->dtype];
-    if (weight->shape.n != 2 || type->block != 1)
+    static const lp_weight_name all = {.form = LP_FORM_TRANSPOSED};
+    if (weight->shape.n < 2 || lp_dtype_table[weight->dtype].block != 1)
         return fail_form(ctx, where, weight, "a matrix");
-    lp_file memory;
-    LP_TRY(lp_file_memory(ctx, weight->bytes, weight->name, &memory));
-    transpose(weight->data, (uint8_t *)memory.data, weight->shape.dim[0], weight->shape.dim[1],
-              type->bytes);
-    LP_TRY(replace(ctx, weights, weight, &memory));
-    weight->shape = LP_SHAPE2(weight->shape.dim[1], weight->shape.dim[0]);
+    lp_weight turned;
+    LP_TRY(lp_part_take(ctx, where, hp, &all, weights, weight, &turned));
+    lp_file_forget(weight->data, weight->bytes);
+    *weight = turned;
     return LP_OK;
 }
 
@@ -242,7 +238,7 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
         return LP_OK;
     switch (form) {
     case LP_FORM_TRANSPOSED:
-        return transpose_weight(ctx, where, weights, weight);
+        return transpose_weight(ctx, where, hp, weights, weight);
     case LP_FORM_PLUS_ONE:
         return add_one(ctx, where, weights, weight);
     case LP_FORM_QKV_GROUPS:
@@ -255,6 +251,7 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
         weight->shape = LP_SHAPE1(weight->shape.dim[1]);
         return LP_OK;
     case LP_FORM_SAME:
+    case LP_FORM_VECTORS:
     case LP_FORM_ROW:
     case LP_FORM_EXPERT:
     case LP_FORM_HEAD:
@@ -321,7 +318,27 @@ static void put_layer(char canonical[MAX_NAME], const char *pattern, uint32_t la
         snprintf(canonical, MAX_NAME, "%s%s", pattern, suffix);
 }
 
-/* Weight `i` under its canonical name and in form; drop[i] is set if it went into another one.
+/* Adds the parts of weight `i` under their names; `row`, found with `at` and `suffix`, is that of
+ * the first. */
+static lp_status take_parts(lp_context *ctx, const char *where, const lp_hparams *hp,
+                            lp_weights *weights, size_t i, const lp_weight_name *row, place at,
+                            const char *suffix)
+{
+    const lp_weight whole = *lp_weights_at(weights, i);
+    const char *name = without_prefixes(hp->arch, whole.name);
+    for (; row; row = next_row(hp, true, name, row, &at, &suffix)) {
+        lp_weight part;
+        char canonical[MAX_NAME];
+        put_layer(canonical, row->name, at.layer, suffix);
+        LP_TRY(lp_part_take(ctx, where, hp, row, weights, &whole, &part));
+        part.name = canonical;
+        LP_TRY(lp_weights_add(ctx, weights, &part));
+    }
+    lp_file_forget(whole.data, whole.bytes);
+    return LP_OK;
+}
+
+/* Weight `i` under its canonical name and in form; drop[i] is set if it went into others.
  * stacked[j] counts the parts in weight j. */
 static lp_status settle(lp_context *ctx, const char *where, const lp_hparams *hp,
                         lp_weights *weights, size_t i, bool *drop, uint32_t *stacked)
@@ -335,6 +352,10 @@ static lp_status settle(lp_context *ctx, const char *where, const lp_hparams *hp
     const lp_weight_name *row = find_row(hp, true, name, &at, &suffix);
     if (!row)
         return fail_unknown(ctx, where, hp, weight->name);
+    if (row->part != LP_PART_WHOLE) {
+        drop[i] = true;
+        return take_parts(ctx, where, hp, weights, i, row, at, suffix);
+    }
     put_layer(canonical, row->name, at.layer, suffix);
     const uint32_t n = n_parts(hp, row->form);
     if (n > 0 && at.part >= n)
@@ -360,7 +381,7 @@ lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams 
                            lp_weights *weights)
 {
     const size_t n = lp_weights_count(weights);
-    bool *drop = calloc(n + 1, sizeof *drop);
+    bool *drop = calloc(MAX_PARTS * n + 1, sizeof *drop);
     uint32_t *stacked = calloc(n + 1, sizeof *stacked);
     lp_status status = drop && stacked ? LP_OK : lp_fail_memory(ctx, "the names of tensors");
     for (size_t i = 0; i < n && status == LP_OK; i++)
@@ -385,20 +406,38 @@ bool lp_names_is_weight(const lp_hparams *hp, const char *name)
     return find_row(hp, false, name, &at, &suffix) != NULL;
 }
 
+/* Weight `i` of a GGUF file; drop[i] is set if it is there in one piece and went into parts. */
+static lp_status settle_gguf(lp_context *ctx, const char *where, const lp_hparams *hp,
+                             lp_weights *weights, size_t i, bool *drop)
+{
+    lp_weight *weight = lp_weights_at(weights, i);
+    const char *suffix;
+    place at;
+    const lp_weight_name *row = find_row(hp, false, weight->name, &at, &suffix);
+    if (row) {
+        if (row->form == LP_FORM_ROW && weight->shape.n == 1)
+            weight->shape = LP_SHAPE2(1, weight->shape.dim[0]);
+        return LP_OK;
+    }
+    row = find_row(hp, true, weight->name, &at, &suffix);
+    if (!row || row->part == LP_PART_WHOLE)
+        return fail_unknown(ctx, where, hp, weight->name);
+    drop[i] = true;
+    return take_parts(ctx, where, hp, weights, i, row, at, suffix);
+}
+
 lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *hp,
                          lp_weights *weights)
 {
-    for (size_t i = 0; i < lp_weights_count(weights); i++) {
-        lp_weight *weight = lp_weights_at(weights, i);
-        const char *suffix;
-        place at;
-        const lp_weight_name *row = find_row(hp, false, weight->name, &at, &suffix);
-        if (!row)
-            return fail_unknown(ctx, where, hp, weight->name);
-        if (row->form == LP_FORM_ROW && weight->shape.n == 1)
-            weight->shape = LP_SHAPE2(1, weight->shape.dim[0]);
-    }
-    return LP_OK;
+    const size_t n = lp_weights_count(weights);
+    bool *drop = calloc(MAX_PARTS * n + 1, sizeof *drop);
+    lp_status status = drop ? LP_OK : lp_fail_memory(ctx, "the names of tensors");
+    for (size_t i = 0; i < n && status == LP_OK; i++)
+        status = settle_gguf(ctx, where, hp, weights, i, drop);
+    if (status == LP_OK)
+        lp_weights_drop(weights, drop);
+    free(drop);
+    return status;
 }
 
 lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hparams *hp,
@@ -439,7 +478,7 @@ const lp_weight_name *lp_names_find(const lp_hparams *hp, bool hf, const char *n
 lp_status lp_names_sort_rows(lp_context *ctx, const char *where, const lp_hparams *hp,
                              const lp_weight_name *row, lp_weights *weights, lp_weight *b)
 {
-    switch (row->form) {
+    switch (row->part == LP_PART_WHOLE ? row->form : LP_FORM_EXPERT) {
     case LP_FORM_SAME:
     case LP_FORM_TRANSPOSED: /* W is; A and B are the factors of what it is turned into */
         return LP_OK;

@@ -52,9 +52,9 @@ static float element_sigma(const lp_node *node, int operation, double x, double 
     const double in = (double)node->p.act.in, out = (double)node->p.act.out;
     /* Multiplying by 1 rounds nothing. */
     const double variance = in == 1 ? 0 : lp_rounding_variance(in * x);
-    const double own = act == LP_ACT_NONE || act == LP_ACT_RELU || act == LP_ACT_CLAMP
-                           ? 0
-                           : lp_rounding_variance(y);
+    const bool exact = act == LP_ACT_NONE || act == LP_ACT_RELU || act == LP_ACT_CLAMP ||
+                       act == LP_ACT_CLAMP_ABOVE;
+    const double own = exact ? 0 : lp_rounding_variance(y);
     return lp_sigma(lp_square(out) * lp_act_variance(act, in * x, variance) + own +
                     (out == 1 ? 0 : lp_rounding_variance(y)));
 }

@@ -1,9 +1,10 @@
-/* y = act(x w^T + bias) * (x gate^T + gate_bias) + residual: the dense layer with its epilogue. With
- * routes w, gate and biases are those of E experts, and each row has the expert that its route says.
+/* y = act(x w^T + bias) * (x gate^T + gate_bias) + residual: the dense layer with its epilogue.
+ * With routes w, gate and biases are those of E experts, and each row has the expert that its route
+ * says.
  *
- * Reference: every weight row becomes f32 (dtype table), dot products are summed in double. The fast
- * path keeps the same loops in float, split over independent sums so that compilers vectorise them;
- * in both, weights are dequantised once for a tile of rows (that share an expert). */
+ * Reference: every weight row becomes f32 (dtype table), dot products are summed in double. The
+ * fast path keeps the same loops in float, split over independent sums so that compilers vectorise
+ * them; in both, weights are dequantised once for a tile of rows (that share an expert). */
 #include "ops/ops.h"
 
 #include <stddef.h>
@@ -15,15 +16,21 @@
 
 enum { X, W, BIAS, GATE, RESIDUAL, GATE_BIAS, ROUTES }; /* sources, see graph.h */
 
-/* Rows of the output: those of x, or one per slot of the routes. */
+/* Rows of the output: those of x, or one per slot of the routes. Matrices that take turns have as
+ * many rows each. */
 static lp_status check_routes(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                               int64_t *n_rows)
 {
     const lp_tensor *x = lp_op_tensor(graph, node->src[X]);
     char a[96], b[96];
     *n_rows = x->shape.dim[0];
-    if (node->src[ROUTES] == LP_NONE)
-        return LP_OK;
+    const lp_shape w = lp_op_tensor(graph, node->src[W])->shape;
+    if (node->src[ROUTES] == LP_NONE) {
+        if (w.n == 2 || *n_rows % w.dim[0] == 0)
+            return LP_OK;
+        return lp_fail(ctx, LP_E_SHAPE, "%s: the rows of %s do not fit the matrices %s", node->name,
+                       lp_shape_print(x->shape, a), lp_shape_print(w, b));
+    }
     LP_TRY(lp_op_check_routes(ctx, graph, node, ROUTES));
     const lp_shape routes = lp_op_tensor(graph, node->src[ROUTES])->shape;
     *n_rows = routes.dim[0] * routes.dim[1];
@@ -36,7 +43,9 @@ static lp_status check_routes(lp_context *ctx, const lp_graph *graph, const lp_n
 lp_status lp_op_linear_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                              lp_shape shapes[LP_MAX_DST])
 {
-    const int n_dims = node->src[ROUTES] != LP_NONE ? 3 : 2;
+    const lp_tensor *matrices = lp_op_tensor(graph, node->src[W]);
+    const bool many = node->src[ROUTES] != LP_NONE || (matrices && matrices->shape.n == 3);
+    const int n_dims = many ? 3 : 2;
     LP_TRY(lp_op_check_input(ctx, graph, node, X, "the input", 2));
     LP_TRY(lp_op_check_weight(ctx, graph, node, W, "the weight", n_dims));
     const lp_tensor *x = lp_op_tensor(graph, node->src[X]), *w = lp_op_tensor(graph, node->src[W]);
@@ -232,14 +241,14 @@ static void output_of_tile(const lp_cpu_call *call, const lp_view *w, const lp_v
     }
 }
 
-/* The rows that expert e makes; all of them without routes (order NULL). */
+/* The rows that expert e makes; all of them if there is one matrix (order NULL). */
 static void rows_of_expert(const lp_cpu_call *call, int64_t e, const int64_t *order, int64_t n_rows)
 {
     const lp_view *x = &call->src[X];
     const lp_view w = matrix_of(&call->src[W], e), gate = matrix_of(&call->src[GATE], e);
-    const int64_t per_x = order != NULL && x->shape.dim[0] == call->src[ROUTES].shape.dim[0]
-                              ? call->src[ROUTES].shape.dim[1]
-                              : 1;
+    const lp_view *routes = &call->src[ROUTES];
+    const int64_t per_x =
+        routes->data != NULL && x->shape.dim[0] == routes->shape.dim[0] ? routes->shape.dim[1] : 1;
     const int64_t n_outputs = w.shape.dim[0], work = n_outputs * n_rows * w.shape.dim[1];
 #pragma omp parallel for schedule(static) if (work > LP_PARALLEL_WORK)
     for (int64_t n = 0; n < n_outputs; n++)
@@ -253,14 +262,22 @@ static void rows_of_expert(const lp_cpu_call *call, int64_t e, const int64_t *or
         }
 }
 
+static int64_t matrix_of_row(const lp_view *routes, int64_t row, int64_t n_experts)
+{
+    if (routes->data == NULL)
+        return row % n_experts;
+    const int64_t n_slots = routes->shape.dim[1];
+    return lp_route_expert(routes, row / n_slots, row % n_slots, n_experts);
+}
+
 lp_status lp_op_linear_cpu(const lp_cpu_call *call)
 {
     const lp_view *routes = &call->src[ROUTES];
-    if (routes->data == NULL) {
-        rows_of_expert(call, 0, NULL, call->src[X].shape.dim[0]);
+    const int64_t n_rows = call->dst[0].shape.dim[0];
+    if (call->src[W].shape.n == 2) {
+        rows_of_expert(call, 0, NULL, n_rows);
         return LP_OK;
     }
-    const int64_t n_slots = routes->shape.dim[1], n_rows = routes->shape.dim[0] * n_slots;
     const int64_t n_experts = call->src[W].shape.dim[0];
     int64_t *order = malloc((size_t)n_rows * sizeof *order);
     if (order == NULL)
@@ -268,7 +285,7 @@ lp_status lp_op_linear_cpu(const lp_cpu_call *call)
     for (int64_t e = 0; e < n_experts; e++) {
         int64_t n = 0;
         for (int64_t row = 0; row < n_rows; row++)
-            if (lp_route_expert(routes, row / n_slots, row % n_slots, n_experts) == e)
+            if (matrix_of_row(routes, row, n_experts) == e)
                 order[n++] = row;
         if (n > 0)
             rows_of_expert(call, e, order, n);
@@ -286,7 +303,8 @@ enum {
     HAS_GATE_BIAS = 4,
     HAS_RESIDUAL = 8,
     X_WHOLE = 16,
-    HAS_ROUTES = 32
+    HAS_ROUTES = 32,
+    IN_TURNS = 64 /* row r has matrix r mod E */
 };
 
 static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_linear_params *p)
@@ -304,6 +322,8 @@ static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_lin
         flags |= X_WHOLE; /* x is read in whole vec4, without guards */
     if (node->src[ROUTES] != LP_NONE)
         flags |= HAS_ROUTES;
+    else if (lp_op_tensor(pl->graph, node->src[W])->shape.n == 3)
+        flags |= IN_TURNS;
     return flags;
 }
 
@@ -329,6 +349,11 @@ static void add_tensors(lp_planner *pl, lp_dispatch *d, const lp_node *node)
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, y), node->dst[0], LP_WRITE);
 }
 
+static bool has_many(const lp_graph *graph, const lp_node *node)
+{
+    return lp_op_tensor(graph, node->src[W])->shape.n == 3;
+}
+
 static uint32_t ceil_div(uint32_t a, uint32_t b)
 {
     return (a + b - 1) / b;
@@ -345,7 +370,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
  * invocation takes a whole row, so that the weights are the only gathered loads, the input is
  * uniform, and nothing has to be reduced. That serves any number of tokens, in blocks.
  *
- * With routes every row has weights of its own, so a tile has one column.
+ * With many matrices every row has weights of its own, so a tile has one column.
  *
  * Deterministic plans use one tile for any number of tokens, so one compiled kernel: compilers may
  * fuse and order operations of another tile in another way. Its columns are what prompts lose least
@@ -354,15 +379,17 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
                          const char *variant)
 {
     const lp_caps *caps = pl->caps;
-    const bool one_tile = pl->options->deterministic, routed = node->src[ROUTES] != LP_NONE;
-    const uint32_t columns = routed ? 1 : one_tile ? 4 : min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
+    const bool one_tile = pl->options->deterministic, many = has_many(pl->graph, node);
+    const uint32_t columns = many ? 1 : one_tile ? 4 : min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "linear_mv", variant, &kernel));
     uint32_t size = 128, lanes = 64, rows = 2;
     if (kernel->needs & LP_NEED_SUBGROUP_ARITH)
         lanes = caps->subgroup_size;
     /* With vectors of 16 lanes llvmpipe crashes on addresses that differ between invocations. */
-    if (caps->is_cpu && caps->subgroup_size <= 8) { /* one SIMD unit; rows amortise the loads of x, up to a limit of registers */
+    if (caps->is_cpu &&
+        caps->subgroup_size <=
+            8) { /* one SIMD unit; rows amortise the loads of x, up to a limit of registers */
         size = 8;
         lanes = 1;
         rows = columns == 1 ? 4 : 2;
@@ -376,7 +403,7 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
     add_constants(pl, d, node, p, tile, sizeof tile / sizeof *tile);
     add_tensors(pl, d, node);
     d->flops = 2.0 * p->n_tokens * p->n_outputs * p->n_inputs;
-    if (routed) /* one expert per row is read, and not all of them once */
+    if (many) /* one matrix per row is read, and not all of them once */
         d->bytes *= (double)p->n_tokens / p->n_experts;
     return LP_OK;
 }
@@ -385,7 +412,13 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
 static lp_status plan_mm(lp_planner *pl, const lp_node *node, const lp_linear_params *p,
                          const char *variant)
 {
-    enum { TILE_T = 64, TILE_N = 64, TILE_K = 16, THREAD_T = 8, SIZE = TILE_T / THREAD_T * TILE_N / 4 };
+    enum {
+        TILE_T = 64,
+        TILE_N = 64,
+        TILE_K = 16,
+        THREAD_T = 8,
+        SIZE = TILE_T / THREAD_T * TILE_N / 4
+    };
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "linear_mm", variant, &kernel));
     lp_dispatch *d = lp_plan_dispatch(pl, kernel, ceil_div(p->n_outputs, TILE_N),
@@ -410,14 +443,15 @@ lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
         .x_stride = lp_op_stride(pl->graph, node->src[X]),
         .residual_stride = lp_op_stride(pl->graph, node->src[RESIDUAL]),
         .y_stride = lp_op_stride(pl->graph, node->dst[0]),
-        .n_experts = routes != NULL ? (uint32_t)w->shape.dim[0] : 1,
+        .n_experts = has_many(pl->graph, node) ? (uint32_t)w->shape.dim[0] : 1,
         .n_slots = routes != NULL ? (uint32_t)routes->shape.dim[1] : 1,
         .rows_per_x = (uint32_t)(y->shape.dim[0] / x->shape.dim[0]),
         .routes_stride = lp_op_stride(pl->graph, node->src[ROUTES]),
     };
     const char *variant = lp_dtype_table[w->dtype].kernel;
     /* the kernel for few tokens does many, too, only slower: for where the other is refused */
-    if (p.n_tokens <= 8 || routes != NULL || pl->caps->is_cpu || pl->options->deterministic ||
+    if (p.n_tokens <= 8 || has_many(pl->graph, node) || pl->caps->is_cpu ||
+        pl->options->deterministic ||
         lp_kernel_find(pl->caps, &pl->options->refused, "linear_mm", variant) == NULL)
         return plan_mv(pl, node, &p, variant);
     return plan_mm(pl, node, &p, variant);

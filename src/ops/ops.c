@@ -196,6 +196,8 @@ double lp_act_exact(lp_act_kind kind, double x)
         return x < 0 ? 0 : x * x;
     case LP_ACT_CLAMP:
         return x < -1 ? -1 : x > 1 ? 1 : x;
+    case LP_ACT_CLAMP_ABOVE:
+        return x > 1 ? 1 : x;
     case LP_N_ACTS:
     case LP_ACT_NONE:
         break;

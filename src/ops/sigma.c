@@ -86,6 +86,7 @@ double lp_act_variance(lp_act_kind kind, double x, double variance)
         own = lp_rounding_variance(y);
         break;
     case LP_ACT_CLAMP:
+    case LP_ACT_CLAMP_ABOVE:
     case LP_ACT_RELU:
     case LP_ACT_NONE:
     case LP_N_ACTS:
