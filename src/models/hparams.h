@@ -33,8 +33,9 @@ typedef struct lp_hparams {
     lp_encoder_hparams encoder;
     bool both_ways;                  /* all tokens see each other, and nothing is cached */
     uint32_t n_bucket, max_distance; /* of relative positions */
-    uint32_t n_kv_latent; /* latent attention: what keys and values are made of; 0: it is none */
-    uint32_t n_q_latent;  /* the same of queries; 0: they are made of the embedding */
+    uint32_t n_layer_unused; /* that files have behind the n_layer: predictors of further tokens */
+    uint32_t n_kv_latent;    /* latent attention: what keys and values are made of; 0: it is none */
+    uint32_t n_q_latent;     /* the same of queries; 0: they are made of the embedding */
     uint32_t n_expert;    /* of the feed-forward part, in layers that have a router; 0: it is one */
     uint32_t n_ff_expert; /* hidden features of an expert */
     uint32_t n_ff_shared; /* of the part that all tokens use besides; 0: there is none */

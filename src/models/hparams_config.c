@@ -327,7 +327,7 @@ static lp_status read_latent(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_u32(c, "v_head_dim", LP_JSON_REQUIRED, &hp->head_v));
     hp->head_k = plain <= UINT32_MAX - turned ? plain + turned : UINT32_MAX;
     hp->n_head_kv = 1;
-    return LP_OK;
+    return lp_config_u32(c, "num_nextn_predict_layers", LP_JSON_OPTIONAL, &hp->n_layer_unused);
 }
 
 /* The encoder of an encoder-decoder, and what only such models have. */

@@ -117,6 +117,12 @@ static bool is_ignored(const lp_hparams *hp, const char *name)
 {
     place at;
     char pattern[MAX_NAME];
+    const char *number = name + strlen("layers.");
+    uint32_t layer;
+    if (hp->n_layer_unused > 0 && strncmp(name, "layers.", strlen("layers.")) == 0 &&
+        take_number(&number, LP_MAX_LAYERS, &layer) && layer >= hp->n_layer &&
+        layer - hp->n_layer < hp->n_layer_unused)
+        return true;
     for (const char *list = hp->arch->hf_ignored; list && next_word(&list, pattern);)
         if (matches(hp, pattern, "", name, &at))
             return true;
