@@ -3,11 +3,11 @@
 
 #define END                                                                                        \
     {                                                                                              \
-        NULL, NULL, LP_FORM_SAME                                                                   \
+        NULL, NULL, LP_FORM_SAME, LP_PART_WHOLE                                                    \
     }
 #define ROW(name, hf)                                                                              \
     {                                                                                              \
-        name, hf, LP_FORM_SAME                                                                     \
+        name, hf, LP_FORM_SAME, LP_PART_WHOLE                                                      \
     }
 
 /* BERT's encoder; RoBERTa's and ELECTRA's have its names, too. */
