@@ -69,9 +69,22 @@ refused 1 '^lapilli: grammar, line 1, column 10: there is no rule "item"' -p x -
 refused 1 '^lapilli: grammar, line 1, column 1: rule "root" begins with itself' -p x \
     --grammar 'root ::= root "a" | "b"'
 refused 1 '^lapilli: /nonexistent: No such file' -p x --grammar-file /nonexistent
-refused 2 '^lapilli run: only one grammar can be given' -p x --grammar 'root ::= "a"' \
+refused 2 '^lapilli run: only one grammar or JSON schema can be given' -p x --grammar 'root ::= "a"' \
     --grammar-file "$out/words.gbnf"
 refused 2 '^lapilli run: --grammar-file wants a name' -p x --grammar-file ""
+
+# JSON: texts that satisfy the schema, given as text or in a file.
+run -q -s 4 -n 0 -p "Once" --json-schema '{"type": "object", "properties": {"a": {"type": "integer",
+    "minimum": 10, "maximum": 19}, "b": {"enum": ["x", null]}}, "required": ["a", "b"]}'
+tr -d ' \t\n' < "$out/stdout" | grep -Exq '\{"a":1[0-9],"b":("x"|null)\}' || fail "not what the schema asks for"
+echo '{"type": "string", "pattern": "^[a-c]{3}$"}' > "$out/schema.json"
+matches '"[a-c]{3}"~' -p "Once" --json-schema "$out/schema.json"
+run -q -s 1 -n 200 -p "Once" --temp 2 --json-schema '{}' || fail "any JSON: exit code $?"
+refused 1 '^lapilli: JSON schema, /properties/a/not: this keyword is not supported' -p x \
+    --json-schema '{"properties": {"a": {"not": {}}}}'
+refused 1 '^lapilli: JSON schema: .* at byte ' -p x --json-schema '{"type": '
+refused 1 '^lapilli: /nonexistent.json: No such file' -p x --json-schema /nonexistent.json
+refused 2 'only one grammar or JSON schema can be given' -p x --json-schema '{}' --grammar 'root ::= "a"'
 
 [ $failures -eq 0 ] && echo "all passed"
 exit $((failures > 0))

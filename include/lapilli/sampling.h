@@ -84,6 +84,9 @@ typedef struct lp_sampling {
      * Mistakes are LP_E_FORMAT with line and column; a grammar so ambiguous that it would take too
      * much time or memory is LP_E_LIMIT, here or later. */
     const char *grammar;
+    const char *json_schema; /* instead of a grammar: a JSON Schema; the text is JSON that satisfies
+                                it. "{}": any JSON. LP_E_UNSUPPORTED names, by its JSON pointer,
+                                what would be left unheeded */
 } lp_sampling;
 #define LP_SAMPLING_DEFAULT                                                                        \
     {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repeat_penalty = 1.0f,     \

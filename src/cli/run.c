@@ -300,7 +300,8 @@ static int generate(settings *s)
         return cli_failed(ctx, status);
     if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
         return CLI_FAILED; /* cli_finish() tells why */
-    s->nothing_written = s->prompt.bytes == 0 && s->sampling.values.grammar == NULL;
+    s->nothing_written = s->prompt.bytes == 0 && s->sampling.values.grammar == NULL &&
+                         s->sampling.values.json_schema == NULL;
     if (s->keep_all)
         s->generate.keep = lp_session_n_tokens(session);
     else if (s->generate.keep == 0 && lp_model_bos(s->job.model) >= 0)

@@ -128,19 +128,32 @@ static int set_mirostat(const cli_command *command, cli_sampling *s)
     return CLI_OK;
 }
 
+/* A schema is an object, true or false; anything else is the name of a file. */
+static bool is_json(const char *text)
+{
+    text += strspn(text, " \t\r\n");
+    return *text == '{' || strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+}
+
 /* What the text may be is said once, in one of these ways. */
 static int set_grammar(const cli_command *command, cli_sampling *s, int id)
 {
     const char *path;
-    if (s->values.grammar != NULL)
-        return cli_usage_error(command, "only one grammar can be given");
+    if (s->values.grammar != NULL || s->values.json_schema != NULL)
+        return cli_usage_error(command, "only one grammar or JSON schema can be given");
     if (id == CLI_GRAMMAR) {
         s->values.grammar = optarg;
         return CLI_OK;
     }
-    if (!cli_parse_name(command, "--grammar-file", optarg, &path))
+    const char *name = id == CLI_JSON_SCHEMA ? "--json-schema" : "--grammar-file";
+    if (!cli_parse_name(command, name, optarg, &path))
         return CLI_USAGE;
-    s->values.grammar = s->file = cli_read_text(path);
+    if (id == CLI_JSON_SCHEMA && is_json(optarg)) {
+        s->values.json_schema = optarg;
+        return CLI_OK;
+    }
+    s->file = cli_read_text(path);
+    *(id == CLI_JSON_SCHEMA ? &s->values.json_schema : &s->values.grammar) = s->file;
     return s->file != NULL ? CLI_OK : CLI_FAILED;
 }
 
@@ -176,6 +189,7 @@ int cli_sampling_option(const cli_command *command, cli_sampling *s, int id)
         return add_bias(command, s);
     case CLI_GRAMMAR:
     case CLI_GRAMMAR_FILE:
+    case CLI_JSON_SCHEMA:
         return set_grammar(command, s, id);
     case CLI_STOP:
         return add_text(command, "--stop", s->stops, &s->n_stops, CLI_MAX_STOPS);

@@ -32,6 +32,7 @@ enum {
     CLI_SAMPLERS,
     CLI_GRAMMAR,
     CLI_GRAMMAR_FILE,
+    CLI_JSON_SCHEMA,
     CLI_STOP
 };
 
@@ -70,6 +71,7 @@ enum {
         {"samplers", required_argument, NULL, CLI_SAMPLERS},                                       \
         {"grammar", required_argument, NULL, CLI_GRAMMAR},                                         \
         {"grammar-file", required_argument, NULL, CLI_GRAMMAR_FILE},                               \
+        {"json-schema", required_argument, NULL, CLI_JSON_SCHEMA},                                 \
         {"stop", required_argument, NULL, CLI_STOP},                                               \
         {"reverse-prompt", required_argument, NULL, CLI_STOP}
 
@@ -113,6 +115,8 @@ enum {
     "What the text may be:\n"                                                                      \
     "      --grammar=GBNF    a text of this grammar, from its rule root (docs/GRAMMARS.md)\n"      \
     "      --grammar-file=FILE   the grammar is in a file\n"                                       \
+    "      --json-schema=SCHEMA  JSON that satisfies a schema, given as text or as a file's\n"     \
+    "                        name; {}: any JSON\n"                                                 \
     "\n"                                                                                           \
     "Where the text ends:\n"                                                                       \
     "      --stop=TEXT       before this text; up to 16 times\n"

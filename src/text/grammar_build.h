@@ -44,11 +44,13 @@ lp_status lp_grammar_add_alternative(lp_grammar_builder *b, uint32_t rule, const
 lp_status lp_grammar_end(lp_grammar_builder *b, lp_grammar **grammar);
 void lp_grammar_builder_free(lp_grammar_builder *b);
 
-/* A symbol for one character of a class: ranges[n] of code points, which this sorts. LP_E_FORMAT if
- * there is none. */
 typedef struct lp_code_range {
     uint32_t first, last;
 } lp_code_range;
+/* Sorts, and joins what touches; returns how many are left. */
+size_t lp_code_ranges_join(lp_code_range *ranges, size_t n);
+/* A symbol for one character of a class: ranges[n] of code points, which this joins. LP_E_FORMAT if
+ * there is none. */
 lp_status lp_grammar_add_class(lp_grammar_builder *b, size_t where, lp_code_range *ranges, size_t n,
                                bool negated, lp_symbol *symbol);
 

@@ -16,8 +16,7 @@ static int compare_ranges(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Sorts, and joins what touches. */
-static size_t join(lp_code_range *ranges, size_t n)
+size_t lp_code_ranges_join(lp_code_range *ranges, size_t n)
 {
     size_t kept = 0;
     if (n > 1)
@@ -127,7 +126,7 @@ lp_status lp_grammar_add_class(lp_grammar_builder *b, size_t where, lp_code_rang
 {
     class c = {.b = b, .where = where};
     uint32_t next = 0; /* behind the latest range */
-    n = join(ranges, n);
+    n = lp_code_ranges_join(ranges, n);
     for (size_t i = 0; i < n; i++) {
         if (!negated)
             LP_TRY(add_part(&c, ranges[i].first, ranges[i].last));

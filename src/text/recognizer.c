@@ -428,7 +428,9 @@ lp_status lp_recognizer_create(lp_context *ctx, const lp_grammar *grammar, lp_re
     r->waiting = calloc(n, sizeof *r->waiting);
     r->queue = calloc(n, sizeof *r->queue);
     r->there = calloc(n, sizeof *r->there);
-    if (r->below == NULL || r->waiting == NULL || r->queue == NULL || r->there == NULL) {
+    r->scratch = lp_list_grow(NULL, 0, &r->scratch_room, sizeof *r->scratch);
+    if (r->below == NULL || r->waiting == NULL || r->queue == NULL || r->there == NULL ||
+        r->scratch == NULL) {
         status = lp_fail_memory(ctx, "a grammar's states");
         goto cleanup;
     }

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "ops/draw.h"
 #include "text/constraint.h"
+#include "text/json_schema.h"
 #include "text/penalties.h"
 
 /* In the default order. The device's order is the same. */
@@ -48,7 +49,7 @@ struct lp_sampler {
     bias *biases;
     size_t n_biases;
     lp_dry dry;
-    double mu; /* of mirostat, bits */
+    double mu;                 /* of mirostat, bits */
     lp_constraint *constraint; /* NULL: any text */
     lp_candidates list;
     float *logits;   /* [n_vocab] for whoever draws */
@@ -249,9 +250,14 @@ static lp_status read_dry(lp_sampler *sampler, const lp_sampling *s)
 static lp_status read_grammar(lp_sampler *sampler, const lp_sampling *s)
 {
     lp_grammar *grammar;
-    if (s->grammar == NULL)
+    if (s->grammar == NULL && s->json_schema == NULL)
         return LP_OK;
-    LP_TRY(lp_grammar_read(sampler->ctx, s->grammar, strlen(s->grammar), &grammar));
+    if (s->grammar != NULL && s->json_schema != NULL)
+        return lp_fail(sampler->ctx, LP_E_ARG, "sampling: a grammar and a JSON schema");
+    LP_TRY(
+        s->grammar != NULL
+            ? lp_grammar_read(sampler->ctx, s->grammar, strlen(s->grammar), &grammar)
+            : lp_json_schema_read(sampler->ctx, s->json_schema, strlen(s->json_schema), &grammar));
     return lp_constraint_create(sampler->ctx, sampler->tokenizer, sampler->n_vocab, grammar,
                                 &sampler->constraint);
 }
@@ -281,7 +287,7 @@ lp_status lp_sampler_create(lp_context *ctx, const lp_tokenizer *tokenizer, uint
     s->bias = NULL; /* borrowed from the caller: all copied now */
     s->dry_breakers = NULL;
     s->samplers = NULL;
-    s->grammar = NULL;
+    s->grammar = s->json_schema = NULL;
     *result = sampler;
     return LP_OK;
 cleanup:
