@@ -227,6 +227,13 @@ enum { LP_FEED_PROMPT = 1 /* the start of a text: BOS as the model wants it; of 
 LP_API lp_status lp_session_feed_text(lp_session *session, const char *text, size_t bytes,
                                       unsigned flags);
 
+/* Appends a prompt for the middle of a text (arXiv:2207.14255): what is generated then belongs between
+ * `prefix` and `suffix`. LP_E_UNSUPPORTED names the token that a model without this training lacks. */
+enum { LP_INFILL_SUFFIX_FIRST = 1 /* the order of some models ("SPM"); others: prefix, suffix */ };
+LP_API lp_status lp_session_feed_infill(lp_session *session, const char *prefix,
+                                        size_t prefix_bytes, const char *suffix,
+                                        size_t suffix_bytes, unsigned flags);
+
 /* Computes all that was fed and waits. logits: [V] of the last token, or NULL. */
 LP_API lp_status lp_session_eval(lp_session *session, float *logits);
 

@@ -13,6 +13,7 @@
 #include "lapilli_private.h"
 #include "models/network.h"
 #include "text/generate.h"
+#include "text/infill.h"
 #include "text/generation_config.h"
 #include "text/snapshot.h"
 #include "text/tokenizer.h"
@@ -429,6 +430,20 @@ lp_status lp_session_feed_text(lp_session *session, const char *text, size_t byt
     if (n_tokens > 0 && lp_model_is_end(session->model, tokens[n_tokens - 1]) &&
         lp_tokenizer_special(session->model->tokenizer).add_eos)
         n_tokens--;
+    const lp_status status = lp_session_feed(session, tokens, n_tokens);
+    free(tokens);
+    return status;
+}
+
+lp_status lp_session_feed_infill(lp_session *session, const char *prefix, size_t prefix_bytes,
+                                 const char *suffix, size_t suffix_bytes, unsigned flags)
+{
+    int32_t *tokens;
+    size_t n_tokens;
+    LP_TRY(lp_infill_tokens(session->model->ctx, session->model->tokenizer,
+                            (lp_tokenizer_text){prefix, prefix_bytes},
+                            (lp_tokenizer_text){suffix, suffix_bytes},
+                            (flags & LP_INFILL_SUFFIX_FIRST) != 0, &tokens, &n_tokens));
     const lp_status status = lp_session_feed(session, tokens, n_tokens);
     free(tokens);
     return status;

@@ -86,5 +86,14 @@ refused 1 '^lapilli: JSON schema: .* at byte ' -p x --json-schema '{"type": '
 refused 1 '^lapilli: /nonexistent.json: No such file' -p x --json-schema /nonexistent.json
 refused 2 'only one grammar or JSON schema can be given' -p x --json-schema '{}' --grammar 'root ::= "a"'
 
+# Guesses that are checked change nothing, with a grammar as without.
+run -q -s 2 -n 30 -p "Once" --grammar 'root ::= [a-z ]+' && cp "$out/stdout" "$out/first"
+run -q -s 2 -n 30 -p "Once" --draft-lookup --grammar 'root ::= [a-z ]+'
+cmp -s "$out/first" "$out/stdout" || fail "guesses changed the text"
+
+# The middle of a text: a model without the tokens for it.
+refused 1 'cannot fill in the middle: its vocabulary has no token for the prefix' -p x --suffix y
+refused 2 '^lapilli run: --spm-infill wants --suffix TEXT' -p x --spm-infill
+
 [ $failures -eq 0 ] && echo "all passed"
 exit $((failures > 0))

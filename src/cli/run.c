@@ -15,6 +15,8 @@ typedef struct settings {
     cli_job job;
     cli_prompt prompt;
     bool has_prompt, no_echo, quiet, nothing_written;
+    const char *suffix; /* what comes behind the text to be written, or NULL */
+    unsigned infill;    /* flags */
     const char *prompt_cache; /* file, or NULL */
     bool prompt_cache_ro, keep_all;
     cli_sampling sampling;
@@ -30,6 +32,8 @@ enum {
     NO_CONTEXT_SHIFT,
     WORKAROUND,
     NO_ECHO,
+    SUFFIX,
+    SPM_INFILL,
     GUARD,
     DETERMINISTIC,
     PLANT
@@ -53,6 +57,8 @@ static const struct option long_options[] = {
     {"no-context-shift", no_argument, NULL, NO_CONTEXT_SHIFT},
     {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
+    {"suffix", required_argument, NULL, SUFFIX},
+    {"spm-infill", no_argument, NULL, SPM_INFILL},
     {"guard", optional_argument, NULL, GUARD},
     {"deterministic", no_argument, NULL, DETERMINISTIC},
     {"plant", required_argument, NULL, PLANT},
@@ -143,6 +149,12 @@ static int set_option(settings *s, int id)
     case NO_ECHO:
         s->no_echo = true;
         break;
+    case SUFFIX:
+        s->suffix = optarg;
+        break;
+    case SPM_INFILL:
+        s->infill |= LP_INFILL_SUFFIX_FIRST;
+        break;
     case GUARD:
         return set_guard(s);
     case DETERMINISTIC:
@@ -181,6 +193,8 @@ static int parse(settings *s, int argc, char **argv, bool *end)
         if (code != CLI_OK)
             return code;
     }
+    if (s->infill && !s->suffix)
+        return cli_usage_error(&cli_run, "--spm-infill wants --suffix TEXT");
     if (s->prompt_cache_ro && !s->prompt_cache)
         return cli_usage_error(&cli_run, "--prompt-cache-ro wants --prompt-cache FILE");
     const int code = cli_draft_finish(&cli_run, &s->draft);
@@ -279,6 +293,14 @@ static lp_status save_prompt_cache(const settings *s, uint32_t n_known)
     return status;
 }
 
+static lp_status feed_prompt(const settings *s)
+{
+    const char *text = s->prompt.text ? s->prompt.text : "";
+    return s->suffix ? lp_session_feed_infill(s->job.session, text, s->prompt.bytes, s->suffix,
+                                              strlen(s->suffix), s->infill)
+                     : lp_session_feed_text(s->job.session, text, s->prompt.bytes, LP_FEED_PROMPT);
+}
+
 /* Everything after the session is there. */
 static int generate(settings *s)
 {
@@ -286,8 +308,7 @@ static int generate(settings *s)
     lp_session *session = s->job.session;
     lp_generation g = {0};
     uint32_t n_known = 0;
-    lp_status status = lp_session_feed_text(session, s->prompt.text ? s->prompt.text : "",
-                                            s->prompt.bytes, LP_FEED_PROMPT);
+    lp_status status = feed_prompt(s);
     if (status == LP_OK && lp_session_n_tokens(session) == 0) {
         cli_error("the prompt is empty, and this model has no token that begins a text");
         return CLI_FAILED;
@@ -300,7 +321,7 @@ static int generate(settings *s)
         return cli_failed(ctx, status);
     if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
         return CLI_FAILED; /* cli_finish() tells why */
-    s->nothing_written = s->prompt.bytes == 0 && s->sampling.values.grammar == NULL &&
+    s->nothing_written = s->prompt.bytes == 0 && !s->suffix && s->sampling.values.grammar == NULL &&
                          s->sampling.values.json_schema == NULL;
     if (s->keep_all)
         s->generate.keep = lp_session_n_tokens(session);
@@ -313,6 +334,8 @@ static int generate(settings *s)
     const double before = cli_seconds() - begin;
     if (status == LP_OK)
         status = lp_session_generate(session, &s->generate, &g);
+    if (status == LP_OK && s->suffix && !s->no_echo)
+        cli_write(s->suffix, strlen(s->suffix));
     cli_write("\n", 1);
     if (status != LP_OK)
         return cli_failed(ctx, status);
@@ -401,6 +424,9 @@ const cli_command cli_run = {
         "      --no-context-shift   end when the context is full\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "      --no-echo         only the continuation, not the prompt\n"
+        "      --suffix=TEXT     fills in the middle: the prompt is what comes before, TEXT what\n"
+        "                        comes behind; for models with tokens for that\n"
+        "      --spm-infill      for those that want the suffix first\n"
         "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
         "                        tokens (default 0.02), and stops if the device disagrees\n"
         "      --deterministic   the same text, to the bit, whatever -b is; slower (see\n"
