@@ -92,6 +92,14 @@ echo '[' > "$bert/modules.json"
 expect 1 'modules.json: JSON' embed -m "$bert" a
 rm -r "$bert/modules.json" "$bert/1_Pooling"
 
+# what config.json asks for and is not there
+sed -i 's/"position_embedding_type": "absolute"/"position_embedding_type": "relative_key"/' "$bert/config.json"
+expect 1 'position_embedding_type "relative_key" is not supported' embed -m "$bert" a
+cp "$fixtures/bert/config.json" "$bert"
+sed -i 's/"hidden_size"/"is_decoder": true, "hidden_size"/' "$bert/config.json"
+expect 1 'is_decoder is not supported' embed -m "$bert" a
+cp "$fixtures/bert/config.json" "$bert"
+
 # --- fill
 expect 0 '' fill -q -m "$bert" -k 3 "the [MASK] sat on the [MASK]."
 stdout_has '^mask 2 \(token 6\)$'

@@ -252,23 +252,35 @@ static lp_status read_falcon(const lp_config *c, lp_hparams *hp)
     return LP_OK;
 }
 
-static lp_status refuse_unknown(const lp_config *c)
+/* Encoders of BERT's kind can be made into decoders, and have other positions. */
+static lp_status refuse_unknown_encoder(const lp_config *c, const lp_hparams *hp)
 {
-    static const char *const keys[] = {"scale_attn_by_inverse_layer_idx", "add_cross_attention",
-                                       "use_bidirectional_attention", "is_decoder"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        bool value = false;
-        LP_TRY(lp_json_get_bool(c->ctx, c->where, c->root, keys[i], LP_JSON_OPTIONAL, &value));
-        if (value)
-            return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s is not supported", c->where, keys[i]);
-    }
+    bool is_decoder = false;
     const char *positions = NULL;
+    if (!hp->arch->encoder_only)
+        return LP_OK;
+    LP_TRY(lp_config_bool(c, "is_decoder", &is_decoder));
+    if (is_decoder)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: is_decoder is not supported", c->where);
     LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "position_embedding_type",
                               LP_JSON_OPTIONAL, &positions));
     if (positions && strcmp(positions, "absolute") != 0)
         return lp_fail(c->ctx, LP_E_UNSUPPORTED,
                        "%s: position_embedding_type \"%.60s\" is not supported (absolute is)",
                        c->where, positions);
+    return LP_OK;
+}
+
+static lp_status refuse_unknown(const lp_config *c)
+{
+    static const char *const keys[] = {"scale_attn_by_inverse_layer_idx", "add_cross_attention",
+                                       "use_bidirectional_attention"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        bool value = false;
+        LP_TRY(lp_json_get_bool(c->ctx, c->where, c->root, keys[i], LP_JSON_OPTIONAL, &value));
+        if (value)
+            return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s is not supported", c->where, keys[i]);
+    }
     yyjson_val *quantization = NULL;
     LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, "quantization_config", LP_JSON_OPTIONAL,
                               &quantization));
@@ -438,6 +450,7 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
     if (hp->position == LP_POSITION_ROPE)
         LP_TRY(lp_config_rope(c, hp));
     LP_TRY(read_act(c, hp));
+    LP_TRY(refuse_unknown_encoder(c, hp));
     LP_TRY(refuse_unknown(c));
     return lp_hparams_finish(c->ctx, c->where, hp);
 }
