@@ -136,6 +136,19 @@ static const struct {
     {"gemma", "gemma.gguf", pieces},
     {"gemma2", "gemma2.gguf", pieces},
     {"olmo2", NULL, byte_level},
+    {"olmo", NULL, byte_level},
+    {"phi", NULL, byte_level},
+    {"phi3", NULL, pieces},
+    {"cohere", "cohere.gguf", byte_level},
+    {"gpt_bigcode", NULL, byte_level},
+    {"starcoder2", NULL, byte_level},
+    {"stablelm", NULL, byte_level},
+    {"granite", NULL, byte_level},
+    {"glm4", NULL, byte_level},
+    {"nemotron", NULL, byte_level},
+    {"qwen2_moe", NULL, byte_level},
+    {"qwen3_moe", NULL, byte_level},
+    {"llama-yarn", NULL, pieces},
 };
 
 static void folders_become_their_twins(void **state)

@@ -64,6 +64,16 @@ static void put_attention(key_writer *w, const lp_hparams *hp, const lp_arch *ar
         put_f32(w, "attention.max_alibi_bias", hp->alibi_max);
 }
 
+/* Factors of embeddings, parts and logits. */
+static void put_scales(key_writer *w, const lp_hparams *hp, const lp_arch *arch)
+{
+    float usual = arch->embed_scaled ? (float)sqrt((double)hp->n_embd) : 1;
+    put_f32_unless(w, "embedding_scale", hp->embed_scale, usual);
+    put_f32_unless(w, "residual_scale", hp->part_scale, 1);
+    put_f32_unless(w, "logit_scale", arch->logits_divided ? 1 / hp->logit_scale : hp->logit_scale,
+                   1);
+}
+
 static void put_rope(key_writer *w, const lp_rope_hparams *rope)
 {
     put_u32(w, "rope.dimension_count", rope->n_rotated);
@@ -155,6 +165,8 @@ static const char *difference(const lp_hparams *a, lp_hparams *b)
         FIELD(logit_softcap),
         FIELD(clamp_qkv),
         FIELD(alibi_max),
+        FIELD(part_scale),
+        FIELD(logit_scale),
         FIELD(rope),
         FIELD(rope_window),
         FIELD(layers),
@@ -208,6 +220,7 @@ lp_status lp_hparams_to_gguf(lp_context *ctx, const char *where, const lp_hparam
     put_u32(&w, "block_count", hp->n_layer);
     put_u32(&w, "feed_forward_length", hp->n_ff);
     put_attention(&w, hp, arch);
+    put_scales(&w, hp, arch);
     if (hp->position == LP_POSITION_ROPE)
         put_rope(&w, &hp->rope);
     if (arch->parallel || hp->parallel)
