@@ -78,6 +78,7 @@ static lp_status list_tensors(lp_context *ctx, lp_convert_folder *folder, const 
     const size_t n = lp_weights_count(weights);
     const bool turn = hp->position == LP_POSITION_ROPE && hp->rope.pairing == LP_ROPE_HALVES &&
                       !arch->gguf_halves;
+    uint32_t n_routers = 0;
     source->plain_f32 = true;
     source->tensors = calloc(n + 1, sizeof *source->tensors);
     folder->rotations = calloc(n + 1, sizeof *folder->rotations);
@@ -90,6 +91,7 @@ static lp_status list_tensors(lp_context *ctx, lp_convert_folder *folder, const 
             continue;
         lp_convert_tensor *tensor = &source->tensors[source->n++];
         *tensor = (lp_convert_tensor){.name = weight->name, .weight = weight};
+        n_routers += strstr(weight->name, "ffn_gate_inp.weight") != NULL;
         const uint64_t rows = turn ? rotated_rows(hp, weight->name) : 0;
         if (rows == 0)
             continue;
@@ -100,6 +102,12 @@ static lp_status list_tensors(lp_context *ctx, lp_convert_folder *folder, const 
         folder->rotations[i] = (lp_row_rotation){rows, hp->head_k, hp->rope.n_rotated};
         tensor->rows = (lp_row_order){rotated_row, &folder->rotations[i]};
     }
+    if (hp->n_expert > 0 && n_routers < hp->n_layer)
+        lp_log(
+            ctx, LP_LOG_WARN,
+            "%s: %u of %u layers have experts; lapilli reads that in a GGUF file, llama.cpp wants "
+            "all to have them",
+            folder->network->path, n_routers, hp->n_layer);
     if (hp->position != LP_POSITION_ROPE || hp->rope.scaling != LP_ROPE_SCALING_LLAMA3)
         return LP_OK;
     LP_TRY(make_divisors(ctx, &hp->rope, folder));
