@@ -12,6 +12,7 @@
 #include "check/repro.h"
 #include "cpu/cpu_backend.h"
 #include "lapilli_private.h"
+#include "text/generation_config.h"
 
 /* The report and everything that it points to. */
 typedef struct report_box {
@@ -213,6 +214,7 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
         return lp_fail_memory(ctx, "a report");
     lp_checker c = {.ctx = ctx,
                     .network = lp_model_network(model),
+                    .start = lp_model_generation(model)->rules.start,
                     .options = options,
                     .arena = &box->arena,
                     .report = &box->report};

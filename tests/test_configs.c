@@ -69,7 +69,7 @@ static void check_fixture(const char *folder)
         fail_msg("%s", ctx.message);
     char *path = test_path(folder, "expected.safetensors");
     expected e = expected_open(path);
-    size_t n_logits = (size_t)N_TOKENS * (size_t)e.n_vocab, i, n;
+    size_t n_logits = (size_t)e.n_tokens * (size_t)e.n_vocab, i, n;
     float *logits = malloc(n_logits * sizeof *logits);
     assert_non_null(logits);
     yyjson_doc *mutants = read_json(folder, "mutants.json");
@@ -79,10 +79,11 @@ static void check_fixture(const char *folder)
     {
         lp_network changed = *network;
         change_config(folder, yyjson_obj_get(mutant, "set"), &changed);
-        static const int32_t whole[] = {N_TOKENS, 0};
+        const int32_t whole[] = {e.n_tokens, 0};
+        const model_run run = {
+            .chunks = whole, .types = e.types, .source = e.source, .n_source = e.n_source};
         model_session *session = model_session_create(&changed, "reference", LP_F32, N_TOKENS);
-        model_session_run(session, &(model_run){.chunks = whole, .types = e.types}, e.tokens,
-                          logits);
+        model_session_run(session, &run, e.tokens, logits);
         model_session_destroy(session);
         double moved = nmse(e.logits, logits, n_logits);
         double want = yyjson_get_num(yyjson_obj_get(mutant, "nmse"));
@@ -106,6 +107,8 @@ static void test_configs(void **state)
     for (size_t i = 0; i < n_decoder_fixtures; i++)
         if (decoder_fixtures[i].configs)
             check_fixture(decoder_fixtures[i].folder);
+    for (size_t i = 0; i < n_seq2seq_fixtures; i++)
+        check_fixture(seq2seq_fixtures[i].folder);
 }
 
 int main(void)

@@ -35,14 +35,6 @@ static const fixture quantised[] = {
     {FIXTURE("llama-q8_0.gguf"), FIXTURE("llama-q8_0/expected.safetensors"), 2},
     {FIXTURE("llama-q4_0.gguf"), FIXTURE("llama-q4_0/expected.safetensors"), 2},
 };
-#define FOLDER(name, ways)                                                                         \
-    {                                                                                              \
-        FIXTURE(name), FIXTURE(name "/expected.safetensors"), ways                                 \
-    }
-static const fixture seq2seq[] = {
-    FOLDER("t5", 3),     FOLDER("flan-t5", 1), FOLDER("bart", 2),
-    FOLDER("marian", 1), FOLDER("switch", 1),
-};
 static const fixture with_f16_cache[] = {
     {FIXTURE("gpt2"), FIXTURE("gpt2/expected.safetensors"), 0},
     {FIXTURE("llama2"), FIXTURE("llama2/expected.safetensors"), 1},
@@ -189,15 +181,17 @@ static void test_seq2seq(void **state)
         {"without fusion", {.chunks = decoder_mixed, .no_fusion = true}},
     };
     unsigned n_bad_in_all = 0;
-    for (size_t f = 0; f < COUNT(seq2seq); f++) {
+    for (size_t f = 0; f < n_seq2seq_fixtures; f++) {
         unsigned n_bad = 0;
+        const fixture row = {seq2seq_fixtures[f].folder, seq2seq_fixtures[f].expected,
+                             seq2seq_fixtures[f].n_gpu_ways};
         lp_context ctx = {0};
         lp_network *network;
-        if (!goes(&seq2seq[f], 1))
+        if (!goes(&row, 1))
             continue;
-        if (lp_network_open(&ctx, seq2seq[f].network, &network) != LP_OK)
+        if (lp_network_open(&ctx, row.network, &network) != LP_OK)
             fail_msg("%s", ctx.message);
-        expected e = expected_open(seq2seq[f].expected);
+        expected e = expected_open(row.expected);
         const size_t n_hidden = (size_t)e.n_source * network->hparams.n_embd;
         const size_t n_logits = (size_t)e.n_tokens * (size_t)e.n_vocab;
         float *hidden = malloc((n_hidden + n_logits) * sizeof *hidden), *logits = hidden + n_hidden;
@@ -205,11 +199,14 @@ static void test_seq2seq(void **state)
         model_session *session = model_session_create(network, test_device(), LP_F32, 48);
         /* what an expert has no room for depends on what is computed at a time */
         const size_t n_ways = network->hparams.route.capacity > 0 ? 1 : COUNT(ways);
-        for (size_t i = 0; i < n_ways && goes(&seq2seq[f], i + 1); i++) {
+        for (size_t i = 0; i < n_ways && goes(&row, i + 1); i++) {
             char what[512];
-            snprintf(what, sizeof what, "%s %s", seq2seq[f].network, ways[i].how);
-            model_session_encode(session, &ways[i].run, e.source, e.n_source, hidden);
-            model_session_run(session, &ways[i].run, e.tokens, logits);
+            snprintf(what, sizeof what, "%s %s", row.network, ways[i].how);
+            model_run run = ways[i].run;
+            run.source = e.source;
+            run.n_source = e.n_source;
+            run.encoder = hidden;
+            model_session_run(session, &run, e.tokens, logits);
             const double encoder = nmse(e.encoder, hidden, n_hidden);
             if (!(encoder < GATE))
                 print_error("%s: NMSE %.2e of the encoder, the gate is %.0e\n", what, encoder,
@@ -221,7 +218,7 @@ static void test_seq2seq(void **state)
         free(hidden);
         expected_close(&e);
         lp_network_destroy(network);
-        n_bad_in_all += report(seq2seq[f].network, n_bad);
+        n_bad_in_all += report(row.network, n_bad);
     }
     assert_int_equal(n_bad_in_all, 0);
 }

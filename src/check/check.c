@@ -54,7 +54,13 @@ static lp_status load(lp_checker *c, uint32_t *n_nodes)
     memcpy(&words[LP_SAMPLER_TOP_P], &one, 4);
     memcpy(&words[LP_SAMPLER_PENALTY], &one, 4);
     LP_TRY(write_all(c, c->sampler, 0, words, sizeof words));
-    return write_all(c, c->history, 0, c->options->tokens, 4 * c->options->n_tokens);
+    if (c->n_source == 0)
+        return write_all(c, c->history, 0, c->options->tokens, 4 * c->options->n_tokens);
+    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = (int32_t)c->n_source};
+    LP_TRY(write_all(c, c->cursor, 0, cursor, sizeof cursor));
+    LP_TRY(write_all(c, c->history, 0, &c->start, 4));
+    return write_all(c, lp_store_find(&c->store, "source"), 0, c->options->tokens,
+                     4 * c->options->n_tokens);
 }
 
 /* Tokens that stand for a text: any ids will do, but always the same ones. The first is what the chain
@@ -105,18 +111,30 @@ static lp_status run_texts(lp_checker *c, uint32_t n_nodes)
     return LP_OK;
 }
 
+/* The encoder, over the whole prompt. */
+static lp_status encoder_pass(lp_checker *c)
+{
+    c->part = LP_PART_ENCODER;
+    LP_TRY(pass(c, c->n_source, "source"));
+    c->part = LP_PART_DECODER;
+    c->position = 0;
+    return LP_OK;
+}
+
 static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
 {
     if (c->network->hparams.both_ways)
         return run_texts(c, n_nodes);
-    const uint32_t n_prompt = (uint32_t)c->options->n_tokens;
+    const uint32_t n_prompt = c->n_source > 0 ? 1 : (uint32_t)c->options->n_tokens;
     const uint32_t most = c->quirks.batch != 0 && c->quirks.batch < PIECE ? c->quirks.batch : PIECE;
     const uint32_t n_pieces = (n_prompt + most - 1) / most;
     const uint32_t n_sweep = c->options->quick ? 1 : N_SWEEP;
-    c->report->passes = lp_arena_array(c->arena, n_pieces + n_sweep, sizeof(lp_check_pass));
+    c->report->passes = lp_arena_array(c->arena, n_pieces + n_sweep + 1, sizeof(lp_check_pass));
     if (c->report->passes == NULL)
         return lp_fail_memory(c->ctx, "a report");
-    c->total = (uint64_t)(n_pieces + n_sweep) * n_nodes;
+    c->total = (uint64_t)(n_pieces + n_sweep + (c->n_source > 0)) * n_nodes;
+    if (c->n_source > 0)
+        LP_TRY(encoder_pass(c));
     while (c->position < n_prompt) {
         uint32_t left = n_prompt - c->position;
         LP_TRY(pass(c, left < most ? left : most, "prompt"));
@@ -319,6 +337,7 @@ lp_status lp_checker_run(lp_checker *c)
             return lp_fail(c->ctx, LP_E_ARG, "token %zu is %d; the vocabulary has %u", i,
                            (int)o->tokens[i], c->network->hparams.n_vocab);
     c->n_trial_runs = o->n_runs;
+    c->n_source = c->network->hparams.encoder.n_layer > 0 ? (uint32_t)o->n_tokens : 0;
     LP_TRY(load(c, &n_nodes));
     LP_TRY(run_passes(c, n_nodes));
     LP_TRY(lp_checker_verdict(c));

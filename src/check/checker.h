@@ -27,6 +27,9 @@ typedef struct lp_checker {
     uint32_t n_ctx;
     uint32_t cursor, history, sampler; /* slots */
     uint32_t position;                 /* tokens in the caches */
+    lp_network_part part;              /* that the next pass is about */
+    uint32_t n_source; /* of an encoder-decoder: the prompt, which its encoder reads; 0: none */
+    int32_t start;     /* and what its decoder then starts with */
     uint64_t done, total;              /* for progress */
     bool lost;                         /* the device cannot go on */
     bool any_bad;                      /* in an earlier pass: the device's caches are spoiled */

@@ -23,7 +23,8 @@ lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_
         .kv_dtype = c->options->cache_type,
         .outputs = encoder && lp_network_has_head(c->network) ? LP_OUTPUTS_ALL : LP_OUTPUTS_NONE,
         .hidden = encoder,
-        .sample = !encoder,
+        .sample = !encoder && c->part == LP_PART_DECODER,
+        .part = c->part,
         .no_fusion = no_fusion};
     return lp_network_graph(c->ctx, c->network, &c->store, &options, graph);
 }
@@ -52,6 +53,13 @@ static void caches_free(caches *k)
         free(k->own[i]);
     free(k->own);
     *k = (caches){0};
+}
+
+/* Rows of the caches that a pass over the graph reads or writes. */
+static uint64_t rows_of(const lp_checker *c, const lp_graph *graph)
+{
+    const uint64_t n = (uint64_t)c->position + (uint64_t)graph->n_tokens;
+    return n > c->n_source ? n : c->n_source;
 }
 
 /* Keeps the first n rows of the backend's caches aside and puts the chain's there. */
@@ -420,6 +428,8 @@ static lp_status free_run(pass_state *s, lp_backend *backend, const lp_plan_opti
 static lp_status compare_logits(pass_state *s, const lp_tensor_id id)
 {
     lp_status status = LP_OK;
+    if (id == LP_NONE) /* an encoder's graph */
+        return LP_OK;
     const uint64_t n = (uint64_t)lp_shape_elements(s->graph->tensors[id].shape);
     const uint64_t n_last = n / (uint64_t)s->graph->tensors[id].shape.dim[0]; /* the last token's */
     const uint32_t k = n_last < 5 ? (uint32_t)n_last : 5;
@@ -496,7 +506,7 @@ static lp_status walk(pass_state *s)
 {
     lp_checker *c = s->c;
     lp_status status = LP_OK, back = LP_OK;
-    const uint64_t n_rows = (uint64_t)c->position + (uint64_t)s->graph->n_tokens;
+    const uint64_t n_rows = rows_of(c, s->graph);
     caches device = {0}, against = {0};
     LP_TRY(c->chain->table->program_create(c->chain, s->graph, (lp_plan_options){0}, &s->chain));
     if (!c->lost)

@@ -319,9 +319,12 @@ static int generate(settings *s)
         status = lp_session_sampling(session, &s->sampling.values);
     if (status != LP_OK)
         return cli_failed(ctx, status);
+    if (lp_model_reads_source(s->job.model))
+        s->no_echo = true; /* what is read and what answers it are two texts */
     if (!s->no_echo && !cli_write(s->prompt.text, s->prompt.bytes))
         return CLI_FAILED; /* cli_finish() tells why */
-    s->nothing_written = s->prompt.bytes == 0 && !s->suffix && s->sampling.values.grammar == NULL &&
+    const bool begins = s->prompt.bytes == 0 || lp_model_reads_source(s->job.model);
+    s->nothing_written = begins && !s->suffix && s->sampling.values.grammar == NULL &&
                          s->sampling.values.json_schema == NULL;
     if (s->keep_all)
         s->generate.keep = lp_session_n_tokens(session);
@@ -403,6 +406,7 @@ const cli_command cli_run = {
         "standard error. Ends when the model ends the text, after -n tokens, at a stop string,\n"
         "or at Ctrl-C (exit code 130). When the context is full, the older half of it is\n"
         "forgotten, and the text goes on.\n"
+        "An encoder-decoder answers the prompt: only its answer is written (see lapilli translate).\n"
         "\n"
         "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
         "                        ships with lapilli\n"

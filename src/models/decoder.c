@@ -703,7 +703,8 @@ static lp_tensor_id head(decoder *d, lp_tensor_id x, lp_tensor_id table)
         x = linear(d, "embd_out", x, hp->n_embd_token, hp->n_embd);
         n = hp->n_embd_token;
     }
-    if (hp->tied) {
+    /* T5 1.1 without the head of its own that config.json tells of is tied, too */
+    if (hp->tied || (hp->arch->head_scaled && !has_weight(d, "output"))) {
         lp_tensor_id bias = lp_weight_optional(d->b, LP_SHAPE1(hp->n_vocab), "output.bias");
         x = adapted(d, "output", x, lp_linear(d->b, "output", x, table, bias));
     } else {

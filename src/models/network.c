@@ -17,11 +17,7 @@ static lp_status open_folder(lp_context *ctx, lp_network *model)
     free(config);
     LP_TRY(status);
     LP_TRY(lp_weights_open_folder(ctx, model->path, model->weights));
-    LP_TRY(lp_names_from_hf(ctx, model->path, &model->hparams, model->weights));
-    if (model->hparams.arch->head_scaled && !lp_weights_find(model->weights, "output.weight"))
-        model->hparams.tied =
-            true; /* T5 1.1 without the head of its own that config.json tells of */
-    return LP_OK;
+    return lp_names_from_hf(ctx, model->path, &model->hparams, model->weights);
 }
 
 static lp_status open_file(lp_context *ctx, lp_network *model)

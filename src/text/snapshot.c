@@ -119,6 +119,9 @@ static lp_status next_cache(lp_runner *runner, uint32_t *slot, bool *found)
 {
     const lp_store *store = lp_runner_store(runner);
     *found = false;
+    if (lp_runner_network(runner)->hparams.encoder.n_layer > 0)
+        return lp_fail(lp_runner_backend(runner)->ctx, LP_E_UNSUPPORTED,
+                       "sessions of encoder-decoders cannot be saved");
     for (; *slot < store->n_slots && !*found; ++*slot) {
         const lp_slot *s = &store->slots[*slot];
         if (s->kind != LP_SLOT_STATE || s->shape.n < 2)

@@ -90,3 +90,8 @@ const decoder_fixture decoder_fixtures[] = {
     FOLDER("persimmon", 1),
 };
 const size_t n_decoder_fixtures = sizeof decoder_fixtures / sizeof decoder_fixtures[0];
+
+const decoder_fixture seq2seq_fixtures[] = {
+    FOLDER("t5", 3), FOLDER("flan-t5", 1), FOLDER("bart", 2), FOLDER("marian", 1), FOLDER("switch", 1),
+};
+const size_t n_seq2seq_fixtures = sizeof seq2seq_fixtures / sizeof seq2seq_fixtures[0];

@@ -21,4 +21,8 @@ typedef struct decoder_fixture {
 extern const decoder_fixture decoder_fixtures[];
 extern const size_t n_decoder_fixtures;
 
+/* The same of those whose decoders look at what an encoder made of a source text. */
+extern const decoder_fixture seq2seq_fixtures[];
+extern const size_t n_seq2seq_fixtures;
+
 #endif

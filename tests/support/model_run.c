@@ -110,7 +110,7 @@ struct model_session {
     lp_context ctx;
     const lp_network *network;
     lp_dtype kv_dtype;
-    int32_t n_ctx, n_source;
+    int32_t n_ctx;
     lp_store store;
     lp_test_device *device;
     lp_backend *backend;
@@ -182,31 +182,31 @@ void model_session_destroy(model_session *s)
     free(s);
 }
 
-void model_session_encode(model_session *s, const model_run *run, const int32_t *source, int32_t n,
-                          float *encoder)
+/* The encoder reads the source text, all at once. */
+static void encode(model_session *s, const model_run *run)
 {
     lp_context *ctx = &s->ctx;
     const lp_backend_table *table = s->backend->table;
     const int32_t cursor[LP_CURSOR_WORDS] = {0};
     lp_graph *graph = NULL;
     uint64_t ticket;
-    lp_network_options options = {.n_tokens = n,
+    lp_network_options options = {.n_tokens = run->n_source,
                                   .n_ctx = s->n_ctx,
                                   .kv_dtype = s->kv_dtype,
                                   .part = LP_PART_ENCODER,
                                   .no_fusion = run->no_fusion};
-    s->n_source = n;
     CHECK(ctx, table->slot_write(s->backend, lp_store_find(&s->store, "cursor"), 0, cursor,
                                  sizeof cursor));
-    CHECK(ctx, table->slot_write(s->backend, lp_store_find(&s->store, "source"), 0, source,
-                                 4 * (uint64_t)n));
+    CHECK(ctx, table->slot_write(s->backend, lp_store_find(&s->store, "source"), 0, run->source,
+                                 4 * (uint64_t)run->n_source));
     CHECK(ctx, lp_network_graph(ctx, s->network, &s->store, &options, &graph));
     if (run->mutate)
         run->mutate(graph, run->user);
     lp_program *program = plan_program(s, run, graph);
     CHECK(ctx, table->submit(program, 1, &ticket));
     CHECK(ctx, table->wait(s->backend, ticket));
-    CHECK(ctx, table->tensor_read(program, lp_graph_find(graph, "hidden"), encoder));
+    if (run->encoder)
+        CHECK(ctx, table->tensor_read(program, lp_graph_find(graph, "hidden"), run->encoder));
     table->program_destroy(program);
     lp_graph_destroy(graph);
 }
@@ -215,8 +215,10 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
 {
     lp_context *ctx = &s->ctx;
     lp_backend *backend = s->backend;
-    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = s->n_source};
+    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = run->n_source};
     int32_t n_tokens = 0;
+    if (run->source)
+        encode(s, run);
     for (const int32_t *n = run->chunks; *n; n++)
         n_tokens += *n;
     CHECK(ctx, backend->table->slot_write(backend, lp_store_find(&s->store, "cursor"), 0, cursor,

@@ -44,6 +44,10 @@ typedef struct model_run {
     /* Of encoders; NULL: all 0, not wanted. */
     const int32_t *types;
     float *hidden, *pooled;
+    /* Of an encoder-decoder: what its encoder reads before; and what that makes of it, or NULL. */
+    const int32_t *source;
+    int32_t n_source;
+    float *encoder;
     /* Called with every graph before it is planned; may be NULL. */
     void (*mutate)(lp_graph *graph, const void *user);
     const void *user;
@@ -53,11 +57,6 @@ typedef struct model_run {
  * there. Chunks of equal size that follow each other replay one program. */
 void model_session_run(model_session *session, const model_run *run, const int32_t *tokens,
                        float *logits);
-
-/* Of an encoder-decoder, before that: the encoder reads the source text, all at once. encoder [n, N]
- * gets its result. */
-void model_session_encode(model_session *session, const model_run *run, const int32_t *source,
-                          int32_t n, float *encoder);
 
 /* Sum (a - b)^2 / sum a^2; infinity if b is not finite, or if a is all zero and b is not. */
 double nmse(const float *a, const float *b, size_t n);
