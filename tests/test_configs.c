@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <yyjson.h>
 
-#include "support/decoder_fixtures.h"
+#include "support/model_fixtures.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
 
@@ -104,9 +104,9 @@ static void check_fixture(const char *folder)
 static void test_configs(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < n_decoder_fixtures; i++)
-        if (decoder_fixtures[i].configs)
-            check_fixture(decoder_fixtures[i].folder);
+    for (size_t i = 0; i < n_model_fixtures; i++)
+        if (model_fixtures[i].configs)
+            check_fixture(model_fixtures[i].folder);
     for (size_t i = 0; i < n_seq2seq_fixtures; i++)
         check_fixture(seq2seq_fixtures[i].folder);
 }

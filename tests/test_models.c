@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "support/decoder_fixtures.h"
+#include "support/model_fixtures.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
 #include "text/runner.h"
@@ -28,7 +28,7 @@
 
 typedef struct fixture {
     const char *network, *expected;
-    size_t n_gpu_ways; /* see decoder_fixtures.h */
+    size_t n_gpu_ways; /* see model_fixtures.h */
 } fixture;
 
 static const fixture quantised[] = {
@@ -143,8 +143,8 @@ static void test_decoders(void **state)
 {
     (void)state;
     unsigned n_bad = 0;
-    for (size_t i = 0; i < n_decoder_fixtures; i++) {
-        const decoder_fixture *d = &decoder_fixtures[i];
+    for (size_t i = 0; i < n_model_fixtures; i++) {
+        const model_fixture *d = &model_fixtures[i];
         if (d->encoder)
             continue;
         n_bad += check_fixture(&(fixture){d->folder, d->expected, d->n_gpu_ways});
@@ -267,8 +267,8 @@ static void test_encoders(void **state)
 {
     (void)state;
     unsigned n_bad = 0;
-    for (size_t i = 0; i < n_decoder_fixtures; i++) {
-        const decoder_fixture *d = &decoder_fixtures[i];
+    for (size_t i = 0; i < n_model_fixtures; i++) {
+        const model_fixture *d = &model_fixtures[i];
         if (d->encoder)
             n_bad += check_encoder(&(fixture){d->folder, d->expected, d->n_gpu_ways});
     }

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "support/decoder_fixtures.h"
+#include "support/model_fixtures.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
 
@@ -349,11 +349,11 @@ static void test_mechanisms(void **state)
 {
     (void)state;
     unsigned applied[N_MUTANTS] = {0};
-    for (size_t f = 0; f < n_decoder_fixtures; f++) {
-        if (!decoder_fixtures[f].mutants)
+    for (size_t f = 0; f < n_model_fixtures; f++) {
+        if (!model_fixtures[f].mutants)
             continue;
         subject s;
-        subject_open(&s, decoder_fixtures[f].folder);
+        subject_open(&s, model_fixtures[f].folder);
         for (size_t m = 0; m < N_MUTANTS; m++) {
             lp_store store = {0};
             lp_graph *graph = build(&s, &store);
@@ -382,11 +382,11 @@ static void test_mechanisms(void **state)
 static void test_dropped_sources(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < n_decoder_fixtures; f++) {
-        if (!decoder_fixtures[f].mutants)
+    for (size_t f = 0; f < n_model_fixtures; f++) {
+        if (!model_fixtures[f].mutants)
             continue;
         subject s;
-        subject_open(&s, decoder_fixtures[f].folder);
+        subject_open(&s, model_fixtures[f].folder);
         lp_store store = {0};
         lp_graph *graph = build(&s, &store);
         unsigned n = 0;
@@ -419,11 +419,11 @@ static void test_hyperparameters(void **state)
 {
     (void)state;
     unsigned scaled = 0;
-    for (size_t f = 0; f < n_decoder_fixtures; f++) {
-        if (!decoder_fixtures[f].mutants)
+    for (size_t f = 0; f < n_model_fixtures; f++) {
+        if (!model_fixtures[f].mutants)
             continue;
         subject s;
-        subject_open(&s, decoder_fixtures[f].folder);
+        subject_open(&s, model_fixtures[f].folder);
         if (s.network->hparams.position == LP_POSITION_ROPE) {
             lp_network changed = *s.network;
             changed.hparams.rope.base *= 1.5f;

@@ -1,5 +1,5 @@
 /* The architectures: one row each, plain data. Whatever tells one transformer from another is a
- * field of its row; decoder.c builds the graph from it. What a file decides for itself (biases,
+ * field of its row; transformer.c builds the graph from it. What a file decides for itself (biases,
  * tied heads, fused or separate projections) is not in the row: the presence or the shape of a
  * weight decides.
  *

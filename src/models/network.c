@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/decoder.h"
+#include "models/transformer.h"
 #include "models/names.h"
 #include "tensor/weights_folder.h"
 
@@ -134,7 +134,7 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
         LP_TRY(name_encoder(ctx, model, store, &o));
     lp_builder b;
     LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
-    lp_decoder_build(&b, model, &o);
+    lp_transformer_build(&b, model, &o);
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
     if (status == LP_OK && !store->frozen && decodes && reads_all(model, &o)) {
         status = lp_names_check_read(ctx, model->path, &model->hparams, model->weights, store);

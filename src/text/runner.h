@@ -28,8 +28,8 @@ typedef struct lp_runner_programs {
 /* Tokens of context that a session has if it asks for n_ctx; 0: the model's own, at most 4096. */
 uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx);
 
-/* Keys that the attention of a recording covers when `keys` are in use: a power of two, or the whole
- * context. */
+/* Keys that the attention of a recording covers when `keys` are in use: a power of two, or the
+ * whole context. */
 uint32_t lp_runner_bucket(uint32_t keys, uint32_t n_ctx);
 
 /* Builds the graph, loads the weights. Takes over the backend, also when it fails. `network` must
@@ -43,7 +43,8 @@ uint32_t lp_runner_n_ctx(const lp_runner *runner);
 uint32_t lp_runner_n_tokens(const lp_runner *runner);
 /* Most tokens that are computed at once. */
 uint32_t lp_runner_n_batch(const lp_runner *runner);
-/* Tokens fed or drawn that are not in the cache yet, and those of a source text that was not read. */
+/* Tokens fed or drawn that are not in the cache yet, and those of a source text that was not read.
+ */
 uint32_t lp_runner_n_pending(const lp_runner *runner);
 
 /* Appends tokens to the history; nothing is computed yet. LP_E_ARG for ids outside the vocabulary
@@ -56,8 +57,9 @@ lp_status lp_runner_feed(lp_runner *runner, const int32_t *tokens, size_t n);
 lp_status lp_runner_source(lp_runner *runner, const int32_t *tokens, size_t n);
 
 /* Reads a whole text and forgets it, and all tokens before: `output` is "hidden" [n, N], the last
- * layer's results; "pooled" [N], where an encoder has a pooler; or "logits" [n, V]. LP_E_UNSUPPORTED
- * where the model has none, LP_E_LIMIT when the text is longer than the context. */
+ * layer's results; "pooled" [N], where an encoder has a pooler; or "logits" [n, V].
+ * LP_E_UNSUPPORTED where the model has none, LP_E_LIMIT when the text is longer than the context.
+ */
 lp_status lp_runner_view(lp_runner *runner, const int32_t *tokens, size_t n, const char *output,
                          float *values);
 
@@ -65,9 +67,9 @@ lp_status lp_runner_view(lp_runner *runner, const int32_t *tokens, size_t n, con
 lp_status lp_runner_eval(lp_runner *runner, float *logits);
 
 /* Appends tokens, and computes the log-probability in nats of each, given all that is before it:
- * scores[i] of tokens[i]. Logits are made a few rows at a time, whatever n is. The last token is not
- * evaluated yet. LP_E_ARG without a token before; otherwise as lp_runner_feed() and lp_runner_eval()
- * (of tokens behind one whose logits are not finite, none stays). */
+ * scores[i] of tokens[i]. Logits are made a few rows at a time, whatever n is. The last token is
+ * not evaluated yet. LP_E_ARG without a token before; otherwise as lp_runner_feed() and
+ * lp_runner_eval() (of tokens behind one whose logits are not finite, none stays). */
 lp_status lp_runner_score(lp_runner *runner, const int32_t *tokens, size_t n, double *scores);
 
 /* How tokens are drawn from now on; restarts the random counter. */
@@ -78,14 +80,14 @@ lp_status lp_runner_sampling(lp_runner *runner, const lp_sampling *sampling);
  * go beyond). LP_E_LIMIT when the context is full. */
 lp_status lp_runner_next(lp_runner *runner, uint32_t wanted, int32_t *token);
 
-/* The same for a draw by the host: computes what was fed and gives the logits [V] of the next token,
- * and appends the one that the host has drawn from them. */
+/* The same for a draw by the host: computes what was fed and gives the logits [V] of the next
+ * token, and appends the one that the host has drawn from them. */
 lp_status lp_runner_logits(lp_runner *runner, float *logits);
 lp_status lp_runner_drawn(lp_runner *runner, int32_t token);
-/* Logits [n + 1, V] of the next token and of those behind each of `guesses`, as if they had been fed;
- * then they are forgotten, but the caches still hold their rows: whoever feeds the same tokens may
- * adopt them. At most one token may be pending, and n + 1 must not exceed lp_runner_n_batch(). Logits
- * may be anything: the caller looks. */
+/* Logits [n + 1, V] of the next token and of those behind each of `guesses`, as if they had been
+ * fed; then they are forgotten, but the caches still hold their rows: whoever feeds the same tokens
+ * may adopt them. At most one token may be pending, and n + 1 must not exceed lp_runner_n_batch().
+ * Logits may be anything: the caller looks. */
 lp_status lp_runner_look_ahead(lp_runner *runner, const int32_t *guesses, uint32_t n,
                                float *logits);
 /* Changes whenever tokens are fed, forgotten or adopted, by whomever. */
@@ -98,9 +100,9 @@ lp_status lp_runner_tokens(lp_runner *runner, uint32_t first, uint32_t n, int32_
 /* Forgets all tokens after the first n (n <= n_tokens), and what is in flight. */
 lp_status lp_runner_rewind(lp_runner *runner, uint32_t n);
 
-/* Forgets tokens [first, first + n). Those behind are fed again: they are computed anew, at their new
- * positions and without what the forgotten ones told them, so that the runner is as if it had never
- * seen those. */
+/* Forgets tokens [first, first + n). Those behind are fed again: they are computed anew, at their
+ * new positions and without what the forgotten ones told them, so that the runner is as if it had
+ * never seen those. */
 lp_status lp_runner_forget(lp_runner *runner, uint32_t first, uint32_t n);
 
 /* The caches hold the rows of the first n tokens (n <= n_tokens): their owner has written them. */

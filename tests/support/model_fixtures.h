@@ -1,12 +1,12 @@
 /* The decoders and encoders among the model fixtures (fixtures/models/make.py makes them): one row each, which
  * test_models.c, test_configs.c and test_mutants.c walk. */
-#ifndef LP_TEST_DECODER_FIXTURES_H
-#define LP_TEST_DECODER_FIXTURES_H
+#ifndef LP_TEST_MODEL_FIXTURES_H
+#define LP_TEST_MODEL_FIXTURES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct decoder_fixture {
+typedef struct model_fixture {
     const char *folder, *expected;
     const char *twin; /* the same weights as llama.cpp's converter stores them, or NULL */
     /* How many of the ways of test_models.c a Vulkan device goes. Compiling kernels takes most of
@@ -16,13 +16,13 @@ typedef struct decoder_fixture {
     bool encoder;
     bool configs; /* has a mutants.json: changed values of config.json */
     bool mutants; /* every mechanism is broken once */
-} decoder_fixture;
+} model_fixture;
 
-extern const decoder_fixture decoder_fixtures[];
-extern const size_t n_decoder_fixtures;
+extern const model_fixture model_fixtures[];
+extern const size_t n_model_fixtures;
 
 /* The same of those whose decoders look at what an encoder made of a source text. */
-extern const decoder_fixture seq2seq_fixtures[];
+extern const model_fixture seq2seq_fixtures[];
 extern const size_t n_seq2seq_fixtures;
 
 #endif

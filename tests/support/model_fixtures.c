@@ -1,5 +1,5 @@
-/* See decoder_fixtures.h. */
-#include "support/decoder_fixtures.h"
+/* See model_fixtures.h. */
+#include "support/model_fixtures.h"
 
 #include "support/model_files.h"
 
@@ -21,7 +21,7 @@
         .n_gpu_ways = ways, .encoder = true, .configs = true, .mutants = true                      \
     }
 
-const decoder_fixture decoder_fixtures[] = {
+const model_fixture model_fixtures[] = {
     PLAIN_TWIN("gpt2", 5),
     PLAIN("gpt2-f16", 2),
     PLAIN_TWIN("llama2", 1),
@@ -89,9 +89,9 @@ const decoder_fixture decoder_fixtures[] = {
     FOLDER("codegen", 1),
     FOLDER("persimmon", 1),
 };
-const size_t n_decoder_fixtures = sizeof decoder_fixtures / sizeof decoder_fixtures[0];
+const size_t n_model_fixtures = sizeof model_fixtures / sizeof model_fixtures[0];
 
-const decoder_fixture seq2seq_fixtures[] = {
+const model_fixture seq2seq_fixtures[] = {
     FOLDER("t5", 3), FOLDER("flan-t5", 1), FOLDER("bart", 2), FOLDER("marian", 1), FOLDER("switch", 1),
 };
 const size_t n_seq2seq_fixtures = sizeof seq2seq_fixtures / sizeof seq2seq_fixtures[0];

@@ -1,0 +1,300 @@
+/* Transformers as the rows of arch.c describe them: decoders, encoders, and both. Plain nodes only:
+ * merging activations, gates and residuals into their neighbours is the fusion pass's work. Shapes
+ * are those of walk.h. */
+#include "models/transformer.h"
+
+#include <stdio.h>
+
+#include "models/walk.h"
+
+/* Whether token embeddings of another size go through linears before the layers and behind them;
+ * those of recurrent layers take them as they are. */
+static bool has_projections(const lp_hparams *hp)
+{
+    return hp->n_embd_token != hp->n_embd && hp->arch->cell == LP_CELL_NONE;
+}
+
+/* Embeddings of n elements, [T, n]: of the tokens, plus those of their positions and of the kinds
+ * of their segments where the model learned them. */
+static lp_tensor_id add_embeddings(lp_walk *w, lp_tensor_id x, int64_t n)
+{
+    const lp_hparams *hp = w->hp;
+    if (hp->position == LP_POSITION_LEARNED) {
+        const int64_t n_rows = (int64_t)hp->n_context + hp->position_offset;
+        lp_tensor_id positions =
+            lp_weight_tensor(w->b, LP_SHAPE2(n_rows, n), "%sposition_embd.weight", w->block);
+        lp_tensor_id p = lp_embed_positions(w->b, "position_embd", positions, w->cursor,
+                                            (int32_t)hp->position_offset);
+        x = lp_add(w->b, "embd", x, p);
+    }
+    if (hp->position == LP_POSITION_SINUSOID) {
+        lp_tensor_id p =
+            lp_embed(w->b, "position_embd", lp_walk_sinusoids(w), w->cursor, LP_NONE, 1);
+        x = lp_add(w->b, "embd", x, p);
+    }
+    if (hp->n_types > 0) {
+        lp_tensor_id types =
+            lp_state_tensor(w->b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(w->options->n_ctx), "types");
+        lp_tensor_id kinds =
+            lp_weight_tensor(w->b, LP_SHAPE2(hp->n_types, n), "token_types.weight");
+        x = lp_add(w->b, "embd_typed", x,
+                   lp_embed(w->b, "token_types", kinds, w->cursor, types, 1));
+    }
+    return hp->norms & LP_NORMS_EMBD ? lp_walk_norm_of(w, "token_embd_norm", x, n) : x;
+}
+
+/* What the first block reads: [T, N]. */
+static lp_tensor_id embed(lp_walk *w, lp_tensor_id table)
+{
+    const lp_hparams *hp = w->hp;
+    const bool other_size = has_projections(hp), last = hp->arch->embd_in_last;
+    lp_tensor_id x = lp_embed(w->b, "token_embd", table, w->cursor, w->history, hp->embed_scale);
+    if (other_size && !last)
+        x = lp_walk_linear(w, "embd_in", x, hp->n_embd, hp->n_embd_token);
+    x = add_embeddings(w, x, last ? hp->n_embd_token : hp->n_embd);
+    return other_size && last ? lp_walk_linear(w, "embd_in", x, hp->n_embd, hp->n_embd_token) : x;
+}
+
+/* x [T, N], as it is added to what a part makes of it: DeepNorm (Wang et al. 2022,
+ * arXiv:2203.00555) makes it larger. */
+static lp_tensor_id residual(lp_walk *w, const char *name, lp_tensor_id x)
+{
+    float scale = w->hp->residual_scale;
+    return scale == 1 ? x : lp_act_scaled(w->b, name, LP_ACT_NONE, 1, x, scale);
+}
+
+/* Norms that some files call otherwise. */
+static lp_tensor_id norm_either(lp_walk *w, unsigned which, const char *name, const char *other,
+                                lp_tensor_id x)
+{
+    return lp_walk_norm(w, which, lp_walk_has_weight(w, name) ? name : other, x);
+}
+
+/* What a part of a block adds to the residual stream. */
+static lp_tensor_id part(lp_walk *w, const char *name, lp_tensor_id y)
+{
+    const float factor = w->hp->part_scale;
+    return factor == 1 ? y : lp_act_scaled(w->b, name, LP_ACT_NONE, 1, y, factor);
+}
+
+/* Attention and feed-forward part side by side: Wang & Komatsuzaki 2021. With one norm both read
+ * its result; with attn_norm_2 that one is attention's; ffn_norm is the feed-forward part's. */
+static lp_tensor_id parallel_block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
+{
+    lp_tensor_id first = lp_walk_norm(w, LP_NORMS_ATTN, "attn_norm", x), of_attention = first;
+    if (lp_walk_has_weight(w, "attn_norm_2"))
+        of_attention = lp_walk_norm(w, LP_NORMS_ATTN, "attn_norm_2", x);
+    lp_tensor_id y = lp_walk_attention(w, of_attention, rows);
+    if (rows == LP_ROWS_NONE)
+        return LP_NONE;
+    x = lp_walk_wanted_rows(w, x, rows);
+    const bool own_norm = w->hp->norms & LP_NORMS_FFN && lp_walk_has_weight(w, "ffn_norm");
+    lp_tensor_id of_ffn = own_norm ? lp_walk_norm(w, LP_NORMS_FFN, "ffn_norm", x)
+                                   : lp_walk_wanted_rows(w, first, rows);
+    y = lp_add(w->b, "attn_residual", y, x);
+    return lp_add(w->b, "ffn_residual", lp_walk_feed_forward(w, of_ffn), y);
+}
+
+/* The part of a decoder's block, x [T, N] -> [T, N], that looks at the source text. */
+static lp_tensor_id source_block(lp_walk *w, lp_tensor_id x)
+{
+    lp_tensor_id y =
+        lp_walk_cross_attention(w, lp_walk_norm(w, LP_NORMS_ATTN, "cross_attn_norm", x));
+    x = lp_add(w->b, "cross_attn_residual", y, x);
+    return lp_walk_norm(w, LP_NORMS_ATTN_SUM, "cross_attn_output_norm", x);
+}
+
+/* x [T, K], K = N but in the first layer, through a layer of an LSTM or a GRU: [T, N]. Its states
+ * after every token are rows of a cache, like keys: a session rolls back by setting the cursor. */
+static lp_tensor_id recurrent_block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
+{
+    const lp_hparams *hp = w->hp;
+    const lp_cell_kind cell = hp->arch->cell;
+    const int64_t n = hp->n_embd, gates = lp_cell_gates(cell) * n;
+    lp_tensor_id weight = lp_weight_vectors(w->b, LP_SHAPE2(gates, n), "%srnn_h.weight", w->block);
+    lp_tensor_id bias = lp_weight_optional(w->b, LP_SHAPE1(gates), "%srnn_h.bias", w->block);
+    lp_tensor_id cache = lp_state_tensor(w->b, LP_SLOT_STATE, LP_F32,
+                                         LP_SHAPE3(w->options->n_ctx, 1, lp_cell_states(cell) * n),
+                                         "%srnn_cache", w->block);
+    x = lp_walk_linear(w, "rnn_x", x, gates, w->layer == 0 ? hp->n_embd_token : n);
+    x = lp_recurrence(w->b, "rnn", cell, x, weight, bias, w->cursor, cache);
+    lp_kv_write(w->b, "rnn_write", lp_view_heads(w->b, x, 1), w->cursor, cache);
+    return rows == LP_ROWS_NONE ? LP_NONE
+                                : lp_view_columns(w->b, lp_walk_wanted_rows(w, x, rows), 0, n);
+}
+
+/* The residual stream x [T, N] through one block: [T, N] or [1, N]; LP_NONE if only the cache was
+ * to be filled. */
+static lp_tensor_id block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
+{
+    if (w->hp->arch->cell != LP_CELL_NONE)
+        return recurrent_block(w, x, rows);
+    if (w->hp->parallel)
+        return parallel_block(w, x, rows);
+    const bool unnormed = w->layer == 0 && w->hp->arch->first_unnormed;
+    lp_tensor_id normed = unnormed ? x : lp_walk_norm(w, LP_NORMS_ATTN, "attn_norm", x);
+    lp_tensor_id y = lp_walk_attention(w, normed, rows);
+    if (rows == LP_ROWS_NONE)
+        return LP_NONE;
+    x = w->hp->residual_normed ? normed : x;
+    y = part(w, "attn_scale", lp_walk_norm(w, LP_NORMS_ATTN_POST, "post_attention_norm", y));
+    x = residual(w, "attn_residual_scale", lp_walk_wanted_rows(w, x, rows));
+    x = lp_add(w->b, "attn_residual", y, x);
+    /* OPT calls norms of sums as if they stood before */
+    x = norm_either(w, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
+    if (w->hp->encoder.n_layer > 0)
+        x = source_block(w, x);
+    normed = norm_either(w, LP_NORMS_FFN, "ffn_norm", "post_attention_norm", x); /* gpt-oss */
+    y = lp_walk_feed_forward(w, normed);
+    x = w->hp->residual_normed ? normed : x;
+    y = part(w, "ffn_scale", lp_walk_norm(w, LP_NORMS_FFN_POST, "post_ffw_norm", y));
+    x = lp_add(w->b, "ffn_residual", y, residual(w, "ffn_residual_scale", x));
+    return norm_either(w, LP_NORMS_FFN_SUM, "layer_output_norm", "ffn_norm", x);
+}
+
+/* Of an encoder, x [T, N] -> what its head for masked tokens reads, [T, n_embd_token]. */
+static lp_tensor_id mlm_transform(lp_walk *w, lp_tensor_id x)
+{
+    const lp_hparams *hp = w->hp;
+    x = lp_walk_linear(w, "mlm_dense", x, hp->n_embd_token, hp->n_embd);
+    x = lp_act(w->b, "mlm_act", hp->head_act, x);
+    return lp_walk_norm_of(w, "mlm_norm", x, hp->n_embd_token);
+}
+
+/* x [T, N] -> logits [T, V]. */
+static lp_tensor_id head(lp_walk *w, lp_tensor_id x, lp_tensor_id table)
+{
+    const lp_hparams *hp = w->hp;
+    int64_t n = hp->n_embd;
+    if (hp->arch->encoder_only) {
+        x = mlm_transform(w, x);
+        n = hp->n_embd_token;
+    } else if (has_projections(hp)) {
+        x = lp_walk_linear(w, "embd_out", x, hp->n_embd_token, hp->n_embd);
+        n = hp->n_embd_token;
+    }
+    /* T5 1.1 without the head of its own that config.json tells of is tied, too */
+    if (hp->tied || (hp->arch->head_scaled && !lp_walk_has_weight(w, "output"))) {
+        lp_tensor_id bias = lp_weight_optional(w->b, LP_SHAPE1(hp->n_vocab), "output.bias");
+        x = lp_walk_adapted(w, "output", x, lp_linear(w->b, "output", x, table, bias));
+    } else {
+        x = lp_walk_linear(w, "output", x, hp->n_vocab, n);
+    }
+    if (hp->logit_scale != 1)
+        x = lp_act_scaled(w->b, "output_scale", LP_ACT_NONE, 1, x, hp->logit_scale);
+    if (hp->logit_softcap == 0)
+        return x;
+    return lp_act_scaled(w->b, "output_softcap", LP_ACT_TANH, 1 / hp->logit_softcap, x,
+                         hp->logit_softcap);
+}
+
+/* x [T, N] after the last norm, for the host; where the model has a pooler, also its view of the
+ * first token: tanh(pooler x[0]) [1, N], Devlin et al. 2018. */
+static void put_hidden(lp_walk *w, lp_tensor_id x)
+{
+    const int64_t n = w->hp->n_embd;
+    lp_output(w->b, x, "hidden");
+    if (!lp_weights_find(w->model->weights, "pooler.weight"))
+        return;
+    lp_tensor_id first = lp_walk_linear(w, "pooler", lp_view_rows(w->b, x, 0, 1), n, n);
+    lp_output(w->b, lp_act(w->b, "pooler_act", LP_ACT_TANH, first), "pooled");
+}
+
+/* Where weights of the part's block `layer` are; of the whole part where there is none. */
+static void enter_block(lp_walk *w, int64_t layer)
+{
+    w->layer = layer < 0 ? 0 : (uint32_t)layer;
+    if (layer < 0)
+        snprintf(w->block, sizeof w->block, "%s", w->part);
+    else
+        snprintf(w->block, sizeof w->block, "%sblk.%u.", w->part, w->layer);
+    lp_builder_prefix(w->b, "%s", w->block);
+}
+
+/* Embeddings, all blocks and the last norm: [T, N], or [1, N]; LP_NONE if only the caches were to
+ * be filled. */
+static lp_tensor_id walk(lp_walk *w, lp_tensor_id table, lp_walk_rows wanted)
+{
+    const uint32_t n_layer = w->hp->n_layer;
+    lp_walk_positions(w);
+    enter_block(w, -1);
+    lp_tensor_id x = embed(w, table);
+    for (uint32_t i = 0; i < n_layer && w->b->status == LP_OK; i++) {
+        enter_block(w, i);
+        x = block(w, x, i + 1 == n_layer ? wanted : LP_ROWS_ALL);
+    }
+    enter_block(w, -1);
+    return wanted == LP_ROWS_NONE ? LP_NONE : lp_walk_norm(w, LP_NORMS_OUTPUT, "output_norm", x);
+}
+
+static lp_tensor_id token_table(lp_walk *w)
+{
+    return lp_weight_tensor(w->b, LP_SHAPE2(w->hp->n_vocab, w->hp->n_embd_token),
+                            "token_embd.weight");
+}
+
+static lp_tensor_id cursor_tensor(lp_builder *b)
+{
+    return lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), "cursor");
+}
+
+/* The encoder, and keys and values of its result for each layer of the decoder. */
+static void build_encoder(lp_builder *b, const lp_network *model, const lp_network_options *options)
+{
+    lp_hparams encoder;
+    lp_hparams_of_encoder(&model->hparams, &encoder);
+    lp_walk w = {.b = b, .model = model, .hp = &encoder, .options = options, .part = "enc."};
+    w.cursor = cursor_tensor(b);
+    w.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 2), "source");
+    w.bias = LP_NONE;
+    lp_tensor_id x = walk(&w, token_table(&w), LP_ROWS_ALL);
+    lp_output(b, x, "hidden");
+    w.hp = &model->hparams;
+    w.part = "dec.";
+    for (uint32_t i = 0; i < w.hp->n_layer && b->status == LP_OK; i++) {
+        enter_block(&w, i);
+        lp_walk_cache_source(&w, x);
+    }
+}
+
+void lp_transformer_build(lp_builder *b, const lp_network *model, const lp_network_options *options)
+{
+    lp_walk w = {.b = b, .model = model, .hp = &model->hparams, .options = options, .part = ""};
+    int32_t n_tokens = options->n_tokens;
+    if (w.hp->encoder.n_layer > 0)
+        w.part = "dec.";
+    if (options->part == LP_PART_ENCODER) {
+        build_encoder(b, model, options);
+        return;
+    }
+    w.cursor = cursor_tensor(b);
+    w.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 2), "history");
+    w.sampler = lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_SAMPLER_WORDS), "sampler");
+    w.bias = LP_NONE;
+
+    bool has_head = options->outputs != LP_OUTPUTS_NONE || options->sample;
+    lp_walk_rows wanted = options->outputs == LP_OUTPUTS_ALL || options->hidden ? LP_ROWS_ALL
+                          : has_head                                            ? LP_ROWS_LAST
+                                                                                : LP_ROWS_NONE;
+    lp_tensor_id table = token_table(&w);
+    lp_tensor_id x = walk(&w, table, wanted);
+    w.part = "";
+    enter_block(&w, -1);
+    if (options->hidden)
+        put_hidden(&w, x);
+    if (!has_head) {
+        lp_advance(b, "advance", w.cursor, n_tokens);
+        return;
+    }
+
+    lp_tensor_id logits = head(&w, x, table);
+    if (options->outputs != LP_OUTPUTS_NONE)
+        lp_output(b, logits, "logits");
+    if (!options->sample) {
+        lp_advance(b, "advance", w.cursor, n_tokens);
+        return;
+    }
+    if (options->outputs == LP_OUTPUTS_ALL && n_tokens > 1)
+        logits = lp_view_rows(b, logits, n_tokens - 1, 1);
+    lp_sample(b, "sample", logits, w.sampler, w.history, w.cursor, n_tokens);
+}

@@ -1,0 +1,98 @@
+/* The inside of a runner, for runner*.c only. */
+#ifndef LP_TEXT_RUNNER_STATE_H
+#define LP_TEXT_RUNNER_STATE_H
+
+#include "text/runner.h"
+
+#define LP_MAX_RUN_PROGRAMS 12
+#define LP_MAX_AHEAD        8
+
+/* What a program leaves: the logits of its last token, those of all of them, a drawn token. That of
+ * the encoder (LP_END_SOURCE) leaves keys and values of the source text. Of a whole text, hidden
+ * states, and logits with them. */
+typedef enum lp_run_end {
+    LP_END_NOTHING,
+    LP_END_LOGITS,
+    LP_END_ALL_LOGITS,
+    LP_END_SAMPLE,
+    LP_END_SOURCE,
+    LP_END_HIDDEN,
+    LP_END_EVERYTHING
+} lp_run_end;
+
+/* Which activations are there after the run: for a look at any node, or at one of a large batch. */
+typedef enum lp_run_keep { LP_KEEP_NOTHING, LP_KEEP_ALL, LP_KEEP_NODE } lp_run_keep;
+
+typedef struct lp_run_program {
+    uint32_t n_tokens, kv_max;
+    lp_run_end end;
+    lp_run_keep keep;
+    uint32_t node; /* LP_KEEP_NODE: that is looked at; otherwise LP_NONE */
+    lp_graph *graph;
+    lp_program *program;
+    uint64_t used; /* clock of the latest use */
+} lp_run_program;
+
+struct lp_runner {
+    lp_context *ctx;
+    const lp_network *network;
+    lp_backend *backend;
+    lp_runner_programs how;
+    lp_store store;
+    uint32_t n_ctx, n_batch;
+    lp_dtype cache_type;
+    uint32_t history, cursor, sampler; /* slots */
+    uint32_t source;                   /* of an encoder-decoder */
+    bool source_new;                   /* the encoder has not read it yet */
+
+    uint32_t n_tokens; /* known to the caller */
+    uint32_t n_cached; /* the device's cursor, once everything submitted is done */
+    uint32_t n_ahead;  /* tokens drawn or being drawn that the caller has not asked for */
+    uint32_t n_draws;  /* of the tokens known to the caller, since lp_runner_sampling() */
+    uint64_t tickets[LP_MAX_AHEAD]; /* of draw i: tickets[i % LP_MAX_AHEAD] */
+    uint32_t first_ahead;
+    uint64_t last_ticket, clock;
+    uint64_t edits; /* changes of the tokens from outside */
+
+    lp_run_program programs[LP_MAX_RUN_PROGRAMS];
+    uint32_t n_programs;
+    lp_guard guard;
+};
+
+static inline uint32_t lp_min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- runner_programs.c */
+
+lp_status lp_runner_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, lp_run_end end,
+                          lp_graph **graph);
+
+void lp_runner_drop_program(lp_runner *s, uint32_t i);
+
+/* The program over n_tokens that sees `keys` keys, made if there is none yet. */
+lp_status lp_runner_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, lp_run_end end,
+                            lp_run_keep keep, lp_run_program **found);
+
+/* ---- runner.c */
+
+/* Waits for what is in flight and sets the device's cursor to the caller's view of things. */
+lp_status lp_runner_settle(lp_runner *s, uint32_t n_cached);
+
+lp_status lp_runner_check_tokens(const lp_runner *s, const int32_t *tokens, size_t n);
+
+/* The encoder reads the source text, all at once: its tokens see each other. */
+lp_status lp_runner_encode(lp_runner *s, bool look);
+
+/* Tokens [n_cached, to), at least one, that stand in the history; the last piece ends with `end`.
+ * look: at one piece, or at all if the guard looks at everything. */
+lp_status lp_runner_evaluate(lp_runner *s, uint32_t to, lp_run_end end, bool look,
+                             lp_run_program **last);
+
+/* The logits after the latest token are not finite. Fails with LP_E_DEVICE and the name of the node
+ * where that began, perhaps at an earlier token, from which keys and values are computed anew when
+ * the session goes on. */
+lp_status lp_runner_not_finite(lp_runner *s);
+
+#endif

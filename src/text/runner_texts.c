@@ -1,0 +1,171 @@
+/* Whole texts: what an encoder makes of them, and how likely a decoder finds them. */
+#include "text/runner_state.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/compare.h"
+#include "check/finite.h"
+
+#define SCORE_BYTES (64u << 20) /* of logits at a time, on the device and here */
+
+lp_status lp_runner_source(lp_runner *s, const int32_t *tokens, size_t n)
+{
+    if (s->source == UINT32_MAX)
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED,
+                       "%s models have no encoder that reads a source text",
+                       s->network->hparams.arch->hf);
+    if (n == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "the source text is empty");
+    if (n > s->n_ctx)
+        return lp_fail(s->ctx, LP_E_LIMIT, "a source text of %zu tokens; the context has %u", n,
+                       s->n_ctx);
+    LP_TRY(lp_runner_check_tokens(s, tokens, n));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    LP_TRY(s->backend->table->slot_write(s->backend, s->source, 0, tokens, 4 * n));
+    s->edits++;
+    s->n_tokens = 0;
+    s->guard.n_source = (uint32_t)n;
+    s->source_new = true;
+    return lp_runner_settle(s, 0);
+}
+
+/* The encoder's run over the source text left NaN or infinity behind. */
+static lp_status encoder_not_finite(lp_runner *s)
+{
+    lp_run_program *entry;
+    char text[512] = "the encoder's result is not finite, but it is when it is computed again";
+    bool found = false;
+    const uint32_t n = s->guard.n_source;
+    LP_TRY(lp_runner_program(s, n, n, LP_END_SOURCE, LP_KEEP_ALL, &entry));
+    LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    LP_TRY(lp_finite_find(entry->program, s->backend, entry->graph, 0, text, sizeof text, &found));
+    return lp_fail(s->ctx, LP_E_DEVICE, "%s (of the source text)", text);
+}
+
+lp_status lp_runner_encode(lp_runner *s, bool look)
+{
+    lp_run_program *entry;
+    const uint32_t n = s->guard.n_source, n_cached = s->n_cached;
+    const lp_run_keep kept = !look                ? LP_KEEP_NOTHING
+                             : s->guard.rate == 1 ? LP_KEEP_ALL
+                                                  : LP_KEEP_NODE;
+    LP_TRY(lp_runner_settle(s, 0));
+    LP_TRY(lp_runner_program(s, n, n, LP_END_SOURCE, kept, &entry));
+    LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    if (look)
+        LP_TRY(lp_guard_look(&s->guard, s->backend, entry->program, entry->graph, entry->node, 0,
+                             s->n_draws));
+    const size_t n_hidden = (size_t)n * s->network->hparams.n_embd;
+    float *hidden = malloc(n_hidden * sizeof *hidden);
+    if (hidden == NULL)
+        return lp_fail_memory(s->ctx, "the encoder's result");
+    lp_status status = s->backend->table->tensor_read(
+        entry->program, lp_graph_find(entry->graph, "hidden"), hidden);
+    size_t n_finite = 0;
+    while (status == LP_OK && n_finite < n_hidden && isfinite(hidden[n_finite]))
+        n_finite++;
+    free(hidden);
+    LP_TRY(status);
+    if (n_finite < n_hidden)
+        return encoder_not_finite(s);
+    s->source_new = false;
+    return lp_runner_settle(s, n_cached);
+}
+
+lp_status lp_runner_view(lp_runner *s, const int32_t *tokens, size_t n, const char *output,
+                         float *values)
+{
+    const lp_run_end end = strcmp(output, "logits") == 0 ? LP_END_ALL_LOGITS : LP_END_HIDDEN;
+    const char *kind = s->network->hparams.arch->hf;
+    lp_run_program *entry;
+    if (s->source != UINT32_MAX)
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED, "%s models answer texts; they give no vectors",
+                       kind);
+    if (n == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "the text has no tokens");
+    if (n > s->n_ctx)
+        return lp_fail(s->ctx, LP_E_LIMIT, "a text of %zu tokens; the context has %u", n, s->n_ctx);
+    LP_TRY(lp_runner_check_tokens(s, tokens, n));
+    s->n_tokens = 0;
+    LP_TRY(lp_runner_settle(s, 0));
+    LP_TRY(s->backend->table->slot_write(s->backend, s->history, 0, tokens, 4 * n));
+    LP_TRY(lp_runner_program(s, (uint32_t)n, (uint32_t)n, end, LP_KEEP_NOTHING, &entry));
+    const lp_tensor_id id = lp_graph_find(entry->graph, output);
+    if (id == LP_NONE)
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED, "this %s model has no %s output", kind, output);
+    LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    LP_TRY(s->backend->table->tensor_read(entry->program, id, values));
+    const int64_t n_values = lp_shape_elements(entry->graph->tensors[id].shape);
+    LP_TRY(lp_runner_settle(s, 0));
+    for (int64_t i = 0; i < n_values; i++)
+        if (!isfinite(values[i]))
+            return lp_fail(s->ctx, LP_E_DEVICE, "the %s output is not finite: element %lld", output,
+                           (long long)i);
+    return LP_OK;
+}
+
+/* Log-probabilities of the tokens behind the n rows of logits [n, V]; *bad: first row that is not
+ * finite, or n. */
+static void score_rows(const float *logits, uint32_t n, uint32_t n_vocab, const int32_t *tokens,
+                       double *scores, uint32_t *bad)
+{
+    uint32_t first_bad = n;
+#pragma omp parallel for reduction(min : first_bad)
+    for (uint32_t r = 0; r < n; r++) {
+        const float *row = logits + (size_t)r * n_vocab;
+        uint32_t i = 0;
+        while (i < n_vocab && row[i] <= FLT_MAX) /* -inf: as in lp_runner_logits() */
+            i++;
+        if (i < n_vocab && r < first_bad)
+            first_bad = r;
+        scores[r] = (double)row[tokens[r]] - lp_log_sum_exp(row, n_vocab);
+    }
+    *bad = first_bad;
+}
+
+lp_status lp_runner_score(lp_runner *s, const int32_t *tokens, size_t n, double *scores)
+{
+    lp_status status = LP_OK;
+    uint32_t n_vocab = s->network->hparams.n_vocab, first = s->n_tokens, bad = 0, rows = 0;
+    lp_run_program *entry;
+    float *logits = NULL;
+    if (first == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "nothing predicts a text's first token: it must be fed");
+    if (n == 0)
+        return LP_OK;
+    LP_TRY(lp_runner_feed(s, tokens, n));
+    uint32_t most = SCORE_BYTES / sizeof *logits / n_vocab;
+    most = lp_min_u32(lp_min_u32(most ? most : 1, s->n_batch), (uint32_t)n);
+    logits = malloc((size_t)most * n_vocab * sizeof *logits);
+    if (logits == NULL) {
+        status = lp_fail_memory(s->ctx, "logits");
+        goto cleanup;
+    }
+    bool look = s->guard.rate > 0;
+    if (s->n_cached == first) /* it is evaluated, but its logits are gone */
+        LP_CHECK(lp_runner_settle(s, first - 1));
+    else if (s->n_cached < first - 1)
+        LP_CHECK(lp_runner_evaluate(s, first - 1, LP_END_NOTHING, look, &entry));
+    for (size_t done = 0; done < n; done += rows) {
+        rows = lp_min_u32(most, (uint32_t)(n - done));
+        LP_CHECK(lp_runner_evaluate(s, s->n_cached + rows, LP_END_ALL_LOGITS, look, &entry));
+        LP_CHECK(s->backend->table->wait(s->backend, s->last_ticket));
+        LP_CHECK(s->backend->table->tensor_read(entry->program,
+                                                lp_graph_find(entry->graph, "logits"), logits));
+        score_rows(logits, rows, n_vocab, tokens + done, scores + done, &bad);
+        if (bad < rows) {
+            LP_CHECK(lp_runner_rewind(s, first + (uint32_t)done + bad));
+            status = lp_runner_not_finite(s);
+            goto cleanup;
+        }
+    }
+cleanup:
+    free(logits);
+    return status;
+}
