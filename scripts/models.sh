@@ -59,8 +59,8 @@ page()
         # 3. the page: the last cell of rows whose third or first cell is a model_type
         {
             cells = split($0, cell, " *\\| *")
-            key = cell[4] ~ /^`[a-z0-9_]+`$/ ? cell[4] : cell[2]
-            if ($0 !~ /^\|/ || key !~ /^`[a-z0-9_]+`$/) { print; next }
+            key = cell[4] ~ /^`[a-z0-9_-]+`$/ ? cell[4] : cell[2]
+            if ($0 !~ /^\|/ || key !~ /^`[a-z0-9_-]+`$/) { print; next }
             gsub(/`/, "", key)
             text = ""
             split("cpu lavapipe swiftshader gpu", drivers, " ")
