@@ -48,7 +48,7 @@ if [ $all = yes ]; then
     extra_build sanitize -DCMAKE_C_COMPILER=clang -DLAPILLI_SANITIZE=ON -DCMAKE_C_FLAGS_RELEASE=-O2 \
         "-DLAPILLI_TEST_LONG=cpu;lavapipe" "${extra[@]}"
     extra_build fuzz -DCMAKE_C_COMPILER=clang -DLAPILLI_FUZZ=ON -DLAPILLI_TESTS=OFF \
-        -DLAPILLI_CLI=OFF -DCMAKE_C_FLAGS_RELEASE=-O1 -DLAPILLI_FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
+        -DLAPILLI_CLI=OFF -DCMAKE_C_FLAGS_RELEASE=-O1 -DLAPILLI_FUZZ_SECONDS="${FUZZ_SECONDS:-20}"
     extra+=(-DLAPILLI_TEST_ALL=ON)
 else
     "$root/scripts/setup.sh" --test >&2
