@@ -1,6 +1,7 @@
 /* Are the model fixtures strong enough? Every mechanism is broken once, and the logits must move by
  * more than ten times what test_models.c tolerates. Graphs are plain data, so a mutant is the
- * reference running a graph with one thing changed. */
+ * reference running a graph with one thing changed. Of an encoder-decoder the encoder's graph and
+ * the decoder's are broken one at a time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,242 +15,34 @@
 #include "support/model_fixtures.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
+#include "support/mutants.h"
 
-#define N_TOKENS  40
 #define N_CTX     48
-#define MUST_MOVE 1e-9 /* ten times the gate for fp32 */
+#define GATE      1e-10 /* for fp32 */
+#define MUST_MOVE (10 * GATE)
 
-/* ---- Mutants of all nodes of a kind; each returns whether the node was its business. ---- */
-
-static bool swap_rope_pairing(lp_node *n)
+/* Whether it is the graph of an encoder-decoder's encoder: only that reads the source text. */
+static bool is_of_encoder(const lp_graph *graph)
 {
-    if (n->op != LP_OP_ROPE)
-        return false;
-    n->p.rope.pairing = n->p.rope.pairing == LP_ROPE_HALVES ? LP_ROPE_ADJACENT : LP_ROPE_HALVES;
-    return true;
+    return lp_graph_find(graph, "source") != LP_NONE;
 }
 
-static bool eps_times_100(lp_node *n)
-{
-    if (n->op != LP_OP_NORM || n->p.norm.kind == LP_NORM_SOFTMAX)
-        return false;
-    n->p.norm.eps *= n->p.norm.eps < 1e-9f ? 1e9f : 100; /* BERT's: next to nothing */
-    return true;
-}
-
-static bool other_norm(lp_node *n)
-{
-    if (n->op != LP_OP_NORM || n->p.norm.kind == LP_NORM_SOFTMAX)
-        return false;
-    n->p.norm.kind = n->p.norm.kind == LP_NORM_RMS ? LP_NORM_LAYER : LP_NORM_RMS;
-    return true;
-}
-
-static bool change_act(lp_node *n, lp_act_kind from, lp_act_kind to)
-{
-    if (n->op == LP_OP_LINEAR && n->p.linear.act == from) {
-        n->p.linear.act = to;
-        return true;
-    }
-    if (n->op == LP_OP_ACT && n->p.act.act == from) {
-        n->p.act.act = to;
-        return true;
-    }
-    return false;
-}
-
-static bool gelu_erf(lp_node *n)
-{
-    return change_act(n, LP_ACT_GELU_TANH, LP_ACT_GELU_ERF);
-}
-
-static bool gelu_tanh(lp_node *n)
-{
-    return change_act(n, LP_ACT_GELU_ERF, LP_ACT_GELU_TANH);
-}
-
-static bool gelu_quick(lp_node *n)
-{
-    return change_act(n, LP_ACT_GELU_TANH, LP_ACT_GELU_QUICK);
-}
-
-static bool silu_to_gelu_quick(lp_node *n)
-{
-    return change_act(n, LP_ACT_SILU, LP_ACT_GELU_QUICK);
-}
-
-static bool silu_to_relu(lp_node *n)
-{
-    return change_act(n, LP_ACT_SILU, LP_ACT_RELU);
-}
-
-static bool shift_mask(lp_node *n, int shift)
-{
-    if (n->op != LP_OP_ATTENTION || n->p.attention.mask == LP_MASK_FULL)
-        return false;
-    n->p.attention.mask_shift = shift;
-    return true;
-}
-
-static bool mask_later(lp_node *n)
-{
-    return shift_mask(n, 1);
-}
-
-static bool mask_earlier(lp_node *n)
-{
-    return shift_mask(n, -1);
-}
-
-static bool mask_causal(lp_node *n)
-{
-    if (n->op != LP_OP_ATTENTION || n->p.attention.mask != LP_MASK_FULL)
-        return false;
-    n->p.attention.mask = LP_MASK_CAUSAL;
-    return true;
-}
-
-static bool scale_attention(lp_node *n)
-{
-    if (n->op != LP_OP_ATTENTION)
-        return false;
-    n->p.attention.scale *= 1.1f;
-    return true;
-}
-
-static bool change_window(lp_node *n, int by)
-{
-    if (n->op != LP_OP_ATTENTION || n->p.attention.window == 0)
-        return false;
-    if (n->p.attention.mask == LP_MASK_FULL) /* half of it on each side */
-        by *= 2;
-    n->p.attention.window = by == 0 ? 0 : n->p.attention.window + by;
-    return true;
-}
-
-static bool window_off(lp_node *n)
-{
-    return change_window(n, 0);
-}
-
-static bool window_longer(lp_node *n)
-{
-    return change_window(n, 1);
-}
-
-static bool window_shorter(lp_node *n)
-{
-    return change_window(n, -1);
-}
-
-static bool scale_embedding(lp_node *n)
-{
-    if (n->op != LP_OP_EMBED || n->src[2] == LP_NONE)
-        return false;
-    n->p.embed.scale *= 1.1f;
-    return true;
-}
-
-static bool drop_factor(lp_node *n)
-{
-    if (n->op != LP_OP_ACT || n->p.act.act != LP_ACT_NONE)
-        return false;
-    n->p.act.out = 1;
-    return true;
-}
-
-static bool change_stride(lp_node *n)
-{
-    if (n->op != LP_OP_ATTENTION || n->p.attention.stride == 0)
-        return false;
-    n->p.attention.stride++;
-    return true;
-}
-
-static bool drop_summary(lp_node *n)
-{
-    if (n->op != LP_OP_ATTENTION || n->p.attention.mask != LP_MASK_FIXED)
-        return false;
-    n->p.attention.summary = 0;
-    return true;
-}
-
-static bool no_softmax(lp_node *n)
-{
-    if (n->op != LP_OP_NORM || n->p.norm.kind != LP_NORM_SOFTMAX)
-        return false;
-    n->p.norm.kind = LP_NORM_RMS;
-    return true;
-}
-
-static bool drop_positions(lp_node *n)
-{
-    if (n->op != LP_OP_EMBED || n->src[2] != LP_NONE)
-        return false;
-    n->p.embed.scale = 0;
-    return true;
-}
-
-static bool other_score(lp_node *n)
-{
-    if (n->op != LP_OP_ROUTE)
-        return false;
-    n->p.route.score = n->p.route.score == LP_ROUTE_CHOSEN    ? LP_ROUTE_SOFTMAX
-                       : n->p.route.score == LP_ROUTE_SOFTMAX ? LP_ROUTE_SIGMOID
-                                                              : LP_ROUTE_CHOSEN;
-    return true;
-}
-
-static bool positions_later(lp_node *n)
-{
-    if (n->op != LP_OP_EMBED || n->src[2] != LP_NONE)
-        return false;
-    n->p.embed.first++;
-    return true;
-}
-
-typedef struct mutant {
-    const char *what;
-    bool (*apply)(lp_node *node);
-} mutant;
-
-static const mutant mutants[] = {
-    {"RoPE pairing swapped", swap_rope_pairing},
-    {"eps times 100", eps_times_100},
-    {"layer norm for RMS norm or the reverse", other_norm},
-    {"GELU by erf", gelu_erf},
-    {"GELU by tanh", gelu_tanh},
-    {"quick GELU", gelu_quick},
-    {"quick GELU for SiLU", silu_to_gelu_quick},
-    {"ReLU for SiLU", silu_to_relu},
-    {"mask one later", mask_later},
-    {"mask one earlier", mask_earlier},
-    {"causal mask for all keys", mask_causal},
-    {"attention scale times 1.1", scale_attention},
-    {"sliding window off", window_off},
-    {"sliding window one longer", window_longer},
-    {"sliding window one shorter", window_shorter},
-    {"embedding times 1.1", scale_embedding},
-    {"position embeddings dropped", drop_positions},
-    {"other scores of experts", other_score},
-    {"factor of the residuals dropped", drop_factor},
-    {"stride of sparse attention one more", change_stride},
-    {"summary of fixed attention dropped", drop_summary},
-    {"RMS norm for softmax", no_softmax},
-    {"position embeddings one later", positions_later},
-};
-#define N_MUTANTS (sizeof mutants / sizeof mutants[0])
+typedef struct mutation {
+    bool encoder; /* of an encoder-decoder: which graph */
+    const mutant *mutant;
+} mutation;
 
 static void mutate_all(lp_graph *graph, const void *user)
 {
-    const mutant *m = user;
-    for (uint32_t i = 0; i < graph->n_nodes; i++)
-        m->apply(&graph->nodes[i]);
+    const mutation *m = user;
+    for (uint32_t i = 0; i < graph->n_nodes && is_of_encoder(graph) == m->encoder; i++)
+        m->mutant->apply(&graph->nodes[i]);
 }
 
 /* ---- Mutants of one node: a source that may be missing goes missing. ---- */
 
 typedef struct dropped {
+    bool encoder;
     uint32_t node;
     int src;
 } dropped;
@@ -259,10 +52,10 @@ static bool can_drop(const lp_node *node, int src)
     static const struct {
         lp_op op;
         int src;
-    } optional[] = {{LP_OP_NORM, 1},      {LP_OP_NORM, 2},     {LP_OP_LINEAR, 2},
-                    {LP_OP_LINEAR, 3},    {LP_OP_LINEAR, 4},   {LP_OP_LINEAR, 5},
-                    {LP_OP_RECURRENCE, 2},
-                    {LP_OP_ATTENTION, 4}, {LP_OP_ATTENTION, 5}};
+    } optional[] = {{LP_OP_NORM, 1},       {LP_OP_NORM, 2},   {LP_OP_LINEAR, 2},
+                    {LP_OP_LINEAR, 3},     {LP_OP_LINEAR, 4}, {LP_OP_LINEAR, 5},
+                    {LP_OP_RECURRENCE, 2}, {LP_OP_ROUTE, 1},  {LP_OP_ATTENTION, 4},
+                    {LP_OP_ATTENTION, 5}};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
         if (optional[i].op == node->op && optional[i].src == src && node->src[src] != LP_NONE)
             return true;
@@ -282,13 +75,55 @@ static bool cancels(const lp_network *network, const lp_graph *graph, lp_tensor_
 static void mutate_drop(lp_graph *graph, const void *user)
 {
     const dropped *d = user;
-    graph->nodes[d->node].src[d->src] = LP_NONE;
+    if (is_of_encoder(graph) == d->encoder)
+        graph->nodes[d->node].src[d->src] = LP_NONE;
+}
+
+/* ---- Mutants that need more than a node. ---- */
+
+/* Gains of which every head has its own: the first head's for all. */
+static bool share_gain(lp_graph *graph, const lp_node *node)
+{
+    if (node->op != LP_OP_NORM || node->src[1] == LP_NONE)
+        return false;
+    lp_shape *gain = &graph->tensors[node->src[1]].shape;
+    if (gain->n != 2)
+        return false;
+    *gain = LP_SHAPE1(gain->dim[1]);
+    return true;
+}
+
+static void mutate_gains(lp_graph *graph, const void *user)
+{
+    (void)user;
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        share_gain(graph, &graph->nodes[i]);
+}
+
+/* The decoder does not see the source's last token. */
+static void mutate_source(lp_graph *graph, const void *user)
+{
+    const int32_t *n_source = user;
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i].op == LP_OP_ATTENTION && graph->nodes[i].p.attention.from_source)
+            graph->nodes[i].p.attention.kv_max = *n_source - 1;
 }
 
 /* ---- */
 
-static const int32_t whole[] = {N_TOKENS, 0};
-static const model_run plain = {.chunks = whole};
+/* Decoders and encoders, then encoder-decoders; NULL behind the last. */
+static const char *folder_at(size_t i)
+{
+    const bool first = i < n_model_fixtures;
+    if (!first && i >= n_model_fixtures + n_seq2seq_fixtures)
+        return NULL;
+    return first ? model_fixtures[i].folder : seq2seq_fixtures[i - n_model_fixtures].folder;
+}
+
+static bool has_mutants(size_t i)
+{
+    return i >= n_model_fixtures || model_fixtures[i].mutants;
+}
 
 typedef struct subject {
     const char *path;
@@ -305,8 +140,8 @@ static void subject_open(subject *s, const char *path)
     if (lp_network_open(&ctx, path, &s->network) != LP_OK)
         fail_msg("%s", ctx.message);
     s->e = expected_open(logits);
-    assert_int_equal(s->e.n_tokens, N_TOKENS);
-    s->logits = malloc((size_t)N_TOKENS * (size_t)s->e.n_vocab * sizeof *s->logits);
+    assert_in_range(s->e.n_tokens, 24, N_CTX);
+    s->logits = malloc((size_t)s->e.n_tokens * (size_t)s->e.n_vocab * sizeof *s->logits);
     assert_non_null(s->logits);
     free(logits);
 }
@@ -318,147 +153,272 @@ static void subject_close(subject *s)
     lp_network_destroy(s->network);
 }
 
-static void must_move(subject *s, const lp_network *network, const model_run *run, const char *what)
+/* How many graphs it has. */
+static int n_parts(const subject *s)
 {
+    return s->network->hparams.encoder.n_layer > 0 ? 2 : 1;
+}
+
+typedef void (*mutate_fn)(lp_graph *graph, const void *user);
+
+/* NMSE of the logits of a mutant; `mutate` may be NULL. */
+static double moved_by(subject *s, const lp_network *network, mutate_fn mutate, const void *user)
+{
+    const int32_t whole[] = {s->e.n_tokens, 0};
+    const model_run run = {.chunks = whole,
+                           .types = s->e.types,
+                           .source = s->e.source,
+                           .n_source = s->e.n_source,
+                           .mutate = mutate,
+                           .user = user};
     model_session *session = model_session_create(network, "reference", LP_F32, N_CTX);
-    model_run with_types = *run;
-    with_types.types = s->e.types;
-    model_session_run(session, &with_types, s->e.tokens, s->logits);
+    model_session_run(session, &run, s->e.tokens, s->logits);
     model_session_destroy(session);
-    double moved = nmse(s->e.logits, s->logits, (size_t)N_TOKENS * (size_t)s->e.n_vocab);
+    return nmse(s->e.logits, s->logits, (size_t)s->e.n_tokens * (size_t)s->e.n_vocab);
+}
+
+static void must_move(subject *s, const lp_network *network, mutate_fn mutate, const void *user,
+                      const char *what)
+{
+    const double moved = moved_by(s, network, mutate, user);
     print_message("%9.1e  %s: %s\n", moved, strrchr(s->path, '/') + 1, what);
     if (!(moved > MUST_MOVE))
         fail_msg("%s: the fixture does not notice: %s (NMSE %.2e)", s->path, what, moved);
 }
 
-static lp_graph *build(const subject *s, lp_store *store)
+static lp_graph *build(const subject *s, bool encoder, lp_store *store)
 {
     lp_context ctx = {0};
     lp_graph *graph = NULL;
-    lp_network_options options = {.n_tokens = N_TOKENS,
+    lp_network_options options = {.n_tokens = encoder ? s->e.n_source : s->e.n_tokens,
                                   .n_ctx = N_CTX,
                                   .kv_dtype = LP_F32,
-                                  .outputs = LP_OUTPUTS_ALL,
+                                  .part = encoder ? LP_PART_ENCODER : LP_PART_DECODER,
+                                  .outputs = encoder ? LP_OUTPUTS_NONE : LP_OUTPUTS_ALL,
                                   .hidden = s->network->hparams.arch->encoder_only};
     if (lp_network_graph(&ctx, s->network, store, &options, &graph) != LP_OK)
         fail_msg("%s", ctx.message);
+    assert_int_equal(is_of_encoder(graph), encoder);
     return graph;
+}
+
+/* Whether the mutant finds something to break. */
+static bool applies(const subject *s, const mutation *m)
+{
+    lp_store store = {0};
+    lp_graph *graph = build(s, m->encoder, &store);
+    bool found = false;
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        found |= m->mutant->apply(&graph->nodes[i]);
+    lp_graph_destroy(graph);
+    lp_store_destroy(&store);
+    return found &&
+           !(m->mutant->apply == scale_embedding && s->network->hparams.norms & LP_NORMS_EMBD);
 }
 
 static void test_mechanisms(void **state)
 {
     (void)state;
-    unsigned applied[N_MUTANTS] = {0};
-    for (size_t f = 0; f < n_model_fixtures; f++) {
-        if (!model_fixtures[f].mutants)
+    unsigned *applied = calloc(n_mutants, sizeof *applied);
+    assert_non_null(applied);
+    for (size_t f = 0; folder_at(f) != NULL; f++) {
+        if (!has_mutants(f))
             continue;
         subject s;
-        subject_open(&s, model_fixtures[f].folder);
-        for (size_t m = 0; m < N_MUTANTS; m++) {
-            lp_store store = {0};
-            lp_graph *graph = build(&s, &store);
-            bool applies = false;
-            for (uint32_t i = 0; i < graph->n_nodes; i++)
-                applies |= mutants[m].apply(&graph->nodes[i]);
-            lp_graph_destroy(graph);
-            lp_store_destroy(&store);
-            /* a norm of the embeddings takes their scale away */
-            bool normed = s.network->hparams.norms & LP_NORMS_EMBD;
-            if (!applies || (normed && mutants[m].apply == scale_embedding))
+        subject_open(&s, folder_at(f));
+        assert_true(moved_by(&s, s.network, NULL, NULL) < GATE); /* nothing broken */
+        for (size_t i = 0; i < n_mutants * (size_t)n_parts(&s); i++) {
+            const mutation m = {i >= n_mutants, &mutants[i % n_mutants]};
+            char what[100];
+            if (!applies(&s, &m))
                 continue;
-            model_run run = plain;
-            run.mutate = mutate_all;
-            run.user = &mutants[m];
-            must_move(&s, s.network, &run, mutants[m].what);
-            applied[m]++;
+            snprintf(what, sizeof what, "%s%s", m.encoder ? "in the encoder: " : "",
+                     m.mutant->what);
+            must_move(&s, s.network, mutate_all, &m, what);
+            applied[i % n_mutants]++;
         }
         subject_close(&s);
     }
-    for (size_t m = 0; m < N_MUTANTS; m++)
+    for (size_t m = 0; m < n_mutants; m++)
         if (applied[m] == 0)
             fail_msg("no fixture has what this mutant breaks: %s", mutants[m].what);
+    free(applied);
+}
+
+/* Every source once. */
+static void drop_sources(subject *s, bool encoder)
+{
+    lp_store store = {0};
+    lp_graph *graph = build(s, encoder, &store);
+    unsigned n = 0;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const lp_node *node = &graph->nodes[i];
+        for (int src = 0; src < LP_MAX_SRC; src++) {
+            if (!can_drop(node, src) || cancels(s->network, graph, node->src[src]))
+                continue;
+            const dropped d = {encoder, i, src};
+            char what[300];
+            snprintf(what, sizeof what, "%s without %s", node->name,
+                     graph->tensors[node->src[src]].name);
+            must_move(s, s->network, mutate_drop, &d, what);
+            n++;
+        }
+    }
+    /* per layer at least two residuals; Galactica has no gains and no biases */
+    const lp_hparams *hp = &s->network->hparams;
+    assert_true(n >= 2 * (encoder ? hp->encoder.n_layer : hp->n_layer));
+    lp_graph_destroy(graph);
+    lp_store_destroy(&store);
 }
 
 static void test_dropped_sources(void **state)
 {
     (void)state;
-    for (size_t f = 0; f < n_model_fixtures; f++) {
-        if (!model_fixtures[f].mutants)
+    for (size_t f = 0; folder_at(f) != NULL; f++) {
+        if (!has_mutants(f))
             continue;
         subject s;
-        subject_open(&s, model_fixtures[f].folder);
-        lp_store store = {0};
-        lp_graph *graph = build(&s, &store);
-        unsigned n = 0;
-        for (uint32_t i = 0; i < graph->n_nodes; i++) {
-            for (int src = 0; src < LP_MAX_SRC; src++) {
-                if (!can_drop(&graph->nodes[i], src) ||
-                    cancels(s.network, graph, graph->nodes[i].src[src]))
-                    continue;
-                dropped d = {i, src};
-                model_run run = plain;
-                run.mutate = mutate_drop;
-                run.user = &d;
-                char what[300];
-                snprintf(what, sizeof what, "%s without %s", graph->nodes[i].name,
-                         graph->tensors[graph->nodes[i].src[src]].name);
-                must_move(&s, s.network, &run, what);
-                n++;
-            }
-        }
-        /* per layer at least two residuals; Galactica has no gains and no biases */
-        assert_true(n >= 2 * s.network->hparams.n_layer);
-        lp_graph_destroy(graph);
-        lp_store_destroy(&store);
+        subject_open(&s, folder_at(f));
+        for (int part = 0; part < n_parts(&s); part++)
+            drop_sources(&s, part == 1);
         subject_close(&s);
     }
+}
+
+/* Numbers of scaled RoPE. */
+typedef struct rope_mutant {
+    const char *what;
+    lp_rope_scaling scaling; /* whose number it is */
+    size_t number;           /* its place in lp_rope_hparams */
+    float factor;
+} rope_mutant;
+
+static const rope_mutant rope_mutants[] = {
+    {"high_freq_factor times 1.1", LP_ROPE_SCALING_LLAMA3,
+     offsetof(lp_rope_hparams, high_freq_factor), 1.1f},
+    {"low_freq_factor times 1.1", LP_ROPE_SCALING_LLAMA3,
+     offsetof(lp_rope_hparams, low_freq_factor), 1.1f},
+    {"factor times 1.1", LP_ROPE_SCALING_LLAMA3, offsetof(lp_rope_hparams, factor), 1.1f},
+    {"factor times 1.1", LP_ROPE_SCALING_LINEAR, offsetof(lp_rope_hparams, factor), 1.1f},
+    {"factor times 1.1", LP_ROPE_SCALING_YARN, offsetof(lp_rope_hparams, factor), 1.1f},
+    {"beta_fast times 2", LP_ROPE_SCALING_YARN, offsetof(lp_rope_hparams, beta_fast), 2},
+    {"beta_slow times 2", LP_ROPE_SCALING_YARN, offsetof(lp_rope_hparams, beta_slow), 2},
+    {"attention_factor times 1.1", LP_ROPE_SCALING_YARN,
+     offsetof(lp_rope_hparams, attention_factor), 1.1f},
+};
+#define N_ROPE_MUTANTS (sizeof rope_mutants / sizeof rope_mutants[0])
+
+/* Whether two kinds of RoPE turn alike: bounds of YaRN may lie before the first pair. */
+static bool turns_alike(const lp_rope_hparams *a, const lp_rope_hparams *b)
+{
+    double of_a[LP_MAX_ROPE_PAIRS], of_b[LP_MAX_ROPE_PAIRS];
+    lp_rope_frequencies(a, N_CTX, NULL, of_a);
+    lp_rope_frequencies(b, N_CTX, NULL, of_b);
+    return memcmp(of_a, of_b, a->n_rotated / 2 * sizeof *of_a) == 0 &&
+           a->attention_factor == b->attention_factor;
+}
+
+static void scaled_rope(subject *s, unsigned n_moved[N_ROPE_MUTANTS])
+{
+    const lp_rope_hparams *rope = &s->network->hparams.rope;
+    lp_network changed = *s->network;
+    changed.hparams.rope.scaling = LP_ROPE_SCALING_NONE;
+    must_move(s, &changed, NULL, NULL, "RoPE scaling off");
+    if (rope->scaling != LP_ROPE_SCALING_LINEAR) {
+        changed.hparams.rope.scaling = LP_ROPE_SCALING_LINEAR;
+        must_move(s, &changed, NULL, NULL, "RoPE scaling linear");
+    }
+    for (size_t i = 0; i < N_ROPE_MUTANTS; i++) {
+        changed = *s->network;
+        *(float *)((char *)&changed.hparams.rope + rope_mutants[i].number) *=
+            rope_mutants[i].factor;
+        if (rope_mutants[i].scaling != rope->scaling || turns_alike(rope, &changed.hparams.rope))
+            continue;
+        must_move(s, &changed, NULL, NULL, rope_mutants[i].what);
+        n_moved[i]++;
+    }
+}
+
+static void unscaled_rope(subject *s)
+{
+    lp_network changed = *s->network;
+    changed.hparams.rope.base *= 1.5f;
+    changed.hparams.rope_window.base *= 1.5f;
+    must_move(s, &changed, NULL, NULL, "base of RoPE times 1.5");
+    if (s->network->hparams.n_kv_latent == 0) { /* else it is also a size of weights */
+        changed = *s->network;
+        changed.hparams.rope.n_rotated -= 2;
+        changed.hparams.rope_window.n_rotated -= 2;
+        must_move(s, &changed, NULL, NULL, "RoPE on two elements less");
+    }
+}
+
+/* Layers that do not rotate do, one at a time. Returns how many there are. */
+static unsigned rotate_layers(subject *s)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < s->network->hparams.n_layer; i++) {
+        if (!(s->network->hparams.layers[i] & LP_LAYER_NO_ROPE))
+            continue;
+        lp_network changed = *s->network;
+        changed.hparams.layers[i] &= (uint8_t)~LP_LAYER_NO_ROPE;
+        must_move(s, &changed, NULL, NULL, "a layer rotated that is not");
+        n++;
+    }
+    return n;
+}
+
+/* Whether heads have gains of their own. */
+static bool has_head_gains(const subject *s)
+{
+    lp_store store = {0};
+    lp_graph *graph = build(s, false, &store);
+    bool found = false;
+    for (uint32_t i = 0; i < graph->n_nodes; i++)
+        found |= share_gain(graph, &graph->nodes[i]);
+    lp_graph_destroy(graph);
+    lp_store_destroy(&store);
+    return found;
 }
 
 /* What is decided before there is a graph. */
 static void test_hyperparameters(void **state)
 {
     (void)state;
-    unsigned scaled = 0;
-    for (size_t f = 0; f < n_model_fixtures; f++) {
-        if (!model_fixtures[f].mutants)
+    unsigned n_moved[N_ROPE_MUTANTS] = {0}, n_unrotated = 0, n_gains = 0, n_relative = 0;
+    for (size_t f = 0; folder_at(f) != NULL; f++) {
+        if (!has_mutants(f))
             continue;
         subject s;
-        subject_open(&s, model_fixtures[f].folder);
-        if (s.network->hparams.position == LP_POSITION_ROPE) {
-            lp_network changed = *s.network;
-            changed.hparams.rope.base *= 1.5f;
-            changed.hparams.rope_window.base *= 1.5f;
-            must_move(&s, &changed, &plain, "base of RoPE times 1.5");
-            if (s.network->hparams.n_kv_latent == 0) { /* else it is also a size of weights */
-                changed = *s.network;
-                changed.hparams.rope.n_rotated -= 2;
-                changed.hparams.rope_window.n_rotated -= 2;
-                must_move(&s, &changed, &plain, "RoPE on two elements less");
-            }
-        }
-        if (s.network->hparams.position == LP_POSITION_ALIBI) {
-            lp_network changed = *s.network;
+        subject_open(&s, folder_at(f));
+        const lp_hparams *hp = &s.network->hparams;
+        lp_network changed = *s.network;
+        if (hp->position == LP_POSITION_ROPE)
+            unscaled_rope(&s);
+        if (hp->position == LP_POSITION_ROPE && hp->rope.scaling != LP_ROPE_SCALING_NONE)
+            scaled_rope(&s, n_moved);
+        n_unrotated += rotate_layers(&s);
+        if (hp->position == LP_POSITION_ALIBI) {
             changed.hparams.alibi_max *= 1.1f;
-            must_move(&s, &changed, &plain, "slopes of ALiBi");
+            must_move(&s, &changed, NULL, NULL, "slopes of ALiBi");
         }
-        if (s.network->hparams.rope.scaling == LP_ROPE_SCALING_LLAMA3) {
-            lp_network changed = *s.network;
-            changed.hparams.rope.scaling = LP_ROPE_SCALING_NONE;
-            must_move(&s, &changed, &plain, "RoPE scaling off");
-            changed = *s.network;
-            changed.hparams.rope.scaling = LP_ROPE_SCALING_LINEAR;
-            must_move(&s, &changed, &plain, "RoPE scaling linear");
-            changed = *s.network;
-            changed.hparams.rope.high_freq_factor *= 1.1f;
-            must_move(&s, &changed, &plain, "high_freq_factor times 1.1");
-            changed = *s.network;
-            changed.hparams.rope.low_freq_factor *= 1.1f;
-            must_move(&s, &changed, &plain, "low_freq_factor times 1.1");
-            scaled++;
+        if (hp->position == LP_POSITION_RELATIVE) {
+            changed.hparams.max_distance *= 2;
+            must_move(&s, &changed, NULL, NULL, "relative positions twice as far");
+            n_relative++;
+        }
+        if (hp->encoder.n_layer > 0)
+            must_move(&s, s.network, mutate_source, &s.e.n_source, "source one token shorter");
+        if (has_head_gains(&s)) {
+            must_move(&s, s.network, mutate_gains, NULL, "the first head's gain for all");
+            n_gains++;
         }
         subject_close(&s);
     }
-    assert_int_equal(scaled, 2);
+    for (size_t i = 0; i < N_ROPE_MUTANTS; i++)
+        if (n_moved[i] == 0)
+            fail_msg("no fixture has what this mutant breaks: %s", rope_mutants[i].what);
+    assert_true(n_unrotated > 0 && n_gains > 0 && n_relative > 0);
 
     /* GGUF: the divisors are a tensor */
     subject s;
@@ -469,7 +429,7 @@ static void test_hyperparameters(void **state)
     for (size_t i = 0; i < lp_weights_count(s.network->weights); i++)
         if (strcmp(lp_weights_at(s.network->weights, i)->name, "rope_freqs.weight") == 0)
             assert_int_equal(lp_weights_rename(&ctx, s.network->weights, i, "lost"), LP_OK);
-    must_move(&s, s.network, &plain, "rope_freqs.weight dropped");
+    must_move(&s, s.network, NULL, NULL, "rope_freqs.weight dropped");
     subject_close(&s);
 }
 
