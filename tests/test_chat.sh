@@ -86,6 +86,17 @@ same "nothing to reuse" 0 "$(field reused_tokens 1)"
     fail "the second turn computed the first one again"
 [ -s "$out/stderr" ] && fail "-q says something"
 
+# Guesses change nothing, over several turns, but how much is computed.
+chat 0 '' "${talk[@]}" --json -q --deterministic
+plain=$(cat "$out/stdout")
+"$LAPILLI" quantize -q "$(dirname "$0")/../models/story/story.gguf" "$out/draft.gguf" Q4_0 || fail "quantize"
+for draft in --draft-lookup "--draft=$out/draft.gguf"; do
+    chat 0 '^lapilli: draft: [0-9]+ of [0-9]+ guesses right' "${talk[@]}" --json --deterministic "$draft"
+    same "$draft" "$plain" "$(cat "$out/stdout")"
+done
+chat 2 'want --draft or --draft-lookup' "${talk[@]}" --draft-max 3 -p x
+chat 1 'nosuch: No such file' "${talk[@]}" --draft nosuch -p x
+
 # A conversation in one go and one that was saved and loaded give the same answers.
 input="Hello\n/save $out/saved.json\nAnd then?\n"
 chat 0 'saved.json: 2 messages' "${talk[@]}" --temp 0
@@ -126,6 +137,10 @@ chat 1 'this message does not fit: [0-9]+ tokens with the system prompt, the con
     --template vicuna -c 16 -p "$(printf 'word %.0s' $(seq 30))"
 chat 0 'the context of 32 tokens is full' --template vicuna -s 1 -c 32 -p "A long time ago in the forest"
 
+"$LAPILLI" chat -qd cpu "${talk[@]}" > "$out/stdout" 2> "$out/stderr" <&-
+same "a closed standard input" 1 $?
+"$LAPILLI" chat -qd cpu "${talk[@]}" > "$out/stdout" 2> "$out/stderr" < "$out"
+same "a directory as standard input" "1lapilli: standard input: Is a directory" "$?$(cat "$out/stderr")"
 "$LAPILLI" chat -qd cpu "${talk[@]}" -p x > /dev/full 2> "$out/stderr"
 same "a full disk" 1 $?
 

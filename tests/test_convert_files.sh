@@ -49,7 +49,7 @@ grep -Eq '^  output_norm.weight +F32 ' "$out/stdout" || fail "a gain is not F32"
     "38 tensors, 3,541,248 parameters, 3,769,344 bytes (3.6 MiB)" ] || fail "other tensors"
 
 # --- What goes wrong -------------------------------------------------------------------------------
-expect 1 "blk.0.attn_q.weight is Q4_0 already; .* must be allowed \(allow-requantize\)" quantize "$out/q4.gguf" "$out/x.gguf" Q8_0
+expect 1 "blk.0.attn_q.weight is Q4_0 already; .* must be allowed \(--allow-requantize\)" quantize "$out/q4.gguf" "$out/x.gguf" Q8_0
 nothing_left 4
 expect 0 "in another type" quantize --allow-requantize "$out/q4.gguf" "$out/x.gguf" Q8_0
 rm "$out/x.gguf"

@@ -76,7 +76,9 @@ expect 1 'text 1 has 62 tokens, 48 are' embed -m "$bert" -o "$out/no.npy" "$long
 [ ! -e "$out/no.npy" ] || fail "a file in spite of an error"
 expect 1 '' embed -m "$bert" -c 100 a
 expect 2 'is expected' embed -m "$bert" --pooling max a
-expect 2 'json, csv or npy' embed -m "$bert" -o "$out/vectors.txt" a
+expect 2 'ends in none of .json, .csv and .npy' embed -m "$bert" -o . a
+expect 2 'npy, csv or json, not "tsv"' embed -m "$bert" --format tsv a
+expect 2 'ends in none of .json, .csv and .npy' embed -m "$bert" -o "$out/vectors.txt" a
 expect 2 '-m MODEL is missing' embed a
 expect 1 'no-such' embed -m "$bert" -f "$out/no-such" a
 expect 1 'no pooled output' embed -m "$fixtures/../../../models/story/story.gguf" --pooling pooler a

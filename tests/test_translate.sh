@@ -85,11 +85,21 @@ grep -q '^source ' "$out/stdout" || fail "check has no pass for the source"
 line 2 "-m MODEL is missing" -p "The dog"
 line 2 "not both" -m "$out/t5" -p a -f b
 line 2 "\"x\" is not an option" -m "$out/t5" x
-line 2 "n-best=3 of -b 2" -m "$out/t5" -d cpu -b 2 --n-best 3 -p a
+line 2 "n-best=3: more answers than -b 2 beams" -m "$out/t5" -d cpu -b 2 --n-best 3 -p a
 line 2 "1 to 64" -m "$out/t5" -b 65 -p a
 line 2 "early-stopping" -m "$out/t5" --early-stopping soon -p a
+"$LAPILLI" translate -q -d cpu -m "$out/t5" <&- > "$out/stdout" 2> "$out/stderr" &&
+    fail "a standard input that is closed was read"
+grep -q '^lapilli: standard input: Bad file descriptor$' "$out/stderr" || fail "a closed standard input"
+for command in "chat -p a" "perplexity $out/text" bench "embed a"; do
+    # shellcheck disable=SC2086 # words are meant
+    "$LAPILLI" $command -d cpu -m "$out/t5" > "$out/stdout" 2> "$out/stderr" < /dev/null &&
+        fail "$command takes an encoder-decoder"
+    grep -q 't5 is an encoder-decoder, which .* does not take; see lapilli translate$' "$out/stderr" ||
+        fail "$command of an encoder-decoder: $(cat "$out/stderr")"
+done
 line 1 "does not exist|No such file" -m "$out/t5" -q -d cpu -f "$out/none"
-line 1 "continues texts" -m "$fixtures/../../models/story/story.gguf" -p a
+line 1 "story.gguf: llama is no encoder-decoder" -m "$fixtures/../../models/story/story.gguf" -p a
 printf 'The dog\n%s\n' "$(printf 'the %.0s' {1..700})" > "$out/long"
 "$LAPILLI" translate -q -d cpu -m "$out/t5" -f "$out/long" > "$out/stdout" 2> "$out/stderr" &&
     fail "a text that is too long was answered"

@@ -212,7 +212,7 @@ static int run_bench(bench *b)
 {
     int code = cli_job_open(&b->job);
     if (code == CLI_OK)
-        code = make_room(b);
+        code = cli_job_continues(&b->job, &cli_bench) ? make_room(b) : CLI_FAILED;
     if (code == CLI_OK)
         code = cli_job_session(&b->job);
     if (code == CLI_OK)

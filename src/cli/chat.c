@@ -45,6 +45,7 @@ static const struct option long_options[] = {
     {"batch", required_argument, NULL, 'b'},
     CLI_SAMPLING_OPTIONS,
     CLI_ADAPTER_OPTIONS,
+    CLI_DRAFT_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"workaround", required_argument, NULL, WORKAROUND},
@@ -72,7 +73,8 @@ static int set_option(settings *s, int id)
     bool ok = true;
     int code = cli_sampling_option(&cli_chat_main, &chat->sampling, id);
     if (code != CLI_NOT_SAMPLING ||
-        cli_adapter_option(&cli_chat_main, &chat->job.adapters, id, &code))
+        cli_adapter_option(&cli_chat_main, &chat->job.adapters, id, &code) ||
+        cli_draft_option(&cli_chat_main, &chat->draft, id, &code))
         return code;
     switch (id) {
     case 'm':
@@ -147,7 +149,7 @@ static int parse(settings *s, int argc, char **argv, bool *end)
         return cli_usage_error(&cli_chat_main,
                                "\"%s\" is not an option; a message is given with -p", argv[optind]);
     cli_sampling_finish(&s->chat.sampling);
-    return CLI_OK;
+    return cli_draft_finish(&cli_chat_main, &s->chat.draft);
 }
 
 /* --- The template
@@ -255,9 +257,11 @@ static char *read_message(const cli_chat *chat)
             whole[n_whole - 1] = '\n';
         whole[n_whole] = '\0';
     }
+    const int error = errno;
     free(line);
     if (more) { /* it did not come to its end */
         free(whole);
+        errno = error;
         return NULL;
     }
     return whole;
@@ -282,6 +286,10 @@ static int converse(cli_chat *chat)
     bool end = false;
     while (!end && (code == CLI_OK || chat->terminal) && !cli_stop_signal()) {
         char *message = read_message(chat);
+        if (!message && ferror(stdin) && !cli_stop_signal() && !chat->terminal) {
+            cli_error("standard input: %s", strerror(errno));
+            return CLI_FAILED;
+        }
         if (!message)
             return code;
         if (*message == '/')
@@ -316,16 +324,19 @@ static int run_session(settings *s)
 {
     cli_chat *chat = &s->chat;
     int code = cli_job_session(&chat->job);
+    if (code == CLI_OK)
+        code = cli_draft_open(&chat->draft, &chat->job);
     if (code != CLI_OK)
         return code;
-    if (s->prompt)
-        return talk(chat, s->prompt);
-    if (chat->terminal) {
+    if (!s->prompt && chat->terminal) {
         cli_interrupts_begin();
         if (!chat->quiet)
             fputs("A message per line; /help lists commands, Ctrl-D leaves.\n", stderr);
     }
-    return converse(chat);
+    code = s->prompt ? talk(chat, s->prompt) : converse(chat);
+    if (!chat->quiet && code == CLI_OK)
+        cli_draft_print(&chat->draft, &chat->job);
+    return code;
 }
 
 static int run_model(settings *s)
@@ -333,7 +344,7 @@ static int run_model(settings *s)
     cli_chat *chat = &s->chat;
     int code = cli_job_open(&chat->job);
     if (code == CLI_OK)
-        code = open_template(s);
+        code = cli_job_continues(&chat->job, &cli_chat_main) ? open_template(s) : CLI_FAILED;
     if (code == CLI_OK && s->load && !cli_conversation_load(&chat->conversation, s->load))
         code = CLI_FAILED;
     if (code == CLI_OK && s->system && !cli_conversation_system(&chat->conversation, s->system))
@@ -347,7 +358,7 @@ static int run_model(settings *s)
 
 static int run(int argc, char **argv)
 {
-    settings s = {.chat.job.options = LP_SESSION_DEFAULT};
+    settings s = {.chat.job.options = LP_SESSION_DEFAULT, .chat.draft = CLI_DRAFT_DEFAULT};
     cli_chat *chat = &s.chat;
     cli_sampling_start(&chat->sampling);
     chat->terminal = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
@@ -357,6 +368,9 @@ static int run(int argc, char **argv)
     if (code == CLI_OK && !end)
         code = run_model(&s);
     lp_chat_template_destroy(chat->chat_template);
+    lp_session_destroy(chat->job.session);
+    chat->job.session = NULL;
+    cli_draft_close(&chat->draft);
     cli_job_close(&chat->job);
     cli_conversation_free(&chat->conversation);
     free(chat->answer);
@@ -395,7 +409,7 @@ const cli_command cli_chat_main = {
             "  -n, --tokens=N        at most N tokens of an answer (default 0: until it ends)\n"
             "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
             "  -b, --batch=N         tokens of a prompt computed at once (default "
-            "512)\n" CLI_ADAPTER_HELP
+            "512)\n" CLI_ADAPTER_HELP CLI_DRAFT_HELP
             "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
             "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
             "      --workaround=FILE what lapilli check wrote for this device and driver\n"

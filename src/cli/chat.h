@@ -3,12 +3,14 @@
 #define LP_CLI_CHAT_H
 
 #include "conversation.h"
+#include "draft.h"
 #include "job.h"
 #include "sampling.h"
 
 typedef struct cli_chat {
     cli_job job;
     cli_sampling sampling;
+    cli_draft draft;
     cli_conversation conversation;
     lp_chat_template *chat_template;
     uint64_t n_answers;  /* so far */

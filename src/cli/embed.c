@@ -204,6 +204,8 @@ static int embed_all(settings *s)
 static int run_model(settings *s)
 {
     int code = cli_job_open(&s->job);
+    if (code == CLI_OK && !cli_job_continues(&s->job, &cli_embed))
+        code = CLI_FAILED;
     if (code == CLI_OK && (s->pooling < 0 || s->normalised < 0)) {
         lp_status status = lp_model_embedding(s->job.model, &s->embedding);
         code = status == LP_OK ? CLI_OK : cli_failed(s->job.ctx, status);
@@ -238,11 +240,11 @@ static bool parse_pooling(const char *text, int *pooling)
             *pooling = i;
             return true;
         }
-    cli_usage_error(&cli_embed, "--pooling %s: mean, cls, last or pooler is expected", text);
+    cli_usage_error(&cli_embed, "--pooling \"%s\": mean, cls, last or pooler is expected", text);
     return false;
 }
 
-static bool parse_format(const char *option, const char *text, vector_format *format)
+static bool find_format(const char *text, vector_format *format)
 {
     static const char *const names[] = {"json", "csv", "npy"};
     for (int i = 0; i < 3; i++)
@@ -250,7 +252,6 @@ static bool parse_format(const char *option, const char *text, vector_format *fo
             *format = (vector_format)(i + 1);
             return true;
         }
-    cli_usage_error(&cli_embed, "%s: the format %s; json, csv or npy is expected", option, text);
     return false;
 }
 
@@ -266,6 +267,7 @@ static const struct option long_options[] = {
     {"no-normalize", no_argument, NULL, NO_NORMALIZE},
     {"truncate", no_argument, NULL, TRUNCATE},
     {"context", required_argument, NULL, 'c'},
+    CLI_ADAPTER_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"workaround", required_argument, NULL, WORKAROUND},
     {"json", no_argument, NULL, 'j'},
@@ -279,6 +281,9 @@ static const struct option long_options[] = {
 static bool set_option(settings *s, int id)
 {
     uint64_t number;
+    int code;
+    if (cli_adapter_option(&cli_embed, &s->job.adapters, id, &code))
+        return code == CLI_OK;
     switch (id) {
     case 'm':
         return cli_parse_name(&cli_embed, "-m", optarg, &s->job.path);
@@ -287,7 +292,10 @@ static bool set_option(settings *s, int id)
     case 'o':
         return cli_parse_name(&cli_embed, "-o", optarg, &s->output);
     case FORMAT:
-        return parse_format("--format", optarg, &s->format);
+        if (find_format(optarg, &s->format))
+            return true;
+        cli_usage_error(&cli_embed, "--format is npy, csv or json, not \"%s\"", optarg);
+        return false;
     case POOLING:
         return parse_pooling(optarg, &s->pooling);
     case NORMALIZE:
@@ -336,8 +344,9 @@ static int run(int argc, char **argv)
     if (optind == argc && !s.file)
         s.file = "-";
     const char *end = s.output && s.format == FORMAT_PEOPLE ? strrchr(s.output, '.') : NULL;
-    if (s.output && s.format == FORMAT_PEOPLE && !parse_format("-o", end ? end + 1 : "", &s.format))
-        return CLI_USAGE;
+    if (s.output && s.format == FORMAT_PEOPLE && !(end && find_format(end + 1, &s.format)))
+        return cli_usage_error(&cli_embed, "-o %s: the name ends in none of .json, .csv and .npy",
+                               s.output);
     int code = CLI_FAILED;
     if (cli_texts_read(&s.texts, argv + optind, argc - optind, s.file) &&
         cli_output_begin(&s.out, s.output) && !cli_stop_signal())
@@ -371,7 +380,7 @@ const cli_command cli_embed = {
         "      --no-normalize    vectors as they come\n"
         "      --truncate        cut texts that are too long; otherwise they are an error\n"
         "  -c, --context=N       tokens of a text (default: what the model was trained for; for\n"
-        "                        decoders at most 4096)\n"
+        "                        decoders at most 4096)\n" CLI_ADAPTER_HELP
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"
         "  -q, --quiet           nothing but the result and errors\n"

@@ -179,6 +179,7 @@ static const struct option long_options[] = {
     {"file", required_argument, NULL, 'f'},
     {"top-k", required_argument, NULL, 'k'},
     {"context", required_argument, NULL, 'c'},
+    CLI_ADAPTER_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"workaround", required_argument, NULL, WORKAROUND},
     {"json", no_argument, NULL, 'j'},
@@ -192,6 +193,9 @@ static const struct option long_options[] = {
 static bool set_option(settings *s, int id)
 {
     uint64_t number;
+    int code;
+    if (cli_adapter_option(&cli_fill, &s->job.adapters, id, &code))
+        return code == CLI_OK;
     switch (id) {
     case 'm':
         return cli_parse_name(&cli_fill, "-m", optarg, &s->job.path);
@@ -264,7 +268,8 @@ const cli_command cli_fill = {
             "                        an ELECTRA generator, with its head for masked tokens\n"
             "  -f, --file=FILE       each line is a text; - for standard input\n"
             "  -k, --top-k=N         guesses for each mask, 1 to 1000 (default 5)\n"
-            "  -c, --context=N       tokens of a text (default: what the model was trained for)\n"
+            "  -c, --context=N       tokens of a text (default: what the model was trained "
+            "for)\n" CLI_ADAPTER_HELP
             "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
             "      --workaround=FILE what lapilli check wrote for this device and driver\n"
             "  -j, --json            for programs\n"

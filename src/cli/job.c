@@ -25,6 +25,15 @@ int cli_job_open(cli_job *job)
                              &job->reason);
 }
 
+bool cli_job_continues(const cli_job *job, const cli_command *command)
+{
+    if (!lp_model_reads_source(job->model))
+        return true;
+    cli_error("%s: %s is an encoder-decoder, which %s does not take; see lapilli translate",
+              job->path, lp_model_architecture(job->model), command->name);
+    return false;
+}
+
 int cli_job_session(cli_job *job)
 {
     cli_progress progress = CLI_PROGRESS("loading");

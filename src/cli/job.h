@@ -26,6 +26,9 @@ typedef struct cli_job {
 int cli_job_open(cli_job *job);
 /* Then the session, with a bar while weights are loaded. The same. */
 int cli_job_session(cli_job *job);
+/* Whether the model continues texts, as `command` needs it: an encoder-decoder answers them. False
+ * with a message. After cli_job_open(). */
+bool cli_job_continues(const cli_job *job, const cli_command *command);
 /* "lapilli: llama 3.5M F16 on CPU (cpu): asked for" on stderr. */
 void cli_job_print(const cli_job *job);
 /* At any stage. */

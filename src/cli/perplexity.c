@@ -183,7 +183,7 @@ static int run_model(settings *s)
         return CLI_FAILED;
     int code = cli_job_open(&s->job);
     if (code == CLI_OK)
-        code = prepare(s);
+        code = cli_job_continues(&s->job, &cli_perplexity) ? prepare(s) : CLI_FAILED;
     if (code == CLI_OK && !s->quiet)
         cli_job_print(&s->job);
     if (code == CLI_OK)

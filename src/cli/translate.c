@@ -46,6 +46,7 @@ static const struct option long_options[] = {
     {"early-stopping", required_argument, NULL, EARLY_STOPPING},
     {"prefix", required_argument, NULL, PREFIX},
     {"context", required_argument, NULL, 'c'},
+    CLI_ADAPTER_OPTIONS,
     {"device", required_argument, NULL, 'd'},
     {"cache-type", required_argument, NULL, CACHE_TYPE},
     {"workaround", required_argument, NULL, WORKAROUND},
@@ -85,6 +86,9 @@ static bool parse_stopping(settings *s)
 static bool set_option(settings *s, int id)
 {
     bool ignored;
+    int code;
+    if (cli_adapter_option(&cli_translate, &s->job.adapters, id, &code))
+        return code == CLI_OK;
     switch (id) {
     case 'm':
         return cli_parse_name(&cli_translate, "-m", optarg, &s->job.path);
@@ -161,7 +165,8 @@ static int complete(settings *s)
     o->repeat_penalty = own.repeat_penalty;
     if (o->n_best <= o->n_beams)
         return CLI_OK;
-    return cli_usage_error(&cli_translate, "--n-best=%u of -b %u beams", o->n_best, o->n_beams);
+    return cli_usage_error(&cli_translate, "--n-best=%u: more answers than -b %u beams can give",
+                           o->n_best, o->n_beams);
 }
 
 /* ---- Output -------------------------------------------------------------------------------- */
@@ -238,6 +243,11 @@ static lp_status give_source(const settings *s, const char *text, size_t bytes)
     return status;
 }
 
+static const char *file_name(const settings *s)
+{
+    return strcmp(s->file, "-") == 0 ? "standard input" : s->file;
+}
+
 /* An empty text has an empty answer. `line`: its number in the file; 0: it is the only one. */
 static int answer(settings *s, const char *text, size_t bytes, uint64_t line)
 {
@@ -253,8 +263,7 @@ static int answer(settings *s, const char *text, size_t bytes, uint64_t line)
     if (status != LP_OK) {
         if (line == 0 || cli_stop_signal())
             return cli_failed(s->job.ctx, status);
-        cli_error("line %llu of %s: %s", (unsigned long long)line,
-                  strcmp(s->file, "-") == 0 ? "standard input" : s->file,
+        cli_error("line %llu of %s: %s", (unsigned long long)line, file_name(s),
                   status == LP_E_MEMORY ? "out of memory" : lp_context_message(s->job.ctx));
         return CLI_FAILED;
     }
@@ -278,14 +287,14 @@ static int answer_lines(settings *s, FILE *from)
         bytes -= bytes > 0 && line[bytes - 1] == '\n';
         bytes -= bytes > 0 && line[bytes - 1] == '\r';
         if (bytes > MAX_LINE) {
-            cli_error("%s: line %llu is too long", s->file, (unsigned long long)number);
+            cli_error("%s: line %llu is too long", file_name(s), (unsigned long long)number);
             code = CLI_FAILED;
         } else {
             code = answer(s, line, bytes, number);
         }
     }
     if (code == CLI_OK && ferror(from) && !cli_stop_signal()) {
-        cli_error("%s: %s", s->file, strerror(errno));
+        cli_error("%s: %s", file_name(s), strerror(errno));
         code = CLI_FAILED;
     }
     free(line);
@@ -322,8 +331,8 @@ static int run_model(settings *s)
 {
     int code = cli_job_open(&s->job);
     if (code == CLI_OK && !lp_model_reads_source(s->job.model)) {
-        cli_error("%s: %s continues texts, it does not translate them; see lapilli run",
-                  s->job.path, lp_model_title(s->job.model));
+        cli_error("%s: %s is no encoder-decoder, which translate needs", s->job.path,
+                  lp_model_architecture(s->job.model));
         code = CLI_FAILED;
     }
     if (code == CLI_OK)
@@ -390,7 +399,7 @@ const cli_command cli_translate = {
         "      --early-stopping=WHEN  once as many answers as beams have ended: yes (stop), no (go\n"
         "                        on while the best beam scores better), never (while it might)\n"
         "  -c, --context=N       tokens of a text and of an answer (default: the model's, at most\n"
-        "                        4096)\n"
+        "                        4096)\n" CLI_ADAPTER_HELP
         "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
         "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
         "      --workaround=FILE what lapilli check wrote for this device and driver\n"

@@ -66,7 +66,7 @@ static lp_status choose_type(converter *c, const lp_convert_tensor *tensor, cons
     if (!c->options->allow_requantize)
         return lp_fail(c->ctx, LP_E_ARG,
                        "%s: %s is %s already; to make %s of it adds error to error and must be "
-                       "allowed (allow-requantize)",
+                       "allowed (--allow-requantize)",
                        c->from, tensor->name, weight->type, lp_dtype_table[*type].name);
     return LP_OK;
 }

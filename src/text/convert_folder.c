@@ -139,7 +139,7 @@ lp_status lp_convert_folder_open(lp_context *ctx, const char *path, lp_convert_f
     LP_TRY(lp_network_open(ctx, path, &folder->network));
     const lp_hparams *hp = &folder->network->hparams;
     const lp_arch *arch = gguf_arch(hp->arch);
-    if (!arch)
+    if (!arch || hp->both_ways)
         return lp_fail(
             ctx, LP_E_UNSUPPORTED,
             "%s: GGUF files of the architecture %s are not written: llama.cpp does not know it, or "
