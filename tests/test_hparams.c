@@ -222,12 +222,27 @@ static const config_case config_cases[] = {
     {"llama2", "\"bos_token_id\"", "\"quantization_config\": {}, \"bos_token_id\"",
      LP_E_UNSUPPORTED, "quantization_config"},
     {"llama2", "}", "", LP_E_FORMAT, ""},
-    {"llama3", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 1.0", LP_E_FORMAT,
+    {"llama3", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 0.9", LP_E_FORMAT,
      "high_freq_factor"},
     {"llama3", "\"original_max_position_embeddings\": 64",
      "\"original_max_position_embeddings\": 0", LP_E_FORMAT, "original context"},
     {"llama3", "\"low_freq_factor\": 1.0,", "", LP_E_MISSING, "low_freq_factor"},
     {"gpt_neo", "\"window_size\": 13", "\"window_size\": 0", LP_E_FORMAT, "sliding window is 0"},
+    {"gpt_neo", "{", "{\"num_layers\": 2000, \"attention_types\": [[[\"local\"], 2000]],",
+     LP_E_LIMIT, "block count is 2000"},
+    {"llama4", "\"attention_chunk_size\": 16", "\"attention_chunk_size\": 0", LP_E_FORMAT,
+     "size of a chunk of attention is 0"},
+    {"llama4", "\"num_experts_per_tok\": 1", "\"num_experts_per_tok\": 2", LP_E_UNSUPPORTED,
+     "num_experts_per_tok 2 of a llama4_text model is not supported"},
+    {"llama4", "\"intermediate_size_mlp\": 29,", "", LP_E_MISSING, "intermediate_size_mlp"},
+    {"llama4", "\"attn_scale\": 0.1", "\"attn_scale\": -0.1", LP_E_FORMAT,
+     "growth of queries is -0.1"},
+    {"llama4", "\"floor_scale\": 8", "\"floor_scale\": 0", LP_E_FORMAT,
+     "tokens per step of the growth of queries is 0"},
+    {"llama4", "\"attn_temperature_tuning\": true", "\"attn_temperature_tuning\": \"yes\"",
+     LP_E_FORMAT, "attn_temperature_tuning"},
+    {"llama4", "\"model_type\"", "\"layer_types\": [\"chunked_attention\"], \"model_type\"",
+     LP_E_FORMAT, "layer_types has 1 entries for 3 layers"},
     {"sparse_transformer", "\"sparse_stride\": 7", "\"sparse_stride\": 0", LP_E_FORMAT,
      "stride of sparse attention is 0"},
     {"sparse_transformer", "\"sparse_summary\": 2", "\"sparse_summary\": 8", LP_E_LIMIT,
@@ -308,6 +323,43 @@ static void test_config_defaults(void **state)
     free(path);
 }
 
+/* What published configs of Llama 4 say otherwise than the fixture's. */
+static void test_llama4_config(void **state)
+{
+    (void)state;
+    enum { CHUNK = LP_LAYER_CHUNKED, NO_ROPE = LP_LAYER_NO_ROPE };
+    static const struct {
+        const char *find, *replace;
+        uint8_t layers[3];
+        float growth;
+    } cases[] = {
+        {"{", "{", {CHUNK, CHUNK, NO_ROPE}, 0.1f},
+        {"tuning\": true", "tuning\": 4", {CHUNK, CHUNK, NO_ROPE}, 0.1f},
+        {"tuning\": true", "tuning\": 0", {CHUNK, CHUNK, NO_ROPE}, 0},
+        {"\"no_rope_layers\": [\n    1,\n    1,\n    0\n  ]",
+         "\"no_rope_layers\": [], \"no_rope_layer_interval\": 2",
+         {CHUNK, NO_ROPE, CHUNK},
+         0.1f},
+        {"chunk_size\": 16", "chunk_size\": null", {0, 0, NO_ROPE}, 0.1f},
+        {"{",
+         "{\"layer_types\": [\"full_attention\", \"chunked_attention\", \"chunked_attention\"],",
+         {0, CHUNK, CHUNK | NO_ROPE},
+         0.1f},
+    };
+    char *folder = test_folder_create(), *path = test_path(folder, "config.json");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lp_context ctx = {0};
+        lp_hparams hp;
+        test_copy_replaced(FIXTURE("llama4/config.json"), path, cases[i].find, cases[i].replace);
+        if (lp_hparams_from_config(&ctx, path, &hp) != LP_OK)
+            fail_msg("%s", ctx.message);
+        assert_memory_equal(hp.layers, cases[i].layers, sizeof cases[i].layers);
+        assert_true(hp.q_growth == cases[i].growth);
+    }
+    test_folder_remove(folder);
+    free(path);
+}
+
 /* Llama 3.1 8B: n = 128, base 500000, (8, 1, 4, 8192). Wavelengths below 2048 tokens stay, those
  * above 8192 are stretched eightfold, the others lie between. */
 static void test_llama3_frequencies(void **state)
@@ -343,6 +395,12 @@ static void test_llama3_frequencies(void **state)
     }
     assert_int_equal(kept, 29);
     assert_int_equal(stretched, 29);
+    rope.scaling = LP_ROPE_SCALING_LLAMA3; /* Llama 4: nothing between */
+    rope.high_freq_factor = 1;
+    lp_rope_frequencies(&rope, 0, NULL, divided);
+    for (int i = 0; i < 64; i++)
+        assert_true(divided[i] == (i < 35 ? plain[i] : plain[i] / 8));
+    rope.scaling = LP_ROPE_SCALING_NONE;
     lp_rope_frequencies(&rope, 0, divisors, divided);
     for (int i = 0; i < 64; i++)
         assert_true(fabs(divided[i] / scaled[i] - 1) < 1e-7);
@@ -390,10 +448,10 @@ static void test_describe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fixtures),           cmocka_unit_test(test_broken_gguf),
-        cmocka_unit_test(test_broken_config),      cmocka_unit_test(test_config_defaults),
-        cmocka_unit_test(test_llama3_frequencies), cmocka_unit_test(test_describe),
-        cmocka_unit_test(test_gemma2_27b_scale),
+        cmocka_unit_test(test_fixtures),      cmocka_unit_test(test_broken_gguf),
+        cmocka_unit_test(test_broken_config), cmocka_unit_test(test_config_defaults),
+        cmocka_unit_test(test_llama4_config), cmocka_unit_test(test_llama3_frequencies),
+        cmocka_unit_test(test_describe),      cmocka_unit_test(test_gemma2_27b_scale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,23 @@ const lp_arch lp_archs[] = {
         .more_names = lp_names_mixtral, /* in GGUF files Mixtral calls itself llama */
     },
     {
+        /* Meta 2025, Llama 4, what reads text; growth of queries: arXiv:2501.19399 */
+        .hf = "llama4_text",
+        LLAMA,
+        .norms = LP_NORMS_PRE | LP_NORMS_QK_TURNED,
+        .norm_eps = 1e-5f,
+        .interleaved = true,
+        .rope_base = 500000,
+        .no_rope_every = 4,
+        .chunk = 8192,
+        .q_growth = 0.1f,
+        .q_growth_step = 8192,
+        .route = {.score = LP_ROUTE_SIGMOID, .k = 1, .scale = 1},
+        .route_first = true,
+        .names = lp_names_llama4,
+        .more_names = lp_names_llama,
+    },
+    {
         /* Jiang et al. 2023, arXiv:2310.06825; in GGUF files it calls itself llama */
         .hf = "mistral",
         .gguf_as = "llama",

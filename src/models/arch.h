@@ -31,6 +31,8 @@ enum {
     LP_NORMS_QK_HEAD = 1 << 8,     /* attn_q_norm, attn_k_norm: of every head of queries and keys */
     LP_NORMS_QK_ROW = 1 << 9,      /* the same, of all heads together */
     LP_NORMS_FFN_HIDDEN = 1 << 10, /* ffn_hidden_norm: of what the activation makes */
+    LP_NORMS_QK_TURNED = 1 << 11,  /* of every head of queries and keys after RoPE, where there is
+                                      RoPE; without a gain */
 
     LP_NORMS_PRE = LP_NORMS_ATTN | LP_NORMS_FFN | LP_NORMS_OUTPUT,
     LP_NORMS_SUM = LP_NORMS_ATTN_SUM | LP_NORMS_FFN_SUM
@@ -66,8 +68,8 @@ typedef enum lp_weight_part {
     LP_PART_HEAD_VALUES /* then those of values: [H, Dv, in] */
 } lp_weight_part;
 
-/* One weight by both its names, without ".weight" or ".bias"; "%d" stands for the layer. If `name` has
- * one of these endings, both are whole names. */
+/* One weight by both its names, without ".weight" or ".bias"; "%d" stands for the layer. If `name`
+ * has one of these endings, both are whole names. */
 typedef struct lp_weight_name {
     const char *name;    /* canonical; NULL ends a table */
     const char *hf;      /* in Hugging Face files; NULL: not there */
@@ -114,15 +116,20 @@ typedef struct lp_arch {
     uint32_t window_from;   /* the window counts only if use_sliding_window says so, by default from
                                this layer on; 0: it always counts */
     uint32_t no_rope_every; /* every n-th layer does not rotate, unless no_rope_layers says so */
+    uint32_t chunk; /* attention_chunk_size of layers that rotate where config.json does not say;
+                       0: no such key */
+    float q_growth, q_growth_step; /* the same of attn_scale and floor_scale: see lp_hparams */
     bool multi_query;       /* config.json's multi_query and new_decoder_architecture count */
     lp_route_options route; /* of mixtures of experts; k where config.json does not say */
-    bool latent;            /* latent attention */
-    bool yarn_untruncated;  /* bounds of YaRN are not rounded; config.json may say otherwise */
-    float glu_limit;        /* gated parts of experts are clamped; see lp_hparams */
-    bool norm_topk;         /* config.json's norm_topk_prob counts */
-    uint32_t context;       /* context length where config.json has no such key; 0: it must */
-    float rope_base;        /* base of RoPE where config.json does not say; 0: 10000 */
-    float window_rope_base; /* base of RoPE in layers with a window; 0: as in the others */
+    bool route_first; /* experts' weights scale what they read, not what they make; config.json's
+                         intermediate_size is theirs and that of a shared one: Llama 4 */
+    bool latent;      /* latent attention */
+    bool yarn_untruncated;      /* bounds of YaRN are not rounded; config.json may say otherwise */
+    float glu_limit;            /* gated parts of experts are clamped; see lp_hparams */
+    bool norm_topk;             /* config.json's norm_topk_prob counts */
+    uint32_t context;           /* context length where config.json has no such key; 0: it must */
+    float rope_base;            /* base of RoPE where config.json does not say; 0: 10000 */
+    float window_rope_base;     /* base of RoPE in layers with a window; 0: as in the others */
     uint32_t full_scale_layers; /* GGUF, Gemma: models of so many layers scale by N / H, not by D */
     const lp_weight_name *names;
     const lp_weight_name *more_names; /* looked up after those; or NULL */

@@ -325,6 +325,23 @@ const lp_weight_name lp_names_gpt_oss[] = {
     END,
 };
 
+#define LLAMA4_FFN "layers.%d.feed_forward."
+const lp_weight_name lp_names_llama4[] = {
+    ROW("blk.%d.ffn_gate", LLAMA4_FFN "gate_proj"),
+    ROW("blk.%d.ffn_up", LLAMA4_FFN "up_proj"),
+    ROW("blk.%d.ffn_down", LLAMA4_FFN "down_proj"),
+    ROW("blk.%d.ffn_gate_inp", LLAMA4_FFN "router"),
+    PART("blk.%d.ffn_gate_exps.weight", LLAMA4_FFN "experts.gate_up_proj", LP_FORM_TRANSPOSED,
+         LP_PART_FIRST),
+    PART("blk.%d.ffn_up_exps.weight", LLAMA4_FFN "experts.gate_up_proj", LP_FORM_TRANSPOSED,
+         LP_PART_SECOND),
+    FORM("blk.%d.ffn_down_exps.weight", LLAMA4_FFN "experts.down_proj", LP_FORM_TRANSPOSED),
+    ROW("blk.%d.ffn_gate_shexp", LLAMA4_FFN "shared_expert.gate_proj"),
+    ROW("blk.%d.ffn_up_shexp", LLAMA4_FFN "shared_expert.up_proj"),
+    ROW("blk.%d.ffn_down_shexp", LLAMA4_FFN "shared_expert.down_proj"),
+    END,
+};
+
 const lp_weight_name lp_names_olmo2[] = {
     ROW("blk.%d.attn_q_norm", "layers.%d.self_attn.q_norm"),
     ROW("blk.%d.attn_k_norm", "layers.%d.self_attn.k_norm"),

@@ -43,6 +43,14 @@ lp_status lp_config_experts(const lp_config *c, lp_hparams *hp)
                          &hp->n_expert));
     LP_TRY(lp_config_u32(c, "num_experts_per_tok experts_per_token", LP_JSON_OPTIONAL, &k));
     hp->route.k = k < INT32_MAX ? (int32_t)k : INT32_MAX;
+    if (arch->route_first) {
+        if (k != 1) /* what they read would differ from slot to slot */
+            return lp_fail(c->ctx, LP_E_UNSUPPORTED,
+                           "%s: num_experts_per_tok %u of a %s model is not supported (1 is)",
+                           c->where, k, arch->hf);
+        hp->n_ff_expert = hp->n_ff_shared = hp->n_ff;
+        LP_TRY(lp_config_u32(c, "intermediate_size_mlp", LP_JSON_REQUIRED, &hp->n_ff));
+    }
     uint32_t capacity = (uint32_t)hp->route.capacity;
     if (capacity > 0) {
         LP_TRY(lp_config_u32(c, "expert_capacity", LP_JSON_OPTIONAL, &capacity));

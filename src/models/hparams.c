@@ -158,10 +158,14 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
     } optional[] = {{"soft cap of attention", hp->attn_softcap},
                     {"soft cap of the logits", hp->logit_softcap},
                     {"clamp of queries, keys and values", hp->clamp_qkv},
+                    {"growth of queries", hp->q_growth},
                     {"limit of gated parts", hp->glu_limit}};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
         if (optional[i].value != 0)
             LP_TRY(check_positive(ctx, where, optional[i].what, optional[i].value));
+    if (hp->q_growth != 0)
+        LP_TRY(check_positive(ctx, where, "tokens per step of the growth of queries",
+                              hp->q_growth_step));
 
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         if (hp->layers[i] & LP_LAYER_WINDOW)
@@ -169,6 +173,9 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         if (hp->layers[i] & (LP_LAYER_STRIDED | LP_LAYER_FIXED))
             LP_TRY(
                 check_range(ctx, where, "stride of sparse attention", hp->sparse_stride, 1u << 26));
+        if (hp->layers[i] & LP_LAYER_CHUNKED)
+            LP_TRY(check_range(ctx, where, "size of a chunk of attention", hp->sparse_stride,
+                               1u << 26));
         if (hp->layers[i] & LP_LAYER_FIXED)
             LP_TRY(check_range(ctx, where, "summary of fixed attention", hp->sparse_summary,
                                hp->sparse_stride));
@@ -329,9 +336,13 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_count(&w, "layers_with_window", n_window);
     }
     if (hp->sparse_stride > 0)
-        put_count(&w, "sparse_stride", hp->sparse_stride);
+        put_count(&w, hp->arch->chunk > 0 ? "attention_chunk" : "sparse_stride", hp->sparse_stride);
     if (hp->sparse_summary > 0)
         put_count(&w, "sparse_summary", hp->sparse_summary);
+    if (hp->q_growth != 0) {
+        put_number(&w, "growth_of_queries", (double)hp->q_growth);
+        put_number(&w, "tokens_per_step_of_growth", (double)hp->q_growth_step);
+    }
     static const char *const positions[] = {
         [LP_POSITION_LEARNED] = "learned",    [LP_POSITION_ROPE] = "rope",
         [LP_POSITION_ALIBI] = "alibi",        [LP_POSITION_RELATIVE] = "relative",

@@ -15,7 +15,9 @@ enum {
     LP_LAYER_WINDOW = 1 << 0,  /* attention sees `window` tokens, RoPE is rope_window's */
     LP_LAYER_STRIDED = 1 << 1, /* sparse attention with `sparse_stride`: LP_MASK_STRIDED */
     LP_LAYER_FIXED = 1 << 2,   /* LP_MASK_FIXED */
-    LP_LAYER_NO_ROPE = 1 << 3  /* queries and keys are not rotated */
+    LP_LAYER_NO_ROPE = 1 << 3, /* queries and keys are not rotated */
+    LP_LAYER_CHUNKED = 1 << 4  /* chunks of `sparse_stride` tokens do not see each other:
+                                  LP_MASK_CHUNKED */
 };
 
 /* What an encoder has otherwise than the decoder that reads it. */
@@ -62,6 +64,8 @@ typedef struct lp_hparams {
     float attn_scale;                       /* of q k^T */
     float attn_softcap;                     /* of scaled q k^T; 0: none */
     float logit_softcap;                    /* 0: none */
+    float q_growth, q_growth_step;     /* g and s, in layers that are not rotated: queries times
+                                          1 + g log(1 + floor((position + 1) / s)); g = 0: no */
     float clamp_qkv;                   /* largest |q|, |k|, |v| before anything else; 0: none */
     float alibi_max;                   /* slopes go down to 2^-alibi_max */
     lp_rope_hparams rope, rope_window; /* of layers that see everything, and of the others */

@@ -71,18 +71,21 @@ static lp_status set_layer(const lp_config *c, const char *key, lp_hparams *hp, 
     } kinds[] = {{"full_attention", 0},
                  {"global", 0},
                  {"sliding_attention", LP_LAYER_WINDOW},
+                 {"chunked_attention", LP_LAYER_CHUNKED},
                  {"local", LP_LAYER_WINDOW},
                  {"strided_attention", LP_LAYER_STRIDED},
                  {"fixed_attention", LP_LAYER_FIXED}};
     const char *name = yyjson_get_str(kind);
+    if (layer >= LP_MAX_LAYERS) /* lp_hparams_finish() refuses them */
+        return LP_OK;
     for (size_t i = 0; name && i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(name, kinds[i].name) == 0) {
-            hp->layers[layer] = kinds[i].layer;
+            hp->layers[layer] |= kinds[i].layer;
             return LP_OK;
         }
     return lp_fail(c->ctx, LP_E_UNSUPPORTED,
-                   "%s: %s: layer %u is \"%.60s\"; full, sliding, strided and fixed attention are "
-                   "supported",
+                   "%s: %s: layer %u is \"%.60s\"; full, sliding, chunked, strided and fixed "
+                   "attention are supported",
                    c->where, key, layer, name ? name : "?");
 }
 
@@ -184,12 +187,14 @@ static lp_status read_position_offset(const lp_config *c, lp_hparams *hp)
  * heads always say so by no key. */
 static lp_status read_norms(const lp_config *c, lp_hparams *hp)
 {
-    bool before = true, without_last = false, affine = !hp->norm_plain, of_heads = false;
+    const unsigned turned = hp->norms & LP_NORMS_QK_TURNED;
+    bool before = true, without_last = false, affine = !hp->norm_plain, of_heads = turned != 0;
     LP_TRY(lp_config_bool(c, "layer_norm_elementwise_affine", &affine));
     hp->norm_plain = !affine;
     LP_TRY(lp_config_bool(c, "qk_layernorm use_qk_norm", &of_heads));
+    hp->norms &= ~turned;
     if (of_heads)
-        hp->norms |= LP_NORMS_QK_HEAD;
+        hp->norms |= turned ? turned : LP_NORMS_QK_HEAD;
     LP_TRY(lp_config_bool(c, "do_layer_norm_before", &before));
     LP_TRY(lp_config_bool(c, "_remove_final_layer_norm", &without_last));
     if (hp->arch->deepnorm)
@@ -400,7 +405,7 @@ static lp_status read_unrotated(const lp_config *c, lp_hparams *hp)
     size_t i, n;
     LP_TRY(lp_config_u32(c, "no_rope_layer_interval", LP_JSON_OPTIONAL, &every));
     LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "no_rope_layers", LP_JSON_OPTIONAL, &list));
-    if (!list) {
+    if (yyjson_arr_size(list) == 0) { /* [] says no more than null */
         lp_hparams_unrotated(hp, every);
         return LP_OK;
     }
@@ -415,6 +420,37 @@ static lp_status read_unrotated(const lp_config *c, lp_hparams *hp)
         if (yyjson_get_uint(value) == 0 && i < LP_MAX_LAYERS)
             hp->layers[i] |= LP_LAYER_NO_ROPE;
     }
+    return LP_OK;
+}
+
+/* Llama 4: layers that rotate see the chunk that a token is in, and queries of the others grow. */
+static lp_status read_chunks(const lp_config *c, lp_hparams *hp)
+{
+    static const char size[] = "attention_chunk_size", grows[] = "attn_temperature_tuning";
+    yyjson_val *types = NULL, *value = yyjson_obj_get(c->root, grows);
+    bool growing = true;
+    if (hp->arch->chunk == 0)
+        return LP_OK;
+    if (yyjson_is_num(value)) /* 4 in the first files, and meant as true */
+        growing = yyjson_get_num(value) != 0;
+    else
+        LP_TRY(lp_config_bool(c, grows, &growing));
+    if (growing) {
+        hp->q_growth = hp->arch->q_growth;
+        hp->q_growth_step = hp->arch->q_growth_step;
+        LP_TRY(lp_config_f32(c, "attn_scale", &hp->q_growth));
+        LP_TRY(lp_config_f32(c, "floor_scale", &hp->q_growth_step));
+    }
+    value = yyjson_obj_get(c->root, size);
+    if (!yyjson_is_null(value))
+        hp->sparse_stride = hp->arch->chunk;
+    LP_TRY(lp_config_u32(c, size, LP_JSON_OPTIONAL, &hp->sparse_stride));
+    LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_OPTIONAL, &types));
+    if (types)
+        return read_layer_types(c, "layer_types", types, hp);
+    for (uint32_t i = 0; i < hp->n_layer && i < LP_MAX_LAYERS && !yyjson_is_null(value); i++)
+        if (!(hp->layers[i] & LP_LAYER_NO_ROPE))
+            hp->layers[i] |= LP_LAYER_CHUNKED;
     return LP_OK;
 }
 
@@ -447,6 +483,7 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
     LP_TRY(read_window(c, hp));
     LP_TRY(read_position_offset(c, hp));
     LP_TRY(read_unrotated(c, hp));
+    LP_TRY(read_chunks(c, hp));
     if (hp->position == LP_POSITION_ROPE)
         LP_TRY(lp_config_rope(c, hp));
     LP_TRY(read_act(c, hp));

@@ -14,15 +14,16 @@ static lp_status check(lp_context *ctx, const char *where, const char *what, flo
                    (double)value);
 }
 
+/* `high` must exceed `low`, or be as large if that is `equal`ly good. */
 static lp_status check_order(lp_context *ctx, const char *where, const char *low_name, float low,
-                             const char *high_name, float high)
+                             const char *high_name, float high, bool equal)
 {
     char what[64];
     snprintf(what, sizeof what, "%s of RoPE scaling", low_name);
     LP_TRY(check(ctx, where, what, low));
     snprintf(what, sizeof what, "%s of RoPE scaling", high_name);
     LP_TRY(check(ctx, where, what, high));
-    if (high > low)
+    if (high > low || (equal && high == low))
         return LP_OK;
     return lp_fail(ctx, LP_E_FORMAT, "%s: %s %g of RoPE scaling must exceed %s %g", where,
                    high_name, (double)high, low_name, (double)low);
@@ -63,10 +64,12 @@ lp_status lp_rope_finish(lp_context *ctx, const char *where, uint32_t head, lp_r
                        "%s: original context of RoPE scaling is %u; 1 to %u is possible", where,
                        rope->original_context, 1u << 26);
     if (rope->scaling == LP_ROPE_SCALING_LLAMA3)
+        /* Llama 4's are equal: a step instead of a slope */
         LP_TRY(check_order(ctx, where, "low_freq_factor", rope->low_freq_factor, "high_freq_factor",
-                           rope->high_freq_factor));
+                           rope->high_freq_factor, true));
     if (rope->scaling == LP_ROPE_SCALING_YARN)
-        LP_TRY(check_order(ctx, where, "beta_slow", rope->beta_slow, "beta_fast", rope->beta_fast));
+        LP_TRY(check_order(ctx, where, "beta_slow", rope->beta_slow, "beta_fast", rope->beta_fast,
+                           false));
     if (rope->scaling == LP_ROPE_SCALING_DYNAMIC && rope->n_rotated == 2)
         return lp_fail(ctx, LP_E_FORMAT, "%s: dynamic RoPE scaling of 2 elements", where);
     if (rope->scaling == LP_ROPE_SCALING_LONGROPE && rope->original_context < 2)

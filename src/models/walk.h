@@ -17,7 +17,8 @@ typedef struct lp_walk {
     const char *part; /* "enc.", "dec." where a model has both, or "" */
     char block[24];   /* "blk.3." or "", with the part before it: put before the names of weights */
     lp_tensor_id cursor, history, sampler;
-    lp_tensor_id bias; /* by distance: slopes of ALiBi, relative positions, or LP_NONE */
+    lp_tensor_id bias;   /* by distance: slopes of ALiBi, relative positions, or LP_NONE */
+    lp_tensor_id growth; /* factors of queries as routes [T, 1, 2], or LP_NONE */
     lp_rope_angles angles, angles_window; /* of layers that see everything, and of the others */
 } lp_walk;
 

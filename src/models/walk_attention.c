@@ -13,13 +13,25 @@ static lp_tensor_id norm_heads(lp_walk *w, const char *name, lp_tensor_id x, uin
     return w->hp->norms & LP_NORMS_QK_HEAD ? lp_walk_norm_of(w, name, x, size) : x;
 }
 
-/* x [T, heads, size], rotated if the model does. */
-static lp_tensor_id rotated(lp_walk *w, const char *name, lp_tensor_id x)
+/* x [T, heads, size], rotated, and perhaps normed then, if the model does. */
+static lp_tensor_id rotated(lp_walk *w, const char *name, const char *norm, lp_tensor_id x)
 {
     if (w->hp->position != LP_POSITION_ROPE || w->hp->layers[w->layer] & LP_LAYER_NO_ROPE)
         return x;
-    return lp_rope(w->b, name, w->hp->rope.pairing, x, w->cursor,
-                   lp_walk_has_window(w) ? w->angles_window : w->angles);
+    x = lp_rope(w->b, name, w->hp->rope.pairing, x, w->cursor,
+                lp_walk_has_window(w) ? w->angles_window : w->angles);
+    return w->hp->norms & LP_NORMS_QK_TURNED
+               ? lp_norm(w->b, norm, LP_NORM_RMS, w->hp->norm_eps, x, LP_NONE, LP_NONE)
+               : x;
+}
+
+/* q [T, H, Dk], larger the later its token stands if the model does so. */
+static lp_tensor_id grown(lp_walk *w, lp_tensor_id q)
+{
+    if (w->growth == LP_NONE || !(w->hp->layers[w->layer] & LP_LAYER_NO_ROPE))
+        return q;
+    q = lp_combine(w->b, "attn_q_growth", lp_view_flat(w->b, q), w->growth);
+    return lp_view_heads(w->b, q, w->hp->n_head);
 }
 
 /* Stores the new rows x [T, G, size] in the layer's cache [C, G, size], which is returned. */
@@ -50,6 +62,7 @@ static lp_tensor_id attend(lp_walk *w, lp_tensor_id q, lp_tensor_id keys, lp_ten
                                           .kv_max = hp->both_ways ? w->options->n_tokens
                                                                   : w->options->kv_max,
                                           .mask = hp->both_ways             ? LP_MASK_FULL
+                                                  : kind & LP_LAYER_CHUNKED ? LP_MASK_CHUNKED
                                                   : kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
                                                   : kind & LP_LAYER_FIXED   ? LP_MASK_FIXED
                                                                             : LP_MASK_CAUSAL,
@@ -140,7 +153,8 @@ lp_tensor_id lp_walk_attention(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
         k = clamped(w, "attn_k_clamp", lp_walk_linear(w, "attn_k", x, n_k, hp->n_embd));
         v = clamped(w, "attn_v_clamp", lp_walk_linear(w, "attn_v", x, n_v, hp->n_embd));
     }
-    k = rotated(w, "attn_k_rope", norm_heads(w, "attn_k_norm", k, hp->n_head_kv, hp->head_k));
+    k = rotated(w, "attn_k_rope", "attn_k_norm",
+                norm_heads(w, "attn_k_norm", k, hp->n_head_kv, hp->head_k));
     v = lp_view_heads(w->b, v, hp->n_head_kv);
     if (!hp->both_ways) {
         k = cached(w, "attn_k", k, hp->head_k);
@@ -148,8 +162,9 @@ lp_tensor_id lp_walk_attention(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
     }
     if (rows == LP_ROWS_NONE)
         return LP_NONE;
-    q = rotated(w, "attn_q_rope", norm_heads(w, "attn_q_norm", q, hp->n_head, hp->head_k));
-    lp_tensor_id mixed = attend(w, q, k, v);
+    q = rotated(w, "attn_q_rope", "attn_q_norm",
+                norm_heads(w, "attn_q_norm", q, hp->n_head, hp->head_k));
+    lp_tensor_id mixed = attend(w, grown(w, q), k, v);
     mixed = lp_walk_wanted_rows(w, lp_view_flat(w->b, mixed), rows);
     return lp_walk_linear(w, "attn_output", mixed, hp->n_embd, (int64_t)hp->n_head * hp->head_v);
 }

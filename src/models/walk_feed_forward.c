@@ -77,6 +77,8 @@ static lp_tensor_id mixture(lp_walk *w, lp_tensor_id x)
     lp_tensor_id bias =
         lp_weight_optional(w->b, LP_SHAPE1(hp->n_expert), "%sexp_probs_b.bias", w->block);
     lp_tensor_id routes = lp_route(w->b, "ffn_route", logits, bias, hp->route);
+    if (hp->arch->route_first) /* one expert per token: [T, N] again */
+        x = lp_combine(w->b, "ffn_weigh", x, routes);
     lp_tensor_id up = experts(w, "ffn_up_exps", x, routes, hp->n_ff_expert, hp->n_embd);
     lp_tensor_id hidden;
     if (hp->arch->gated) {
@@ -86,7 +88,7 @@ static lp_tensor_id mixture(lp_walk *w, lp_tensor_id x)
         hidden = lp_act(w->b, "ffn_act", hp->act, up);
     }
     lp_tensor_id y = experts(w, "ffn_down_exps", hidden, routes, hp->n_embd, hp->n_ff_expert);
-    return lp_combine(w->b, "ffn_combine", y, routes);
+    return hp->arch->route_first ? y : lp_combine(w->b, "ffn_combine", y, routes);
 }
 
 /* Normed x [T, N] -> [T, N]: the part of a mixture that all tokens use (Dai et al. 2024,

@@ -129,9 +129,37 @@ lp_tensor_id lp_walk_sinusoids(lp_walk *w)
     return id;
 }
 
+/* Factors of queries by their positions, of layers that tell positions by nothing else (Nakanishi
+ * 2025, arXiv:2501.19399): a table [C, 2] of routes to an expert 0 with the factor as its weight.
+ */
+static lp_tensor_id make_growth(lp_walk *w)
+{
+    const lp_hparams *hp = w->hp;
+    const int64_t n_ctx = w->options->n_ctx;
+    uint32_t layer = 0;
+    while (layer < hp->n_layer && !(hp->layers[layer] & LP_LAYER_NO_ROPE))
+        layer++;
+    if (hp->q_growth == 0 || layer == hp->n_layer || w->b->status != LP_OK)
+        return LP_NONE;
+    float *table = malloc((size_t)n_ctx * 2 * sizeof *table);
+    if (table == NULL) {
+        w->b->status = lp_fail_memory(w->b->ctx, "the growth of queries");
+        return LP_NONE;
+    }
+    for (int64_t t = 0; t < n_ctx; t++) {
+        const double steps = floor((double)(t + 1) / (double)hp->q_growth_step);
+        table[2 * t] = 0;
+        table[2 * t + 1] = (float)(1 + (double)hp->q_growth * log1p(steps));
+    }
+    lp_tensor_id id = lp_made_weight(w->b, "query_growth", LP_SHAPE2(n_ctx, 2), table);
+    free(table);
+    return lp_view_heads(w->b, lp_embed(w->b, "growth", id, w->cursor, LP_NONE, 1), 1);
+}
+
 void lp_walk_positions(lp_walk *w)
 {
     const lp_hparams *hp = w->hp;
+    w->growth = make_growth(w);
     if (hp->position == LP_POSITION_ROPE) {
         w->angles = make_rope_table(w, "rope_table", &hp->rope);
         w->angles_window =
