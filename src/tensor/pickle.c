@@ -175,7 +175,7 @@ static lp_status pop_to_mark(machine *m, value ***items, size_t *n)
     *n = available(m);
     m->n_stack -= *n;
     m->n_marks--;
-    *items = m->stack + m->n_stack;
+    *items = m->stack ? m->stack + m->n_stack : NULL;
     return LP_OK;
 }
 
@@ -204,7 +204,8 @@ static lp_status push_tuple(machine *m, size_t n)
     if (available(m) < n)
         return broken(m, "the stack holds too little for a tuple");
     LP_TRY(make(m, LP_PICKLE_TUPLE, &v));
-    LP_TRY(append(m, v, m->stack + m->n_stack - n, n));
+    if (n > 0) /* there may be no stack yet */
+        LP_TRY(append(m, v, m->stack + m->n_stack - n, n));
     m->n_stack -= n;
     return push(m, v);
 }
