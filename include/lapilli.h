@@ -115,6 +115,10 @@ typedef struct lp_model lp_model;
  * pytorch_model.bin, or shards of one). Weights are mapped, not read. Errors name file and tensor or
  * key. */
 LP_API lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model);
+/* The same for who wants to know what is in it: a tokenizer that is missing or cannot be read is a
+ * warning, no error. lp_model_tokenizer() then gives "none", and whatever needs tokens or a session
+ * fails. */
+LP_API lp_status lp_model_look(lp_context *ctx, const char *path, lp_model **model);
 LP_API void lp_model_destroy(lp_model *model);
 
 /* Adds a LoRA adapter (Hu et al. 2021, arXiv:2106.09685), times `scale`: a GGUF file, or a folder that
@@ -148,7 +152,7 @@ LP_API size_t lp_model_n_metadata(const lp_model *model);
 LP_API lp_fact lp_model_metadata(lp_model *model, size_t index);
 LP_API size_t lp_model_n_tensors(const lp_model *model);
 LP_API lp_tensor_info lp_model_tensor(const lp_model *model, size_t index);
-LP_API const char *lp_model_tokenizer(const lp_model *model); /* kind, for people */
+LP_API const char *lp_model_tokenizer(const lp_model *model); /* its kind, for people */
 
 enum {
     LP_TOKENS_SPECIAL = 1, /* BOS and EOS as the model wants them */

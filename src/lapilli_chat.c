@@ -47,6 +47,8 @@ const char *lp_chat_template_source(const lp_chat_template *template)
 lp_status lp_chat_render(lp_context *ctx, const lp_chat_template *template, const lp_model *model,
                          const lp_chat_options *options, char **text, size_t *bytes)
 {
+    if (model != NULL)
+        LP_TRY(lp_model_needs_tokenizer(model));
     return lp_chat_template_render(ctx, template, model ? lp_model_vocab(model) : NULL, options,
                                    text, bytes);
 }
@@ -54,6 +56,7 @@ lp_status lp_chat_render(lp_context *ctx, const lp_chat_template *template, cons
 lp_status lp_chat_tokenize(const lp_model *model, const char *text, size_t bytes, int32_t **tokens,
                            size_t *n_tokens)
 {
+    LP_TRY(lp_model_needs_tokenizer(model));
     return lp_chat_text_tokens(lp_model_context_of(model), lp_model_vocab(model), text, bytes,
                                tokens, n_tokens);
 }

@@ -25,12 +25,14 @@ const char *lp_pooling_text(lp_pooling pooling)
 
 int32_t lp_model_mask(const lp_model *model)
 {
-    return lp_tokenizer_special(lp_model_target_tokenizer(model)).mask;
+    const lp_tokenizer *tokenizer = lp_model_target_tokenizer(model);
+    return tokenizer != NULL ? lp_tokenizer_special(tokenizer).mask : -1;
 }
 
 lp_status lp_model_token_text(const lp_model *model, int32_t token, const char **text,
                               size_t *bytes)
 {
+    LP_TRY(lp_model_needs_tokenizer(model));
     return lp_token_text(lp_model_context_of(model), lp_model_target_tokenizer(model), token, text,
                          bytes);
 }

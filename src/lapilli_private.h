@@ -11,6 +11,8 @@ struct lp_runner;
 struct lp_generation_config;
 const struct lp_network *lp_model_network(const lp_model *model);
 const struct lp_tokenizer *lp_model_vocab(const lp_model *model);
+/* LP_OK unless lp_model_look() found none: then what was wrong. */
+lp_status lp_model_needs_tokenizer(const lp_model *model);
 lp_context *lp_model_context_of(const lp_model *model);
 /* Of answers: the model's own, or the one of the language that is translated to. */
 const lp_tokenizer *lp_model_target_tokenizer(const lp_model *model);

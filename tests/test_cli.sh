@@ -109,6 +109,19 @@ else
     expect_line 1 '^lapilli: this build has no faults to plant .configure with' run -qn 1 --plant nan
 fi
 
+# --- inspect without a tokenizer ------------------------------------------------------------------
+fixture=$(dirname "$0")/fixtures/models/gpt_oss
+expect 0 "^lapilli: warning: .*/gpt_oss: no tokenizer: neither tokenizer.json nor" inspect "$fixture"
+stdout_has '^tokenizer +none$'
+expect 0 "no tokenizer" inspect --json "$fixture"
+stdout_has '"tokenizer": "none"'
+mkdir "$out/odd"
+cp "$fixture"/{config.json,model.safetensors} "$out/odd"
+echo '{"model": {"type": "Odd"}}' > "$out/odd/tokenizer.json"
+expect 0 "^lapilli: warning: $out/odd/tokenizer.json: " inspect "$out/odd"
+stdout_has '^experts +5$'
+expect_line 1 "^lapilli: $out/odd/tokenizer.json: " run -m "$out/odd" -p x -d cpu
+
 # --- synth and inspect ---------------------------------------------------------------------------
 expect 0 "" synth --list
 stdout_has "^llama-15m  .*dim 288, 6 layers"

@@ -59,9 +59,9 @@ static int print_text(lp_model *model, bool metadata)
     printf("%s\n\n", lp_model_title(model));
     for (size_t i = 0; i < lp_model_n_facts(model); i++) {
         lp_fact fact = lp_model_fact(model, i);
-        printf("%-22s %s\n", fact.name, fact.value);
+        printf("%-28s %s\n", fact.name, fact.value);
     }
-    printf("%-22s %s\n", "tokenizer", lp_model_tokenizer(model));
+    printf("%-28s %s\n", "tokenizer", lp_model_tokenizer(model));
     if (metadata) {
         printf("\nmetadata\n");
         for (size_t i = 0; i < lp_model_n_metadata(model); i++) {
@@ -119,7 +119,7 @@ static int run(int argc, char **argv)
     lp_model *model = NULL;
     if (!ctx)
         return CLI_FAILED;
-    lp_status status = lp_model_open(ctx, path, &model);
+    lp_status status = lp_model_look(ctx, path, &model);
     int code = status != LP_OK ? cli_failed(ctx, status)
                : json          ? print_json(model, path)
                                : print_text(model, metadata);
@@ -134,7 +134,7 @@ const cli_command cli_inspect = {
     .usage = "[OPTION]... FILE|DIR",
     .help = "Shows architecture, hyperparameters, tokenizer and tensors of a GGUF file or of a\n"
             "Hugging Face folder. Weights are not read. Tensors of types that cannot be run are\n"
-            "listed, too.\n"
+            "listed, and a folder needs no tokenizer.\n"
             "\n"
             "  -a, --metadata  also the file's metadata (always in JSON)\n"
             "  -j, --json      as JSON\n"
