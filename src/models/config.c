@@ -38,6 +38,19 @@ lp_status lp_config_f32(const lp_config *c, const char *keys, float *value)
     return key ? lp_json_get_f32(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, value) : LP_OK;
 }
 
+lp_status lp_config_positive(const lp_config *c, const char *keys, float *value)
+{
+    char text[64];
+    const char *key = lp_config_key(c->root, keys, text);
+    if (!key)
+        return LP_OK;
+    LP_TRY(lp_json_get_f32(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, value));
+    if (*value > 0)
+        return LP_OK;
+    return lp_fail(c->ctx, LP_E_FORMAT, "%s: %s is %g; it must be positive", c->where, key,
+                   (double)*value);
+}
+
 lp_status lp_config_bool(const lp_config *c, const char *keys, bool *value)
 {
     char text[64];

@@ -19,6 +19,8 @@ const char *lp_config_key(yyjson_val *object, const char *keys, char found[64]);
 /* *value stays as it is if no key is there and none needs to be. */
 lp_status lp_config_u32(const lp_config *c, const char *keys, lp_json_need need, uint32_t *value);
 lp_status lp_config_f32(const lp_config *c, const char *keys, float *value);
+/* The same of a number that is positive where there is one. */
+lp_status lp_config_positive(const lp_config *c, const char *keys, float *value);
 lp_status lp_config_bool(const lp_config *c, const char *keys, bool *value);
 
 /* Mixtures of experts (config_experts.c). */

@@ -62,14 +62,14 @@ lp_status lp_config_experts(const lp_config *c, lp_hparams *hp)
         hp->route.normalise = false;
         LP_TRY(lp_config_bool(c, "norm_topk_prob", &hp->route.normalise));
     }
-    LP_TRY(lp_config_f32(c, "routed_scaling_factor", &hp->route.scale));
+    LP_TRY(lp_config_positive(c, "routed_scaling_factor", &hp->route.scale));
     LP_TRY(read_groups(c, &hp->route));
     LP_TRY(check_score(c, hp->route.score));
     if (arch->glu_limit != 0)
-        LP_TRY(lp_config_f32(c, "swiglu_limit", &hp->glu_limit));
+        LP_TRY(lp_config_positive(c, "swiglu_limit", &hp->glu_limit));
     LP_TRY(lp_config_u32(c, "moe_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_expert));
     LP_TRY(lp_config_u32(c, "n_shared_experts", LP_JSON_OPTIONAL, &n_shared));
-    if (n_shared > 0 && n_shared <= UINT32_MAX / (hp->n_ff_expert + 1))
-        hp->n_ff_shared = n_shared * hp->n_ff_expert; /* side by side they are one */
+    if (n_shared > 0)
+        lp_hparams_shared_experts(hp, n_shared);
     return lp_config_u32(c, "shared_expert_intermediate_size", LP_JSON_OPTIONAL, &hp->n_ff_shared);
 }

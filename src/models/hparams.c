@@ -50,6 +50,11 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
                                      .untruncated = arch->yarn_untruncated};
 }
 
+lp_status lp_hparams_check_layers(lp_context *ctx, const char *where, const lp_hparams *hp)
+{
+    return check_range(ctx, where, "block count", hp->n_layer, LP_MAX_LAYERS);
+}
+
 static lp_status check_encoder(lp_context *ctx, const char *where, const lp_hparams *hp)
 {
     const lp_encoder_hparams *e = &hp->encoder;
@@ -85,12 +90,45 @@ static lp_status check_recurrent(lp_context *ctx, const char *where, const lp_hp
     return LP_OK;
 }
 
+/* Sizes, and which experts a token uses. */
+static lp_status check_experts(lp_context *ctx, const char *where, lp_hparams *hp)
+{
+    const lp_route_options *route = &hp->route;
+    LP_TRY(check_range(ctx, where, "number of experts", hp->n_expert, 1024));
+    if (hp->arch->route.scale == 0)
+        return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %u experts in a model of the kind \"%s\"", where,
+                       hp->n_expert, hp->arch->hf);
+    const uint32_t k = (uint32_t)route->k, n_groups = (uint32_t)route->n_groups;
+    if (k < 1 || k > hp->n_expert)
+        return lp_fail(ctx, LP_E_FORMAT, "%s: %u of %u experts per token", where, k, hp->n_expert);
+    if (n_groups > 0 && hp->n_expert % n_groups)
+        return lp_fail(ctx, LP_E_FORMAT, "%s: %u experts do not make %u groups of one size", where,
+                       hp->n_expert, n_groups);
+    if (n_groups > 0 && k > (uint32_t)route->n_groups_used * (hp->n_expert / n_groups))
+        return lp_fail(ctx, LP_E_FORMAT, "%s: %u experts per token, out of %d groups of %u", where,
+                       k, (int)route->n_groups_used, hp->n_expert / n_groups);
+    LP_TRY(check_positive(ctx, where, "factor of the experts' weights", route->scale));
+    if (hp->n_ff_expert == 0)
+        hp->n_ff_expert = hp->n_ff;
+    LP_TRY(check_range(ctx, where, "feed-forward length of an expert", hp->n_ff_expert, 1u << 20));
+    if (hp->n_ff_shared == 0)
+        return LP_OK;
+    return check_range(ctx, where, "feed-forward length of the shared expert", hp->n_ff_shared,
+                       1u << 20);
+}
+
+void lp_hparams_shared_experts(lp_hparams *hp, uint32_t n)
+{
+    const uint64_t all = (uint64_t)n * hp->n_ff_expert;
+    hp->n_ff_shared = all < UINT32_MAX ? (uint32_t)all : UINT32_MAX;
+}
+
 lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
 {
     LP_TRY(check_range(ctx, where, "vocabulary size", hp->n_vocab, 1u << 22));
     LP_TRY(check_range(ctx, where, "context length", hp->n_context, 1u << 26));
     LP_TRY(check_range(ctx, where, "embedding length", hp->n_embd, 1u << 17));
-    LP_TRY(check_range(ctx, where, "block count", hp->n_layer, LP_MAX_LAYERS));
+    LP_TRY(lp_hparams_check_layers(ctx, where, hp));
     if (hp->n_embd_token == 0)
         hp->n_embd_token = hp->n_embd;
     LP_TRY(check_range(ctx, where, "size of the token embeddings", hp->n_embd_token, 1u << 17));
@@ -117,23 +155,8 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
                        where, hp->n_head, hp->n_head_kv);
     LP_TRY(check_positive(ctx, where, "epsilon of the norms", hp->norm_eps));
 
-    if (hp->n_expert > 0) {
-        LP_TRY(check_range(ctx, where, "number of experts", hp->n_expert, 1024));
-        if (hp->arch->route.scale == 0)
-            return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %u experts in a model of the kind \"%s\"",
-                           where, hp->n_expert, hp->arch->hf);
-        if (hp->route.k < 1 || (uint32_t)hp->route.k > hp->n_expert)
-            return lp_fail(ctx, LP_E_FORMAT, "%s: %d of %u experts per token", where,
-                           (int)hp->route.k, hp->n_expert);
-        if (hp->n_ff_expert == 0)
-            hp->n_ff_expert = hp->n_ff;
-        LP_TRY(
-            check_range(ctx, where, "feed-forward length of an expert", hp->n_ff_expert, 1u << 20));
-        if (hp->n_ff_shared > 0)
-            LP_TRY(check_range(ctx, where, "feed-forward length of the shared expert",
-                               hp->n_ff_shared, 1u << 20));
-    }
-
+    if (hp->n_expert > 0)
+        LP_TRY(check_experts(ctx, where, hp));
     if (hp->arch->has_encoder)
         LP_TRY(check_encoder(ctx, where, hp));
     if (hp->position == LP_POSITION_RELATIVE)
@@ -297,6 +320,14 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_count(&w, "expert_feed_forward_length", hp->n_ff_expert);
         if (hp->n_ff_shared > 0)
             put_count(&w, "shared_feed_forward_length", hp->n_ff_shared);
+        if (hp->route.n_groups > 0) {
+            put_count(&w, "expert_groups", (uint32_t)hp->route.n_groups);
+            put_count(&w, "expert_groups_per_token", (uint32_t)hp->route.n_groups_used);
+        }
+        if (hp->route.capacity > 0)
+            put_count(&w, "expert_capacity", (uint32_t)hp->route.capacity);
+        if (hp->route.scale != 1)
+            put_number(&w, "expert_factor", (double)hp->route.scale);
     }
     if (hp->encoder.n_layer > 0) {
         put_count(&w, "encoder_layers", hp->encoder.n_layer);
@@ -349,6 +380,10 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         [LP_POSITION_SINUSOID] = "sinusoids",
     };
     put_text(&w, "positions", positions[hp->position]);
+    if (hp->position == LP_POSITION_RELATIVE) {
+        put_count(&w, "relative_buckets", hp->n_bucket);
+        put_count(&w, "relative_distance", hp->max_distance);
+    }
     uint32_t n_unrotated = 0;
     for (uint32_t i = 0; i < hp->n_layer; i++)
         n_unrotated += hp->layers[i] & LP_LAYER_NO_ROPE ? 1 : 0;

@@ -92,6 +92,10 @@ lp_status lp_hparams_to_gguf(lp_context *ctx, const char *where, const lp_hparam
 
 /* What both begin with: what the row says. */
 void lp_hparams_init(lp_hparams *hp, const lp_arch *arch);
+/* Whether there is room for what is kept per layer: to be asked before it is read. */
+lp_status lp_hparams_check_layers(lp_context *ctx, const char *where, const lp_hparams *hp);
+/* `n` experts of their size that all tokens use: side by side they are one. */
+void lp_hparams_shared_experts(lp_hparams *hp, uint32_t n);
 /* What both end with: what follows from the rest, then ranges and divisibility. */
 lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp);
 
@@ -114,7 +118,7 @@ typedef struct lp_hparam {
     bool is_number;   /* in JSON without quotes */
     char value[40];
 } lp_hparam;
-#define LP_MAX_FACTS 48
+#define LP_MAX_FACTS 56
 /* Returns how many were written. */
 size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS]);
 

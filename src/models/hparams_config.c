@@ -76,8 +76,6 @@ static lp_status set_layer(const lp_config *c, const char *key, lp_hparams *hp, 
                  {"strided_attention", LP_LAYER_STRIDED},
                  {"fixed_attention", LP_LAYER_FIXED}};
     const char *name = yyjson_get_str(kind);
-    if (layer >= LP_MAX_LAYERS) /* lp_hparams_finish() refuses them */
-        return LP_OK;
     for (size_t i = 0; name && i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(name, kinds[i].name) == 0) {
             hp->layers[layer] |= kinds[i].layer;
@@ -161,7 +159,7 @@ static lp_status read_window(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_u32(c, "sliding_window_pattern global_attn_every_n_layers", LP_JSON_OPTIONAL,
                          &every));
     LP_TRY(lp_config_u32(c, "max_window_layers", LP_JSON_OPTIONAL, &first));
-    for (uint32_t i = first; i < hp->n_layer && i < LP_MAX_LAYERS; i++)
+    for (uint32_t i = first; i < hp->n_layer; i++)
         hp->layers[i] = lp_layer_has_window(hp->arch, every, i) ? LP_LAYER_WINDOW : 0;
     return LP_OK;
 }
@@ -173,7 +171,9 @@ static lp_status read_position_offset(const lp_config *c, lp_hparams *hp)
     yyjson_val *value = yyjson_obj_get(c->root, "pad_token_id");
     if (!hp->arch->position_after_pad)
         return LP_OK;
-    if (yyjson_is_int(value))
+    if (yyjson_is_uint(value)) /* beyond all tokens: as good as the largest */
+        pad = yyjson_get_uint(value) < UINT32_MAX ? (int64_t)yyjson_get_uint(value) : UINT32_MAX;
+    else if (yyjson_is_int(value))
         pad = yyjson_get_sint(value);
     if (pad < -1 || pad + 1 >= (int64_t)hp->n_context)
         return lp_fail(c->ctx, LP_E_FORMAT, "%s: pad_token_id %lld leaves no positions of %u",
@@ -224,7 +224,7 @@ static lp_status read_attn_config(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_bool(&inner, "attn_uses_sequence_id", &sequences));
     LP_TRY(lp_config_f32(&inner, "alibi_bias_max", &hp->alibi_max));
     LP_TRY(lp_config_f32(&inner, "clip_qkv", &hp->clamp_qkv));
-    LP_TRY(lp_config_f32(&inner, "softmax_scale", &hp->attn_scale));
+    LP_TRY(lp_config_positive(&inner, "softmax_scale", &hp->attn_scale));
     LP_TRY(lp_config_u32(&inner, "kv_n_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
     /* the transformers library heeds none of these, so nothing here could be compared */
     const char *refused = rope        ? "rope"
@@ -309,6 +309,7 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
                          "num_decoder_layers decoder_layers num_hidden_layers n_layer n_layers "
                          "num_layers",
                          LP_JSON_REQUIRED, &hp->n_layer));
+    LP_TRY(lp_hparams_check_layers(c->ctx, c->where, hp));
     if (hp->arch->cell != LP_CELL_NONE)
         return LP_OK;
     LP_TRY(lp_config_u32(c, "decoder_attention_heads num_attention_heads n_head n_heads num_heads",
@@ -334,11 +335,14 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
 /* Latent attention: heads have turned elements behind those that are not; K/V heads are one. */
 static lp_status read_latent(const lp_config *c, lp_hparams *hp)
 {
+    char text[64];
     uint32_t plain = 0, turned = 0;
     if (!hp->arch->latent)
         return LP_OK;
     LP_TRY(lp_config_u32(c, "kv_lora_rank", LP_JSON_REQUIRED, &hp->n_kv_latent));
     LP_TRY(lp_config_u32(c, "q_lora_rank", LP_JSON_OPTIONAL, &hp->n_q_latent));
+    if (hp->n_q_latent == 0 && lp_config_key(c->root, "q_lora_rank", text))
+        return lp_fail(c->ctx, LP_E_FORMAT, "%s: q_lora_rank is 0; null is possible", c->where);
     LP_TRY(lp_config_u32(c, "qk_nope_head_dim", LP_JSON_REQUIRED, &plain));
     LP_TRY(lp_config_u32(c, "qk_rope_head_dim", LP_JSON_REQUIRED, &turned));
     LP_TRY(lp_config_u32(c, "v_head_dim", LP_JSON_REQUIRED, &hp->head_v));
@@ -378,18 +382,18 @@ static lp_status read_factors(const lp_config *c, lp_hparams *hp)
 {
     float scalar = 0, divisor = 0;
     bool scaled = true;
-    LP_TRY(lp_config_f32(c, "query_pre_attn_scalar", &scalar));
+    LP_TRY(lp_config_positive(c, "query_pre_attn_scalar", &scalar));
     if (scalar != 0)
         hp->attn_scale = (float)(1 / sqrt((double)scalar));
     LP_TRY(lp_config_bool(c, "scale_attn_weights", &scaled));
     if (!scaled)
         hp->attn_scale = 1;
-    LP_TRY(lp_config_f32(c, "attention_multiplier", &hp->attn_scale));
-    LP_TRY(lp_config_f32(c, "embedding_multiplier", &hp->embed_scale));
-    LP_TRY(lp_config_f32(c, "residual_multiplier", &hp->part_scale));
+    LP_TRY(lp_config_positive(c, "attention_multiplier", &hp->attn_scale));
+    LP_TRY(lp_config_positive(c, "embedding_multiplier", &hp->embed_scale));
+    LP_TRY(lp_config_positive(c, "residual_multiplier", &hp->part_scale));
     LP_TRY(lp_config_f32(c, "clip_qkv", &hp->clamp_qkv));
-    LP_TRY(lp_config_f32(c, "logit_scale", &hp->logit_scale));
-    LP_TRY(lp_config_f32(c, "logits_scaling", &divisor));
+    LP_TRY(lp_config_positive(c, "logit_scale", &hp->logit_scale));
+    LP_TRY(lp_config_positive(c, "logits_scaling", &divisor));
     if (divisor != 0)
         hp->logit_scale = 1 / divisor;
     return LP_OK;
@@ -417,7 +421,7 @@ static lp_status read_unrotated(const lp_config *c, lp_hparams *hp)
         if (!yyjson_is_uint(value) || yyjson_get_uint(value) > 1)
             return lp_fail(c->ctx, LP_E_FORMAT, "%s: entry %zu of no_rope_layers is not 0 or 1",
                            c->where, i);
-        if (yyjson_get_uint(value) == 0 && i < LP_MAX_LAYERS)
+        if (yyjson_get_uint(value) == 0)
             hp->layers[i] |= LP_LAYER_NO_ROPE;
     }
     return LP_OK;
@@ -448,7 +452,7 @@ static lp_status read_chunks(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, "layer_types", LP_JSON_OPTIONAL, &types));
     if (types)
         return read_layer_types(c, "layer_types", types, hp);
-    for (uint32_t i = 0; i < hp->n_layer && i < LP_MAX_LAYERS && !yyjson_is_null(value); i++)
+    for (uint32_t i = 0; i < hp->n_layer && !yyjson_is_null(value); i++)
         if (!(hp->layers[i] & LP_LAYER_NO_ROPE))
             hp->layers[i] |= LP_LAYER_CHUNKED;
     return LP_OK;

@@ -185,8 +185,8 @@ static lp_status read_experts(reader *r, lp_hparams *hp)
     }
     LP_TRY(read_u32(r, "expert_feed_forward_length", false, &hp->n_ff_expert));
     LP_TRY(read_u32(r, "expert_shared_count", false, &n_shared));
-    if (n_shared > 0 && n_shared <= UINT32_MAX / (hp->n_ff_expert + 1))
-        hp->n_ff_shared = n_shared * hp->n_ff_expert; /* side by side they are one */
+    if (n_shared > 0)
+        lp_hparams_shared_experts(hp, n_shared);
     return read_u32(r, "expert_shared_feed_forward_length", false, &hp->n_ff_shared);
 }
 

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#define MAX_TOKENS (1u << 26) /* of contexts, and so of what they can be stretched by */
+
 static const double two_pi = 2 * 3.14159265358979323846;
 
 static lp_status check(lp_context *ctx, const char *where, const char *what, float value)
@@ -59,10 +61,13 @@ lp_status lp_rope_finish(lp_context *ctx, const char *where, uint32_t head, lp_r
     LP_TRY(check(ctx, where, "base of RoPE", rope->base));
     if (rope->scaling != LP_ROPE_SCALING_NONE)
         LP_TRY(check(ctx, where, "factor of RoPE scaling", rope->factor));
-    if (rope->original_context < 1 || rope->original_context > 1u << 26)
+    if (rope->factor > (float)MAX_TOKENS)
+        return lp_fail(ctx, LP_E_LIMIT, "%s: factor of RoPE scaling is %g; up to %u is possible",
+                       where, (double)rope->factor, MAX_TOKENS);
+    if (rope->original_context < 1 || rope->original_context > MAX_TOKENS)
         return lp_fail(ctx, rope->original_context ? LP_E_LIMIT : LP_E_FORMAT,
                        "%s: original context of RoPE scaling is %u; 1 to %u is possible", where,
-                       rope->original_context, 1u << 26);
+                       rope->original_context, MAX_TOKENS);
     if (rope->scaling == LP_ROPE_SCALING_LLAMA3)
         /* Llama 4's are equal: a step instead of a slope */
         LP_TRY(check_order(ctx, where, "low_freq_factor", rope->low_freq_factor, "high_freq_factor",
@@ -70,6 +75,9 @@ lp_status lp_rope_finish(lp_context *ctx, const char *where, uint32_t head, lp_r
     if (rope->scaling == LP_ROPE_SCALING_YARN)
         LP_TRY(check_order(ctx, where, "beta_slow", rope->beta_slow, "beta_fast", rope->beta_fast,
                            false));
+    if (rope->scaling == LP_ROPE_SCALING_YARN && !(rope->base > 1)) /* its logarithm divides */
+        return lp_fail(ctx, LP_E_FORMAT, "%s: base of RoPE is %g; YaRN needs more than 1", where,
+                       (double)rope->base);
     if (rope->scaling == LP_ROPE_SCALING_DYNAMIC && rope->n_rotated == 2)
         return lp_fail(ctx, LP_E_FORMAT, "%s: dynamic RoPE scaling of 2 elements", where);
     if (rope->scaling == LP_ROPE_SCALING_LONGROPE && rope->original_context < 2)

@@ -118,3 +118,11 @@ void test_copy_gguf_value(const char *from, const char *to, const char *key, con
     test_write(to, data, n);
     free(data);
 }
+
+void test_expect_failure(const lp_context *ctx, lp_status status, lp_status want, const char *what,
+                         const char *where)
+{
+    if (status != want || !strstr(ctx->message, what) || !strstr(ctx->message, where))
+        fail_msg("status %d, \"%s\"; want status %d naming \"%s\" and \"%s\"", status, ctx->message,
+                 want, what, where);
+}

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/context.h"
+
 /* LAPILLI_TEST_FIXTURES is defined for tests. */
 #define FIXTURE(name) LAPILLI_TEST_FIXTURES "/models/" name
 
@@ -26,5 +28,9 @@ void test_copy_replaced(const char *from, const char *to, const char *find, cons
  * length). */
 void test_copy_gguf_value(const char *from, const char *to, const char *key, const void *value,
                           size_t bytes);
+
+/* Fails the test unless a call ended with `want` and a message that has `what` and `where`. */
+void test_expect_failure(const lp_context *ctx, lp_status status, lp_status want, const char *what,
+                         const char *where);
 
 #endif
