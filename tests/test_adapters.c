@@ -69,6 +69,8 @@ static const fixture fixtures[] = {
      FIXTURE("llama-q8_0.gguf"),
      {{ADAPTER("q8_0-all.gguf"), 1}},
      false},
+    {ADAPTER("bert.safetensors"), FIXTURE("bert"), {{ADAPTER("bert-all"), 1}}, false},
+    {ADAPTER("t5.safetensors"), FIXTURE("t5"), {{ADAPTER("t5-all"), 1}}, false},
 };
 
 static const int32_t whole[] = {N_TOKENS, 0};
@@ -101,7 +103,13 @@ static double distance(const lp_network *network, const char *device, const mode
     float *logits = malloc(n * sizeof *logits);
     assert_non_null(logits);
     model_session *session = model_session_create(network, device, LP_F32, N_TOKENS);
-    model_session_run(session, run, e->tokens, logits);
+    model_run with_inputs = *run;
+    with_inputs.source = e->source;
+    with_inputs.n_source = e->n_source;
+    with_inputs.types = e->types;
+    if (network->hparams.both_ways)
+        with_inputs.chunks = whole;
+    model_session_run(session, &with_inputs, e->tokens, logits);
     model_session_destroy(session);
     const double result = nmse(e->logits, logits, n);
     free(logits);

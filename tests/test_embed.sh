@@ -125,6 +125,7 @@ expect 2 '-k' fill -m "$bert" -k 0 "a [MASK]"
 expect 1 'bert is an encoder' run -m "$bert" -p "the cat"
 expect 1 'bert is an encoder' perplexity -m "$bert" -c 4 "$out/texts"
 expect 1 'bert is an encoder' bench -m "$bert" -p 8 -n 0 -r 1
+[ ! -s "$out/stdout" ] || fail "the head of a table without rows"
 
 # --- what it can: a check needs two devices, and the fast CPU is one
 "$LAPILLI" check -m "$bert" -d cpu --quick -p "the cat sat on a mat" > "$out/stdout" 2> "$out/stderr" ||

@@ -160,16 +160,17 @@ static int run_tests(bench *b)
         results[n++].n_prompt = b->n_prompt;
     if (b->n_generate)
         results[n++].n_generate = b->n_generate;
-    if (!b->json)
-        print_head();
     for (size_t i = 0; i < n && code == CLI_OK; i++) {
         lp_status status = run_test(b, &results[i]);
         if (status != LP_OK)
             code = cli_failed(b->job.ctx, status);
         else if (cli_stop_signal())
             code = CLI_INTERRUPTED;
-        else if (!b->json)
+        else if (!b->json) {
+            if (i == 0)
+                print_head(); /* not before it is known that there will be rows */
             print_row(b, &results[i]);
+        }
         fflush(stdout);
     }
     if (code == CLI_OK && b->json)

@@ -284,13 +284,15 @@ static lp_status save_prompt_cache(const settings *s, uint32_t n_known)
 {
     const uint32_t n = lp_session_n_tokens(s->job.session);
     const bool save = !s->prompt_cache_ro && n_known < n;
-    const lp_status status = save          ? lp_session_save(s->job.session, s->prompt_cache)
-                             : n_known < n ? lp_session_eval(s->job.session, NULL)
-                                           : LP_OK;
-    if (status == LP_OK && !s->quiet)
-        fprintf(stderr, "lapilli: prompt cache %s: %u of %u tokens found%s\n", s->prompt_cache,
-                n_known, n, save ? "; written" : "");
-    return status;
+    return save          ? lp_session_save(s->job.session, s->prompt_cache)
+           : n_known < n ? lp_session_eval(s->job.session, NULL)
+                         : LP_OK;
+}
+
+static void print_prompt_cache(const settings *s, uint32_t n_known, uint32_t n)
+{
+    fprintf(stderr, "lapilli: prompt cache %s: %u of %u tokens found%s\n", s->prompt_cache, n_known,
+            n, !s->prompt_cache_ro && n_known < n ? "; written" : "");
 }
 
 static lp_status feed_prompt(const settings *s)
@@ -349,6 +351,8 @@ static int generate(settings *s)
     }
     if (!s->quiet)
         print_summary(&g, s->sampling.values.seed, s->sampling.values.temperature > 0);
+    if (!s->quiet && s->prompt_cache)
+        print_prompt_cache(s, n_known, n_known + n_computed);
     if (!s->quiet)
         cli_draft_print(&s->draft, &s->job);
     if (!s->quiet && s->job.options.guard > 0)
