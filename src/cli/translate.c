@@ -384,7 +384,7 @@ const cli_command cli_translate = {
         "summary, an answer. Every line of the input is a text, every line of the output its best\n"
         "answer. Options that are left out are taken from the model's generation_config.json.\n"
         "\n"
-        "  -m, --model=DIR|FILE  Hugging Face folder or GGUF file\n"
+        "  -m, --model=DIR       Hugging Face folder\n"
         "  -p, --prompt=TEXT     one text, newlines included\n"
         "  -f, --file=FILE       the lines of a file\n"
         "  -                     those of standard input (also without any of these)\n"
