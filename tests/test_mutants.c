@@ -285,6 +285,34 @@ static void test_dropped_sources(void **state)
     }
 }
 
+/* Numbers that are 0 where a model has no such thing, by their places in lp_hparams. */
+static const struct {
+    const char *what;
+    size_t number;
+    float factor;
+} number_mutants[] = {
+    {"limit of gated parts times 0.9", offsetof(lp_hparams, glu_limit), 0.9f},
+    {"soft cap of attention times 1.1", offsetof(lp_hparams, attn_softcap), 1.1f},
+    {"soft cap of the logits times 1.1", offsetof(lp_hparams, logit_softcap), 1.1f},
+    {"clamp of queries, keys and values times 0.9", offsetof(lp_hparams, clamp_qkv), 0.9f},
+    {"growth of queries times 1.1", offsetof(lp_hparams, q_growth), 1.1f},
+    {"steps of that growth times 1.5", offsetof(lp_hparams, q_growth_step), 1.5f},
+};
+#define N_NUMBER_MUTANTS (sizeof number_mutants / sizeof number_mutants[0])
+
+static void other_numbers(subject *s, unsigned n_moved[N_NUMBER_MUTANTS])
+{
+    for (size_t i = 0; i < N_NUMBER_MUTANTS; i++) {
+        lp_network changed = *s->network;
+        float *number = (float *)((char *)&changed.hparams + number_mutants[i].number);
+        if (*number == 0)
+            continue;
+        *number *= number_mutants[i].factor;
+        must_move(s, &changed, NULL, NULL, number_mutants[i].what);
+        n_moved[i]++;
+    }
+}
+
 /* Numbers of scaled RoPE. */
 typedef struct rope_mutant {
     const char *what;
@@ -385,6 +413,7 @@ static bool has_head_gains(const subject *s)
 static void test_hyperparameters(void **state)
 {
     (void)state;
+    unsigned n_numbers[N_NUMBER_MUTANTS] = {0};
     unsigned n_moved[N_ROPE_MUTANTS] = {0}, n_unrotated = 0, n_gains = 0, n_relative = 0;
     for (size_t f = 0; folder_at(f) != NULL; f++) {
         if (!has_mutants(f))
@@ -398,6 +427,7 @@ static void test_hyperparameters(void **state)
         if (hp->position == LP_POSITION_ROPE && hp->rope.scaling != LP_ROPE_SCALING_NONE)
             scaled_rope(&s, n_moved);
         n_unrotated += rotate_layers(&s);
+        other_numbers(&s, n_numbers);
         if (hp->position == LP_POSITION_ALIBI) {
             changed.hparams.alibi_max *= 1.1f;
             must_move(&s, &changed, NULL, NULL, "slopes of ALiBi");
@@ -415,6 +445,9 @@ static void test_hyperparameters(void **state)
         }
         subject_close(&s);
     }
+    for (size_t i = 0; i < N_NUMBER_MUTANTS; i++)
+        if (n_numbers[i] == 0)
+            fail_msg("no fixture has what this mutant breaks: %s", number_mutants[i].what);
     for (size_t i = 0; i < N_ROPE_MUTANTS; i++)
         if (n_moved[i] == 0)
             fail_msg("no fixture has what this mutant breaks: %s", rope_mutants[i].what);
