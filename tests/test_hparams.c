@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,6 +131,29 @@ static const gguf_case gguf_cases[] = {
     {"gpt2", "gpt2.attention.layer_norm_epsilon", 0, NULL, LP_E_FORMAT, "epsilon"},
     {"gpt2", "gpt2.context_length", 0, "gpt2.contexX_length", LP_E_MISSING, "gpt2.context_length"},
     {"gpt2", "tokenizer.ggml.tokens", 0, "tokenizer.ggml.tokenX", LP_E_MISSING, "gpt2.vocab_size"},
+    {"mixtral", "llama.expert_used_count", 0, NULL, LP_E_FORMAT, "0 of 5 experts per token"},
+    {"mixtral", "llama.expert_used_count", 99, NULL, LP_E_FORMAT, "99 of 5 experts per token"},
+    {"mixtral", "llama.expert_count", UINT32_MAX, NULL, LP_E_LIMIT, "number of experts"},
+    {"deepseek_v3", "deepseek2.expert_group_count", 4, NULL, LP_E_FORMAT,
+     "9 experts do not make 4 groups"},
+    {"deepseek_v3", "deepseek2.expert_group_used_count", 0, NULL, LP_E_FORMAT,
+     "0 of 3 groups of experts"},
+    {"deepseek_v3", "deepseek2.expert_group_used_count", 1, NULL, LP_E_FORMAT,
+     "4 experts per token, out of 1 groups"},
+    {"deepseek_v3", "deepseek2.expert_shared_count", UINT32_MAX, NULL, LP_E_LIMIT, "shared expert"},
+    {"deepseek_v3", "deepseek2.expert_feed_forward_length", UINT32_MAX, NULL, LP_E_LIMIT,
+     "feed-forward length of an expert"},
+    {"deepseek_v3", "deepseek2.expert_weights_scale", 0x7fc00000, NULL, LP_E_FORMAT,
+     "expert_weights_scale"},
+    {"deepseek_v3", "deepseek2.attention.kv_lora_rank", 0, NULL, LP_E_FORMAT,
+     "rank of keys and values is 0"},
+    {"deepseek_v3", "deepseek2.attention.kv_lora_rank", UINT32_MAX, NULL, LP_E_LIMIT,
+     "rank of keys and values"},
+    {"deepseek_v3", "deepseek2.attention.q_lora_rank", UINT32_MAX, NULL, LP_E_LIMIT,
+     "rank of queries"},
+    {"deepseek_v3", "deepseek2.rope.scaling.factor", 0x7149f2ca, NULL, LP_E_LIMIT,
+     "factor of RoPE scaling is 1e+30"},
+    {"cohere", "command-r.logit_scale", 0, NULL, LP_E_FORMAT, "factor of the logits is 0"},
 };
 
 static void test_broken_gguf(void **state)
@@ -138,8 +162,8 @@ static void test_broken_gguf(void **state)
     char *folder = test_folder_create(), *path = test_path(folder, "broken.gguf");
     for (size_t i = 0; i < sizeof gguf_cases / sizeof gguf_cases[0]; i++) {
         const gguf_case *c = &gguf_cases[i];
-        const char *from =
-            strcmp(c->file, "gpt2") == 0 ? FIXTURE("gpt2.gguf") : FIXTURE("llama2.gguf");
+        char from[512];
+        snprintf(from, sizeof from, FIXTURE("%s.gguf"), c->file);
         if (c->rename)
             test_copy_replaced(from, path, c->key, c->rename);
         else
