@@ -275,8 +275,9 @@ static lp_status fail_stuck(const lp_constraint *c)
     const size_t first = c->n_tokens > 8 ? c->n_tokens - 8 : 0;
     char *text = NULL, quoted[LP_QUOTE_TEXT];
     size_t bytes = 0;
-    LP_TRY(lp_decode(c->ctx, c->tokenizer, c->tokens + first, c->n_tokens - first, false, &text,
-                     &bytes));
+    if (c->n_tokens > 0)
+        LP_TRY(lp_decode(c->ctx, c->tokenizer, c->tokens + first, c->n_tokens - first, false, &text,
+                         &bytes));
     const size_t from = bytes > 40 ? bytes - 40 : 0;
     const lp_status status = lp_fail(
         c->ctx, LP_E_ARG, "grammar: behind %s, no token of this vocabulary can follow%s",
