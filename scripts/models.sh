@@ -60,7 +60,7 @@ page()
         {
             cells = split($0, cell, " *\\| *")
             key = cell[4] ~ /^`[a-z0-9_-]+`$/ ? cell[4] : cell[2]
-            if ($0 !~ /^\|/ || key !~ /^`[a-z0-9_-]+`$/) { print; next }
+            if ($0 !~ /^\|/ || key !~ /^`[a-z0-9_-]+`$/ || key == "`model_type`") { print; next }
             gsub(/`/, "", key)
             text = ""
             split("cpu lavapipe swiftshader gpu", drivers, " ")

@@ -84,7 +84,7 @@ const model_fixture model_fixtures[] = {
     FOLDER("granite", 1),
     FOLDER("smollm3", 1),
     FOLDER("glm", 1),
-    FOLDER("glm4", 0),
+    FOLDER("glm4", 1),
     FOLDER("nemotron", 1),
     FOLDER("codegen", 1),
     FOLDER("persimmon", 1),
