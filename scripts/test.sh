@@ -4,7 +4,7 @@
 #   scripts/test.sh         the above
 #   scripts/test.sh --all   and: clang with a shared library and planted faults, ASan+UBSan,
 #                           lavapipe at 128 and 512 bits, validation layers, libFuzzer (FUZZ_SECONDS
-#                           per target, default 60); a driver that is missing is a failure
+#                           per target, default 20); a driver that is missing is a failure
 #
 # Everything is a ctest of one run, so the summary at the end covers it all.
 set -euo pipefail
