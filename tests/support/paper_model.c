@@ -95,6 +95,7 @@ static lp_status describe(lp_context *ctx, const char *name, uint32_t n_layer, l
     hp->tied = s->tied;
     hp->rope.n_rotated = head;
     hp->rope.base = s->rope_base;
+    hp->rope.original_context = hp->n_context;
     return lp_hparams_finish(ctx, name, hp);
 }
 
