@@ -166,6 +166,12 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
     if (hp->arch->deepnorm && hp->residual_scale == 1)
         hp->residual_scale = (float)sqrt(2.0 * hp->n_layer);
     LP_TRY(check_positive(ctx, where, "factor of the residuals", hp->residual_scale));
+    const unsigned in_turn = LP_NORMS_ATTN_POST | LP_NORMS_FFN_POST | LP_NORMS_SUM;
+    if (hp->parallel && (hp->norms & in_turn || hp->residual_scale != 1 || hp->part_scale != 1))
+        return lp_fail(ctx, LP_E_UNSUPPORTED,
+                       "%s: attention and feed-forward part in parallel, in a model of the kind "
+                       "\"%s\"",
+                       where, hp->arch->hf);
     if (hp->attn_scale == 0)
         hp->attn_scale = hp->arch->unscaled ? 1 : (float)(1 / sqrt((double)hp->head_k));
     if (hp->n_kv_latent > 0 && hp->rope.scaling == LP_ROPE_SCALING_YARN)

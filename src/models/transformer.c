@@ -144,7 +144,9 @@ static lp_tensor_id block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
     x = norm_either(w, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
     if (w->hp->encoder.n_layer > 0)
         x = source_block(w, x);
-    normed = norm_either(w, LP_NORMS_FFN, "ffn_norm", "post_attention_norm", x); /* gpt-oss */
+    /* gpt-oss calls this one as others call the norm of attention's result */
+    const char *other = w->hp->norms & LP_NORMS_ATTN_POST ? "ffn_norm" : "post_attention_norm";
+    normed = norm_either(w, LP_NORMS_FFN, "ffn_norm", other, x);
     y = lp_walk_feed_forward(w, normed);
     x = w->hp->residual_normed ? normed : x;
     y = part(w, "ffn_scale", lp_walk_norm(w, LP_NORMS_FFN_POST, "post_ffw_norm", y));

@@ -1,6 +1,5 @@
-/* The graph of the decoder-only, pre-norm transformer (Vaswani et al. 2017, arXiv:1706.03762, with
- * the norms moved to the front of each block: Radford et al. 2019), in all the variants that the
- * rows of arch.c describe. */
+/* The graph of a transformer (Vaswani et al. 2017, arXiv:1706.03762), decoder, encoder or both, in all
+ * the variants that the rows of arch.c describe. */
 #ifndef LP_MODELS_TRANSFORMER_H
 #define LP_MODELS_TRANSFORMER_H
 
