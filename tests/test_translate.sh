@@ -67,7 +67,7 @@ printf 'The dog came\n' > "$out/text"
 same "a file" "$one" "$(translate -m "$out/t5" -n 8 -f "$out/text")"
 same "a prefix" "$one" "$(translate -m "$out/t5" -n 8 --prefix "The dog " -p "came")"
 same "nothing" "" "$(translate -m "$out/t5" < /dev/null)"
-translate -m "$out/t5" -n 8 --json -b 3 --n-best 2 -p "The dog" > "$out/stdout"
+translate -m "$out/t5" -n 8 --json -B 3 --n-best 2 -p "The dog" > "$out/stdout"
 grep -Eq '^\{"source":"The dog","answers":\[\{"text":"[^"]*","score":-[0-9.]+,"tokens":\[[0-9,]+\]\},\{.*\}\]\}$' \
     "$out/stdout" || fail "--json"
 answer=$("$LAPILLI" run -q -d cpu --cache-type f32 --temp 0 -n 8 -m "$out/t5" -p "The dog came" 2> "$out/stderr")
@@ -85,8 +85,8 @@ grep -q '^source ' "$out/stdout" || fail "check has no pass for the source"
 line 2 "-m MODEL is missing" -p "The dog"
 line 2 "not both" -m "$out/t5" -p a -f b
 line 2 "\"x\" is not an option" -m "$out/t5" x
-line 2 "n-best=3: more answers than -b 2 beams" -m "$out/t5" -d cpu -b 2 --n-best 3 -p a
-line 2 "1 to 64" -m "$out/t5" -b 65 -p a
+line 2 "n-best=3: more answers than -B 2 beams" -m "$out/t5" -d cpu -B 2 --n-best 3 -p a
+line 2 "1 to 64" -m "$out/t5" -B 65 -p a
 line 2 "early-stopping" -m "$out/t5" --early-stopping soon -p a
 "$LAPILLI" translate -q -d cpu -m "$out/t5" <&- > "$out/stdout" 2> "$out/stderr" &&
     fail "a standard input that is closed was read"

@@ -232,68 +232,45 @@ static bool parse_u32(const char *name, uint32_t min, uint32_t max, uint32_t *va
     return true;
 }
 
+static const struct option long_options[] = {
+    CLI_JOB_OPTIONS,
+    {"prompt", required_argument, NULL, 'p'},
+    {"tokens", required_argument, NULL, 'n'},
+    {"repeats", required_argument, NULL, 'r'},
+    {"batch", required_argument, NULL, 'b'},
+    CLI_CACHE_TYPE_OPTION,
+    {"json", no_argument, NULL, 'j'},
+    {0},
+};
+
+/* One option; false with a message. */
+static bool set_option(bench *b, int id)
+{
+    int code;
+    if (cli_job_option(&cli_bench, &b->job, id, &code))
+        return code == CLI_OK;
+    switch (id) {
+    case 'p':
+        return b->prompt_given = parse_u32("-p", 0, 1u << 26, &b->n_prompt);
+    case 'n':
+        return b->generate_given = parse_u32("-n", 0, 1u << 26, &b->n_generate);
+    case 'r':
+        return parse_u32("-r", 1, MAX_REPEATS, &b->repeats);
+    default: /* 'j': getopt returns nothing else */
+        return b->json = true;
+    }
+}
+
 static int run(int argc, char **argv)
 {
-    enum { CACHE_TYPE = CLI_LONG_ONLY, WORKAROUND, DETERMINISTIC };
-    static const struct option long_options[] = {
-        {"model", required_argument, NULL, 'm'},
-        {"prompt", required_argument, NULL, 'p'},
-        {"tokens", required_argument, NULL, 'n'},
-        {"repeats", required_argument, NULL, 'r'},
-        {"batch", required_argument, NULL, 'b'},
-        {"device", required_argument, NULL, 'd'},
-        {"cache-type", required_argument, NULL, CACHE_TYPE},
-        {"workaround", required_argument, NULL, WORKAROUND},
-        {"deterministic", no_argument, NULL, DETERMINISTIC},
-        {"json", no_argument, NULL, 'j'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     cli_options options = {&cli_bench, "m:p:n:r:b:d:jv", long_options, argc, argv, 0};
     bench b = {.n_prompt = 512, .n_generate = 128, .repeats = 5, .job.options = LP_SESSION_DEFAULT};
-    bool ok = true;
-    for (int id; ok && (id = cli_next(&options)) != CLI_NO_MORE;) {
-        switch (id) {
-        case 'm':
-            ok = cli_parse_name(&cli_bench, "-m", optarg, &b.job.path);
-            break;
-        case 'p':
-            ok = b.prompt_given = parse_u32("-p", 0, 1u << 26, &b.n_prompt);
-            break;
-        case 'n':
-            ok = b.generate_given = parse_u32("-n", 0, 1u << 26, &b.n_generate);
-            break;
-        case 'r':
-            ok = parse_u32("-r", 1, MAX_REPEATS, &b.repeats);
-            break;
-        case 'b':
-            ok = parse_u32("-b", 0, UINT32_MAX, &b.job.options.n_batch);
-            break;
-        case 'd':
-            b.job.selector = optarg;
-            break;
-        case CACHE_TYPE:
-            ok = cli_parse_cache_type(&cli_bench, optarg, &b.job.options.cache_type);
-            break;
-        case WORKAROUND:
-            b.job.workaround = optarg;
-            break;
-        case DETERMINISTIC:
-            b.job.options.deterministic = 1;
-            break;
-        case 'j':
-            b.json = true;
-            break;
-        case 'v':
-            b.job.verbose++;
-            break;
-        default:
+    for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
+        if (id == CLI_END_NOW)
             return options.exit_code;
-        }
+        if (!set_option(&b, id))
+            return CLI_USAGE;
     }
-    if (!ok)
-        return CLI_USAGE;
     if (optind < argc)
         return cli_usage_error(&cli_bench, "\"%s\" is not an option", argv[optind]);
     if (!b.n_prompt && !b.n_generate)
@@ -308,19 +285,13 @@ const cli_command cli_bench = {
     .help = "Measures tokens per second, as a Markdown table or JSON: ppN, a prompt of N tokens\n"
             "evaluated at once; tgN, N tokens generated one after another. Mean and standard\n"
             "deviation, after one warm-up.\n"
-            "\n"
-            "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
-            "                        ships with lapilli\n"
+            "\n" CLI_MODEL_HELP CLI_ADAPTER_HELP
             "  -p, --prompt=N        tokens of the prompt (default 512; 0: not measured)\n"
             "  -n, --tokens=N        tokens to generate (default 128; 0: not measured)\n"
             "  -r, --repeats=R       default 5\n"
-            "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
-            "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
-            "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
-            "      --workaround=FILE what lapilli check wrote for this device and driver\n"
+            "  -b, --batch=N         tokens of a prompt computed at once (default "
+            "512)\n" CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP CLI_WORKAROUND_HELP
             "      --deterministic   as lapilli run --deterministic computes\n"
-            "  -j, --json            as JSON\n"
-            "  -v, --verbose         say more; twice: everything\n"
-            "  -h, --help            this text\n",
+            "  -j, --json            as JSON\n" CLI_VERBOSE_HELP,
     .run = run,
 };

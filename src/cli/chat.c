@@ -13,27 +13,18 @@
 typedef struct settings {
     cli_chat chat;
     const char *prompt;        /* the only message; NULL: they are read */
+    char *prompt_text;         /* the same from a file, malloc'ed */
     const char *system, *load; /* NULL: none */
     const char *chat_template; /* a file, or the name of one; NULL: the model's */
     bool print_prompt;
 } settings;
 
-enum {
-    CACHE_TYPE = CLI_LONG_ONLY,
-    SYSTEM,
-    TEMPLATE,
-    SET,
-    TOOLS,
-    LOAD,
-    PRINT_PROMPT,
-    WORKAROUND,
-    DETERMINISTIC,
-    JSON
-};
+enum { SYSTEM = CLI_LONG_ONLY, TEMPLATE, SET, TOOLS, LOAD, PRINT_PROMPT, JSON };
 
 static const struct option long_options[] = {
-    {"model", required_argument, NULL, 'm'},
+    CLI_JOB_OPTIONS,
     {"prompt", required_argument, NULL, 'p'},
+    {"file", required_argument, NULL, 'f'},
     {"system", required_argument, NULL, SYSTEM},
     {"template", required_argument, NULL, TEMPLATE},
     {"set", required_argument, NULL, SET},
@@ -44,16 +35,11 @@ static const struct option long_options[] = {
     {"context", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
     CLI_SAMPLING_OPTIONS,
-    CLI_ADAPTER_OPTIONS,
     CLI_DRAFT_OPTIONS,
-    {"device", required_argument, NULL, 'd'},
-    {"cache-type", required_argument, NULL, CACHE_TYPE},
-    {"workaround", required_argument, NULL, WORKAROUND},
-    {"deterministic", no_argument, NULL, DETERMINISTIC},
+    CLI_CACHE_TYPE_OPTION,
+    CLI_GUARD_OPTION,
     {"json", no_argument, NULL, JSON},
     {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 
@@ -66,23 +52,39 @@ static bool parse_u32(const char *name, uint32_t *value)
     return true;
 }
 
+/* The only message, given or in a file. Returns the exit code. */
+static int set_prompt(settings *s, int id)
+{
+    const char *path;
+    if (s->prompt)
+        return cli_usage_error(&cli_chat_main, "only one message can be given");
+    s->prompt = optarg;
+    if (id == 'p')
+        return CLI_OK;
+    if (!cli_parse_name(&cli_chat_main, "-f", optarg, &path))
+        return CLI_USAGE;
+    s->prompt = s->prompt_text = cli_read_text(path);
+    if (!s->prompt_text)
+        return CLI_FAILED;
+    const size_t n = strlen(s->prompt_text);
+    if (n > 0 && s->prompt_text[n - 1] == '\n')
+        s->prompt_text[n - 1] = '\0';
+    return CLI_OK;
+}
+
 /* One option; returns the exit code, CLI_OK to go on. */
 static int set_option(settings *s, int id)
 {
     cli_chat *chat = &s->chat;
     bool ok = true;
     int code = cli_sampling_option(&cli_chat_main, &chat->sampling, id);
-    if (code != CLI_NOT_SAMPLING ||
-        cli_adapter_option(&cli_chat_main, &chat->job.adapters, id, &code) ||
+    if (code != CLI_NOT_SAMPLING || cli_job_option(&cli_chat_main, &chat->job, id, &code) ||
         cli_draft_option(&cli_chat_main, &chat->draft, id, &code))
         return code;
     switch (id) {
-    case 'm':
-        ok = cli_parse_name(&cli_chat_main, "-m", optarg, &chat->job.path);
-        break;
     case 'p':
-        s->prompt = optarg;
-        break;
+    case 'f':
+        return set_prompt(s, id);
     case SYSTEM:
         s->system = optarg;
         break;
@@ -103,39 +105,15 @@ static int set_option(settings *s, int id)
     case 'n':
         ok = parse_u32("-n", &chat->max_tokens);
         break;
-    case 'c':
-        ok = parse_u32("-c", &chat->job.options.n_ctx);
-        break;
-    case 'b':
-        ok = parse_u32("-b", &chat->job.options.n_batch);
-        break;
-    case 'd':
-        chat->job.selector = optarg;
-        break;
-    case CACHE_TYPE:
-        ok = cli_parse_cache_type(&cli_chat_main, optarg, &chat->job.options.cache_type);
-        break;
-    case WORKAROUND:
-        chat->job.workaround = optarg;
-        break;
-    case DETERMINISTIC:
-        chat->job.options.deterministic = 1;
-        break;
-    case JSON:
+    default: /* JSON: getopt returns nothing else */
         chat->json = true;
-        break;
-    case 'q':
-        chat->quiet = true;
-        break;
-    default: /* 'v': getopt returns nothing else */
-        chat->job.verbose++;
     }
     return ok ? CLI_OK : CLI_USAGE;
 }
 
 static int parse(settings *s, int argc, char **argv, bool *end)
 {
-    cli_options options = {&cli_chat_main, "m:p:n:c:b:s:d:qv", long_options, argc, argv, 0};
+    cli_options options = {&cli_chat_main, "m:p:f:n:c:b:s:d:qv", long_options, argc, argv, 0};
     for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
         if (id == CLI_END_NOW) {
             *end = true;
@@ -330,12 +308,14 @@ static int run_session(settings *s)
         return code;
     if (!s->prompt && chat->terminal) {
         cli_interrupts_begin();
-        if (!chat->quiet)
+        if (!chat->job.quiet)
             fputs("A message per line; /help lists commands, Ctrl-D leaves.\n", stderr);
     }
     code = s->prompt ? talk(chat, s->prompt) : converse(chat);
-    if (!chat->quiet && code == CLI_OK)
+    if (!chat->job.quiet && code == CLI_OK) {
         cli_draft_print(&chat->draft, &chat->job);
+        cli_job_print_guard(&chat->job);
+    }
     return code;
 }
 
@@ -351,7 +331,7 @@ static int run_model(settings *s)
         code = CLI_FAILED;
     if (code != CLI_OK || s->print_prompt)
         return code != CLI_OK ? code : print_prompt(chat, s->prompt);
-    if (!chat->quiet)
+    if (!chat->job.quiet)
         cli_job_print(&chat->job);
     return run_session(s);
 }
@@ -374,6 +354,7 @@ static int run(int argc, char **argv)
     cli_job_close(&chat->job);
     cli_conversation_free(&chat->conversation);
     free(chat->answer);
+    free(s.prompt_text);
     cli_sampling_free(&chat->sampling);
     return code;
 }
@@ -386,7 +367,8 @@ const cli_command cli_chat_main = {
             "as they\n"
             "come; Ctrl-C stops an answer, Ctrl-D ends; /help lists commands. Through a pipe: a "
             "message\n"
-            "per line of standard input. With -p: one message, one answer. Answers go to standard "
+            "per line of standard input. With -p or -f: one message, one answer. Answers go to "
+            "standard "
             "output,\n"
             "everything else to standard error. Only what is new in a conversation is computed; "
             "when it\n"
@@ -394,6 +376,7 @@ const cli_command cli_chat_main = {
             "\n"
             "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder\n"
             "  -p, --prompt=MESSAGE  one message\n"
+            "  -f, --file=FILE       one message, in a file\n"
             "      --system=TEXT     the system prompt\n"
             "      --template=FILE|NAME  a chat template in a file, another one of the model's by "
             "name, or\n"
@@ -409,14 +392,10 @@ const cli_command cli_chat_main = {
             "  -n, --tokens=N        at most N tokens of an answer (default 0: until it ends)\n"
             "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
             "  -b, --batch=N         tokens of a prompt computed at once (default "
-            "512)\n" CLI_ADAPTER_HELP CLI_DRAFT_HELP
-            "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
-            "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
-            "      --workaround=FILE what lapilli check wrote for this device and driver\n"
+            "512)\n" CLI_ADAPTER_HELP CLI_DRAFT_HELP CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP
+                CLI_WORKAROUND_HELP CLI_GUARD_HELP
             "      --deterministic   the same answer, to the bit, whatever -b is; slower\n"
-            "  -q, --quiet           nothing but answers and errors\n"
-            "  -v, --verbose         say more; twice: everything\n"
-            "  -h, --help            this text\n"
+            "  -q, --quiet           nothing but answers and errors\n" CLI_VERBOSE_HELP
             "\n" CLI_SAMPLING_HELP,
     .run = run,
 };

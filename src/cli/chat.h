@@ -15,7 +15,7 @@ typedef struct cli_chat {
     lp_chat_template *chat_template;
     uint64_t n_answers;  /* so far */
     uint32_t max_tokens; /* of an answer; 0: until it ends */
-    bool json, quiet, terminal;
+    bool json, terminal;
     bool told_forgotten; /* that old messages are left out */
     char *answer;        /* what was written of it; malloc'ed */
     size_t n_answer, room;

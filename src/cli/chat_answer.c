@@ -153,9 +153,9 @@ static void print_ending(cli_chat *chat, const lp_generation *g, size_t skip)
     if (g->ending == LP_ENDED_CONTEXT)
         cli_error("the context of %u tokens is full: the answer ends here",
                   lp_session_n_ctx(chat->job.session));
-    if (g->ending == LP_ENDED_LENGTH && !chat->quiet)
+    if (g->ending == LP_ENDED_LENGTH && !chat->job.quiet)
         cli_error("the answer ends after %u tokens (-n)", g->n_tokens);
-    if (skip > 0 && !chat->told_forgotten && !chat->quiet) {
+    if (skip > 0 && !chat->told_forgotten && !chat->job.quiet) {
         cli_error("the conversation is longer than the context: its oldest messages are left out");
         chat->told_forgotten = true;
     }

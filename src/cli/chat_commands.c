@@ -56,7 +56,7 @@ static int save(cli_chat *chat, const char *text, bool *end)
     }
     if (!cli_conversation_save(&chat->conversation, text))
         return CLI_FAILED;
-    if (!chat->quiet)
+    if (!chat->job.quiet)
         cli_error("%s: %zu messages", text, cli_conversation_n(&chat->conversation));
     return CLI_OK;
 }
@@ -71,7 +71,7 @@ static int load(cli_chat *chat, const char *text, bool *end)
     if (!cli_conversation_load(&chat->conversation, text))
         return CLI_FAILED;
     chat->told_forgotten = false;
-    if (!chat->quiet)
+    if (!chat->job.quiet)
         cli_error("%s: %zu messages", text, cli_conversation_n(&chat->conversation));
     return CLI_OK;
 }

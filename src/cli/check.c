@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "adapters.h"
 #include "files.h"
+#include "job.h"
 #include "prompt.h"
 #include "report_print.h"
 
@@ -13,54 +13,34 @@
 static const char default_prompt[] =
     "Once upon a time, a pebble counted to 12 and asked: what now?";
 
-enum {
-    AGAINST = CLI_LONG_ONLY,
-    CACHE_TYPE,
-    QUICK,
-    RUNS,
-    HTML,
-    WORKAROUND,
-    WORKAROUND_OUT,
-    DETERMINISTIC,
-    CERTIFICATE,
-    SAVE_REPRO,
-    REPRO,
-    PLANT
-};
+enum { AGAINST = CLI_LONG_ONLY, QUICK, RUNS, HTML, WORKAROUND_OUT, CERTIFICATE, SAVE_REPRO, REPRO };
 
 typedef struct settings {
-    const char *model, *device, *against, *prompt_text, *prompt_file, *workaround;
+    cli_job job; /* what was said of it; it is opened here */
+    const char *against, *prompt_text, *prompt_file;
     const char *html, *workaround_out, *certificate; /* files to write */
     const char *repro;                               /* folder to run instead of a model */
     cli_prompt prompt;
-    cli_adapters adapters;
     bool json;
-    int verbose;
     lp_check_options check;
 } settings;
 
 static const struct option long_options[] = {
-    {"model", required_argument, NULL, 'm'},
+    CLI_JOB_OPTIONS,
     {"prompt", required_argument, NULL, 'p'},
     {"file", required_argument, NULL, 'f'},
-    CLI_ADAPTER_OPTIONS,
-    {"device", required_argument, NULL, 'd'},
     {"against", required_argument, NULL, AGAINST},
     {"context", required_argument, NULL, 'c'},
-    {"cache-type", required_argument, NULL, CACHE_TYPE},
+    CLI_CACHE_TYPE_OPTION,
     {"quick", no_argument, NULL, QUICK},
     {"runs", required_argument, NULL, RUNS},
     {"json", no_argument, NULL, 'j'},
     {"html", required_argument, NULL, HTML},
-    {"workaround", required_argument, NULL, WORKAROUND},
     {"workaround-out", required_argument, NULL, WORKAROUND_OUT},
-    {"deterministic", no_argument, NULL, DETERMINISTIC},
     {"certificate", required_argument, NULL, CERTIFICATE},
     {"save-repro", required_argument, NULL, SAVE_REPRO},
     {"repro", required_argument, NULL, REPRO},
-    {"plant", required_argument, NULL, PLANT},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
+    CLI_PLANT_OPTION,
     {0},
 };
 
@@ -81,29 +61,17 @@ static int set_option(settings *s, int id)
 {
     bool ok = true;
     int code;
-    if (cli_adapter_option(&cli_check, &s->adapters, id, &code))
+    if (cli_job_option(&cli_check, &s->job, id, &code))
         return code;
     switch (id) {
-    case 'm':
-        s->model = optarg;
-        break;
     case 'p':
     case 'f':
         if (s->prompt_text || s->prompt_file)
             return cli_usage_error(&cli_check, "only one prompt can be given");
         *(id == 'p' ? &s->prompt_text : &s->prompt_file) = optarg;
         break;
-    case 'd':
-        s->device = optarg;
-        break;
     case AGAINST:
         s->against = optarg;
-        break;
-    case 'c':
-        ok = parse_u32("-c", 0, UINT32_MAX, &s->check.n_ctx);
-        break;
-    case CACHE_TYPE:
-        ok = cli_parse_cache_type(&cli_check, optarg, &s->check.cache_type);
         break;
     case QUICK:
         s->check.quick = 1;
@@ -117,14 +85,8 @@ static int set_option(settings *s, int id)
     case HTML:
         s->html = optarg;
         break;
-    case WORKAROUND:
-        s->workaround = optarg;
-        break;
     case WORKAROUND_OUT:
         s->workaround_out = optarg;
-        break;
-    case DETERMINISTIC:
-        s->check.deterministic = 1;
         break;
     case CERTIFICATE:
         s->certificate = optarg;
@@ -133,14 +95,8 @@ static int set_option(settings *s, int id)
     case SAVE_REPRO:
         s->check.repro_folder = optarg;
         break;
-    case REPRO:
+    default: /* REPRO: getopt returns nothing else */
         s->repro = optarg;
-        break;
-    case PLANT:
-        s->check.plant = optarg;
-        break;
-    default: /* 'v': getopt returns nothing else */
-        s->verbose++;
     }
     return ok ? CLI_OK : CLI_USAGE;
 }
@@ -161,6 +117,10 @@ static int parse(settings *s, int argc, char **argv, bool *end)
     if (optind < argc)
         return cli_usage_error(&cli_check, "\"%s\" is not an option; a prompt is given with -p",
                                argv[optind]);
+    s->check.n_ctx = s->job.options.n_ctx;
+    s->check.cache_type = s->job.options.cache_type;
+    s->check.deterministic = s->job.options.deterministic;
+    s->check.plant = s->job.options.plant;
     bool ok = s->prompt_file ? cli_prompt_file(&s->prompt, s->prompt_file)
                              : cli_prompt_literal(&s->prompt,
                                                   s->prompt_text ? s->prompt_text : default_prompt);
@@ -222,10 +182,10 @@ static char *repeat_command(const settings *s, const char *device, const char *a
     line l = {0};
     char number[24];
     append(&l, command, strlen(command));
-    append_option(&l, "-m", s->model);
-    for (size_t i = 0; i < s->adapters.n; i++) {
-        append_option(&l, "--lora-scaled", s->adapters.item[i].path);
-        snprintf(number, sizeof(number), ":%.9g", (double)s->adapters.item[i].scale);
+    append_option(&l, "-m", s->job.path);
+    for (size_t i = 0; i < s->job.adapters.n; i++) {
+        append_option(&l, "--lora-scaled", s->job.adapters.item[i].path);
+        snprintf(number, sizeof(number), ":%.9g", (double)s->job.adapters.item[i].scale);
         append(&l, number, strlen(number));
     }
     append_option(&l, "-p", s->prompt_text);
@@ -237,7 +197,7 @@ static char *repeat_command(const settings *s, const char *device, const char *a
     append_option(&l, "--cache-type", s->check.cache_type == LP_F32 ? "f32" : NULL);
     snprintf(number, sizeof(number), "%u", s->check.n_runs);
     append_option(&l, "--runs", s->check.n_runs != 2 ? number : NULL);
-    append_option(&l, "--workaround", s->workaround);
+    append_option(&l, "--workaround", s->job.workaround);
     append_option(&l, "--plant", s->check.plant);
     if (s->check.quick)
         append(&l, " --quick", 8);
@@ -280,13 +240,13 @@ static int prepare(settings *s, state *t)
         !cli_output_begin(&t->workaround_out, s->workaround_out) ||
         !cli_output_begin(&t->certificate, s->certificate))
         return CLI_FAILED;
-    if (s->workaround && !(t->workaround = cli_read_text(s->workaround)))
+    if (s->job.workaround && !(t->workaround = cli_read_text(s->job.workaround)))
         return CLI_FAILED;
-    if (!s->model && !(t->shipped = cli_default_model()))
+    if (!s->job.path && !(t->shipped = cli_default_model()))
         return CLI_FAILED;
-    lp_status status = lp_model_open(t->ctx, s->model ? s->model : t->shipped, &t->model);
+    lp_status status = lp_model_open(t->ctx, s->job.path ? s->job.path : t->shipped, &t->model);
     if (status == LP_OK)
-        status = cli_adapters_apply(&s->adapters, t->model);
+        status = cli_adapters_apply(&s->job.adapters, t->model);
     if (status == LP_OK)
         status = lp_model_tokenize(t->model, s->prompt.text ? s->prompt.text : "", s->prompt.bytes,
                                    LP_TOKENS_SPECIAL, &t->tokens, &s->check.n_tokens);
@@ -296,7 +256,8 @@ static int prepare(settings *s, state *t)
         cli_error("the prompt is empty, and this model has no token that begins a text");
         return CLI_FAILED;
     }
-    int code = cli_choose_device(t->ctx, s->device, !s->against, &t->devices, &t->device, &reason);
+    int code =
+        cli_choose_device(t->ctx, s->job.selector, !s->against, &t->devices, &t->device, &reason);
     if (code != CLI_OK)
         return code;
     status =
@@ -367,7 +328,7 @@ static int give_out(const settings *s, state *t, const lp_report *report)
         cli_error("out of memory");
         return CLI_FAILED;
     }
-    cli_print_report(to, report, s->verbose > 0);
+    cli_print_report(to, report, s->job.verbose > 0);
     putc('\n', to);
     int code = write_files(s, t, report, to);
     if (!report->agrees && !s->repro &&
@@ -399,7 +360,7 @@ static int give_out(const settings *s, state *t, const lp_report *report)
 
 static int check_model(settings *s)
 {
-    state t = {.ctx = cli_context(s->verbose > 1 ? s->verbose - 1 : 0)};
+    state t = {.ctx = cli_context(s->job.verbose > 1 ? s->job.verbose - 1 : 0)};
     if (!t.ctx)
         return CLI_FAILED;
     int code = prepare(s, &t);
@@ -431,14 +392,15 @@ static int check_model(settings *s)
 /* A repro instead of a model. */
 static int check_repro(settings *s)
 {
-    state t = {.ctx = cli_context(s->verbose > 1 ? s->verbose - 1 : 0)};
+    state t = {.ctx = cli_context(s->job.verbose > 1 ? s->job.verbose - 1 : 0)};
     lp_report *report = NULL;
     const char *reason;
     if (!t.ctx)
         return CLI_FAILED;
-    int code = cli_output_begin(&t.html, s->html)
-                   ? cli_choose_device(t.ctx, s->device, false, &t.devices, &t.device, &reason)
-                   : CLI_FAILED;
+    int code =
+        cli_output_begin(&t.html, s->html)
+            ? cli_choose_device(t.ctx, s->job.selector, false, &t.devices, &t.device, &reason)
+            : CLI_FAILED;
     if (code == CLI_OK) {
         lp_status status = lp_check_repro(t.devices, t.device, s->repro, s->check.n_runs, &report);
         code = status == LP_OK ? give_out(s, &t, report) : cli_failed(t.ctx, status);
@@ -452,7 +414,7 @@ static int check_repro(settings *s)
 
 static int run(int argc, char **argv)
 {
-    settings s = {.check = LP_CHECK_DEFAULT};
+    settings s = {.job.options = LP_SESSION_DEFAULT, .check = LP_CHECK_DEFAULT};
     bool end = false;
     int code = parse(&s, argc, argv, &end);
     if (code == CLI_OK && !end && s.check.plant && strcmp(s.check.plant, "list") == 0)
@@ -479,8 +441,7 @@ const cli_command cli_check = {
         "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
         "                        ships with lapilli\n"
         "  -p, --prompt=PROMPT   text to compute (default: a short sentence)\n"
-        "  -f, --file=FILE       the text is in a file; - is standard input\n"
-        CLI_ADAPTER_HELP
+        "  -f, --file=FILE       the text is in a file; - is standard input\n" CLI_ADAPTER_HELP
         "  -d, --device=DEVICE   to check: an id (vulkan:0, cpu) or a part of a name\n"
         "      --against=DEVICE  what is taken as right (default: reference)\n"
         "      --quick           the text and one more token, not every batch size\n"

@@ -13,7 +13,7 @@ typedef struct settings {
     const char *file, *output;
     int pooling, normalised; /* -1: as the model's files say */
     vector_format format;
-    bool truncate, quiet;
+    bool truncate;
 
     cli_texts texts;
     cli_output out;
@@ -216,7 +216,7 @@ static int run_model(settings *s)
         s->embedding.normalised = s->normalised != 0;
     if (code == CLI_OK)
         code = cli_texts_tokenize(&s->texts, &s->job, false);
-    if (code == CLI_OK && !s->quiet) {
+    if (code == CLI_OK && !s->job.quiet) {
         cli_job_print(&s->job);
         fprintf(stderr, "lapilli: pooling %s, %s\n", lp_pooling_text(s->embedding.pooling),
                 s->embedding.normalised ? "vectors of length 1" : "vectors as they come");
@@ -255,10 +255,11 @@ static bool find_format(const char *text, vector_format *format)
     return false;
 }
 
-enum { FORMAT = CLI_LONG_ONLY, POOLING, NORMALIZE, NO_NORMALIZE, TRUNCATE, WORKAROUND };
+enum { FORMAT = CLI_LONG_ONLY, POOLING, NORMALIZE, NO_NORMALIZE, TRUNCATE };
 
 static const struct option long_options[] = {
-    {"model", required_argument, NULL, 'm'},
+    CLI_JOB_OPTIONS,
+    CLI_CACHE_TYPE_OPTION,
     {"file", required_argument, NULL, 'f'},
     {"output", required_argument, NULL, 'o'},
     {"format", required_argument, NULL, FORMAT},
@@ -267,26 +268,18 @@ static const struct option long_options[] = {
     {"no-normalize", no_argument, NULL, NO_NORMALIZE},
     {"truncate", no_argument, NULL, TRUNCATE},
     {"context", required_argument, NULL, 'c'},
-    CLI_ADAPTER_OPTIONS,
-    {"device", required_argument, NULL, 'd'},
-    {"workaround", required_argument, NULL, WORKAROUND},
     {"json", no_argument, NULL, 'j'},
     {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 
 /* One option; false with a message. */
 static bool set_option(settings *s, int id)
 {
-    uint64_t number;
     int code;
-    if (cli_adapter_option(&cli_embed, &s->job.adapters, id, &code))
+    if (cli_job_option(&cli_embed, &s->job, id, &code))
         return code == CLI_OK;
     switch (id) {
-    case 'm':
-        return cli_parse_name(&cli_embed, "-m", optarg, &s->job.path);
     case 'f':
         return cli_parse_name(&cli_embed, "-f", optarg, &s->file);
     case 'o':
@@ -305,25 +298,8 @@ static bool set_option(settings *s, int id)
     case TRUNCATE:
         s->truncate = true;
         return true;
-    case 'c':
-        if (!cli_parse_u64(&cli_embed, "-c", optarg, 2, UINT32_MAX, &number))
-            return false;
-        s->job.options.n_ctx = (uint32_t)number;
-        return true;
-    case 'd':
-        s->job.selector = optarg;
-        return true;
-    case WORKAROUND:
-        s->job.workaround = optarg;
-        return true;
-    case 'j':
+    default: /* 'j': getopt returns nothing else */
         s->format = FORMAT_JSON;
-        return true;
-    case 'q':
-        s->quiet = true;
-        return true;
-    default: /* 'v': getopt returns nothing else */
-        s->job.verbose++;
         return true;
     }
 }
@@ -331,7 +307,8 @@ static bool set_option(settings *s, int id)
 static int run(int argc, char **argv)
 {
     cli_options options = {&cli_embed, "m:f:o:c:d:jqv", long_options, argc, argv, 0};
-    settings s = {.job.options = LP_SESSION_DEFAULT, .pooling = -1, .normalised = -1};
+    settings s = {
+        .job.options = LP_SESSION_DEFAULT, .job.least_context = 2, .pooling = -1, .normalised = -1};
     for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
         if (id == CLI_END_NOW)
             return options.exit_code;
@@ -380,11 +357,9 @@ const cli_command cli_embed = {
         "      --no-normalize    vectors as they come\n"
         "      --truncate        cut texts that are too long; otherwise they are an error\n"
         "  -c, --context=N       tokens of a text (default: what the model was trained for; for\n"
-        "                        decoders at most 4096)\n" CLI_ADAPTER_HELP
-        "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
-        "      --workaround=FILE what lapilli check wrote for this device and driver\n"
-        "  -q, --quiet           nothing but the result and errors\n"
-        "  -v, --verbose         say more; twice: everything\n"
-        "  -h, --help            this text\n",
+        "                        decoders at most 4096)\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP
+            CLI_CACHE_TYPE_HELP CLI_WORKAROUND_HELP
+        "      --deterministic   the same numbers, to the bit, however they are cut; slower\n"
+        "  -q, --quiet           nothing but the result and errors\n" CLI_VERBOSE_HELP,
     .run = run,
 };

@@ -10,7 +10,7 @@ typedef struct settings {
     cli_job job;
     const char *file;
     uint32_t k;
-    bool json, quiet;
+    bool json;
 
     cli_texts texts;
     uint32_t *places; /* of the masks of one text */
@@ -160,7 +160,7 @@ static int run_model(settings *s)
         code = cli_texts_tokenize(&s->texts, &s->job, true);
     if (code == CLI_OK && s->k > lp_model_vocabulary(s->job.model))
         s->k = lp_model_vocabulary(s->job.model);
-    if (code == CLI_OK && !s->quiet)
+    if (code == CLI_OK && !s->job.quiet)
         cli_job_print(&s->job);
     if (code == CLI_OK)
         code = cli_job_session(&s->job);
@@ -172,20 +172,13 @@ static int run_model(settings *s)
 
 /* ---- Command line -------------------------------------------------------------------------- */
 
-enum { WORKAROUND = CLI_LONG_ONLY };
-
 static const struct option long_options[] = {
-    {"model", required_argument, NULL, 'm'},
+    CLI_JOB_OPTIONS,
     {"file", required_argument, NULL, 'f'},
     {"top-k", required_argument, NULL, 'k'},
     {"context", required_argument, NULL, 'c'},
-    CLI_ADAPTER_OPTIONS,
-    {"device", required_argument, NULL, 'd'},
-    {"workaround", required_argument, NULL, WORKAROUND},
     {"json", no_argument, NULL, 'j'},
     {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 
@@ -194,11 +187,9 @@ static bool set_option(settings *s, int id)
 {
     uint64_t number;
     int code;
-    if (cli_adapter_option(&cli_fill, &s->job.adapters, id, &code))
+    if (cli_job_option(&cli_fill, &s->job, id, &code))
         return code == CLI_OK;
     switch (id) {
-    case 'm':
-        return cli_parse_name(&cli_fill, "-m", optarg, &s->job.path);
     case 'f':
         return cli_parse_name(&cli_fill, "-f", optarg, &s->file);
     case 'k':
@@ -206,33 +197,15 @@ static bool set_option(settings *s, int id)
             return false;
         s->k = (uint32_t)number;
         return true;
-    case 'c':
-        if (!cli_parse_u64(&cli_fill, "-c", optarg, 2, UINT32_MAX, &number))
-            return false;
-        s->job.options.n_ctx = (uint32_t)number;
-        return true;
-    case 'd':
-        s->job.selector = optarg;
-        return true;
-    case WORKAROUND:
-        s->job.workaround = optarg;
-        return true;
-    case 'j':
-        s->json = true;
-        return true;
-    case 'q':
-        s->quiet = true;
-        return true;
-    default: /* 'v': getopt returns nothing else */
-        s->job.verbose++;
-        return true;
+    default: /* 'j': getopt returns nothing else */
+        return s->json = true;
     }
 }
 
 static int run(int argc, char **argv)
 {
     cli_options options = {&cli_fill, "m:f:k:c:d:jqv", long_options, argc, argv, 0};
-    settings s = {.job.options = LP_SESSION_DEFAULT, .k = USUAL_GUESSES};
+    settings s = {.job.options = LP_SESSION_DEFAULT, .job.least_context = 2, .k = USUAL_GUESSES};
     for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
         if (id == CLI_END_NOW)
             return options.exit_code;
@@ -269,12 +242,9 @@ const cli_command cli_fill = {
             "  -f, --file=FILE       each line is a text; - for standard input\n"
             "  -k, --top-k=N         guesses for each mask, 1 to 1000 (default 5)\n"
             "  -c, --context=N       tokens of a text (default: what the model was trained "
-            "for)\n" CLI_ADAPTER_HELP
-            "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
-            "      --workaround=FILE what lapilli check wrote for this device and driver\n"
+            "for)\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP CLI_WORKAROUND_HELP
+            "      --deterministic   the same numbers, to the bit, however they are cut; slower\n"
             "  -j, --json            for programs\n"
-            "  -q, --quiet           nothing but the result and errors\n"
-            "  -v, --verbose         say more; twice: everything\n"
-            "  -h, --help            this text\n",
+            "  -q, --quiet           nothing but the result and errors\n" CLI_VERBOSE_HELP,
     .run = run,
 };

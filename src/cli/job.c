@@ -7,6 +7,73 @@
 
 #include "files.h"
 
+/* Without a rate it costs little: docs/CHECKING.md says how that was measured. */
+#define USUAL_GUARD 0.02f
+
+static bool parse_u32(const cli_command *command, const char *name, uint32_t min, uint32_t *value)
+{
+    uint64_t number;
+    if (!cli_parse_u64(command, name, optarg, min, UINT32_MAX, &number))
+        return false;
+    *value = (uint32_t)number;
+    return true;
+}
+
+static bool parse_guard(const cli_command *command, double *guard)
+{
+    float rate = USUAL_GUARD;
+    if (optarg && !cli_parse_float(command, "--guard", optarg, 0, 1, &rate))
+        return false;
+    *guard = (double)rate;
+    return true;
+}
+
+bool cli_job_option(const cli_command *command, cli_job *job, int id, int *code)
+{
+    bool ok = true;
+    if (cli_adapter_option(command, &job->adapters, id, code))
+        return true;
+    switch (id) {
+    case 'm':
+        ok = cli_parse_name(command, "-m", optarg, &job->path);
+        break;
+    case 'c':
+        ok = parse_u32(command, "-c", job->least_context, &job->options.n_ctx);
+        break;
+    case 'b':
+        ok = parse_u32(command, "-b", 0, &job->options.n_batch);
+        break;
+    case 'd':
+        job->selector = optarg;
+        break;
+    case CLI_CACHE_TYPE:
+        ok = cli_parse_cache_type(command, optarg, &job->options.cache_type);
+        break;
+    case CLI_WORKAROUND:
+        ok = cli_parse_name(command, "--workaround", optarg, &job->workaround);
+        break;
+    case CLI_DETERMINISTIC:
+        job->options.deterministic = 1;
+        break;
+    case CLI_GUARD:
+        ok = parse_guard(command, &job->options.guard);
+        break;
+    case CLI_PLANT:
+        job->options.plant = optarg;
+        break;
+    case 'q':
+        job->quiet = true;
+        break;
+    case 'v':
+        job->verbose++;
+        break;
+    default:
+        return false;
+    }
+    *code = ok ? CLI_OK : CLI_USAGE;
+    return true;
+}
+
 int cli_job_open(cli_job *job)
 {
     job->ctx = cli_context(job->verbose);
@@ -60,6 +127,20 @@ void cli_job_print(const cli_job *job)
     for (size_t i = 0; i < job->adapters.n; i++)
         fprintf(stderr, "lapilli: with the adapter %s times %g\n", job->adapters.item[i].path,
                 (double)job->adapters.item[i].scale);
+}
+
+void cli_job_print_guard(const cli_job *job)
+{
+    char count[27];
+    if (!(job->options.guard > 0))
+        return;
+    const lp_guard_summary guard = lp_session_guard(job->session);
+    fprintf(stderr, "lapilli: guard: %s node%s recomputed", cli_count(guard.n_nodes, count),
+            guard.n_nodes == 1 ? "" : "s");
+    if (*guard.node)
+        fprintf(stderr, "; largest error %.2f times the expected rounding error (%s)",
+                guard.largest, guard.node);
+    fputc('\n', stderr);
 }
 
 void cli_job_close(cli_job *job)

@@ -21,7 +21,7 @@ typedef struct settings {
     cli_job job;
     const char *file;
     uint32_t stride, max_chunks; /* 0: chunks; all */
-    bool json, quiet;
+    bool json;
 
     cli_prompt text;
     int32_t *tokens;
@@ -90,7 +90,7 @@ static lp_status add_chunk(settings *s, chunk c, int32_t bos)
 /* Chunk by chunk, with the value so far: a line that is written again and again on a terminal. */
 static int add_chunks(settings *s)
 {
-    const bool terminal = !s->quiet && isatty(STDERR_FILENO) && !s->job.verbose;
+    const bool terminal = !s->job.quiet && isatty(STDERR_FILENO) && !s->job.verbose;
     const int32_t bos = lp_model_bos(s->job.model);
     lp_status status = LP_OK;
     for (size_t i = 0; i < s->n_chunks && status == LP_OK && !cli_stop_signal(); i++) {
@@ -184,7 +184,7 @@ static int run_model(settings *s)
     int code = cli_job_open(&s->job);
     if (code == CLI_OK)
         code = cli_job_continues(&s->job, &cli_perplexity) ? prepare(s) : CLI_FAILED;
-    if (code == CLI_OK && !s->quiet)
+    if (code == CLI_OK && !s->job.quiet)
         cli_job_print(&s->job);
     if (code == CLI_OK)
         code = cli_job_session(&s->job);
@@ -207,23 +207,17 @@ static bool parse_u32(const char *name, uint32_t min, uint32_t *value)
     return true;
 }
 
-enum { CACHE_TYPE = CLI_LONG_ONLY, WORKAROUND, DETERMINISTIC, STRIDE, CHUNKS };
+enum { STRIDE = CLI_LONG_ONLY, CHUNKS };
 
 static const struct option long_options[] = {
-    {"model", required_argument, NULL, 'm'},
+    CLI_JOB_OPTIONS,
     {"context", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
     {"stride", required_argument, NULL, STRIDE},
     {"chunks", required_argument, NULL, CHUNKS},
-    CLI_ADAPTER_OPTIONS,
-    {"device", required_argument, NULL, 'd'},
-    {"cache-type", required_argument, NULL, CACHE_TYPE},
-    {"workaround", required_argument, NULL, WORKAROUND},
-    {"deterministic", no_argument, NULL, DETERMINISTIC},
+    CLI_CACHE_TYPE_OPTION,
     {"json", no_argument, NULL, 'j'},
     {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 
@@ -231,46 +225,22 @@ static const struct option long_options[] = {
 static bool set_option(settings *s, int id)
 {
     int code;
-    if (cli_adapter_option(&cli_perplexity, &s->job.adapters, id, &code))
+    if (cli_job_option(&cli_perplexity, &s->job, id, &code))
         return code == CLI_OK;
     switch (id) {
-    case 'm':
-        return cli_parse_name(&cli_perplexity, "-m", optarg, &s->job.path);
-    case 'c':
-        return parse_u32("-c", LEAST_CONTEXT, &s->job.options.n_ctx);
-    case 'b':
-        return parse_u32("-b", 0, &s->job.options.n_batch);
     case STRIDE:
         return parse_u32("--stride", 1, &s->stride);
     case CHUNKS:
         return parse_u32("--chunks", 1, &s->max_chunks);
-    case 'd':
-        s->job.selector = optarg;
-        return true;
-    case CACHE_TYPE:
-        return cli_parse_cache_type(&cli_perplexity, optarg, &s->job.options.cache_type);
-    case WORKAROUND:
-        s->job.workaround = optarg;
-        return true;
-    case DETERMINISTIC:
-        s->job.options.deterministic = 1;
-        return true;
-    case 'j':
-        s->json = true;
-        return true;
-    case 'q':
-        s->quiet = true;
-        return true;
-    default: /* 'v': getopt returns nothing else */
-        s->job.verbose++;
-        return true;
+    default: /* 'j': getopt returns nothing else */
+        return s->json = true;
     }
 }
 
 static int run(int argc, char **argv)
 {
     cli_options options = {&cli_perplexity, "m:c:b:d:jqv", long_options, argc, argv, 0};
-    settings s = {.job.options = LP_SESSION_DEFAULT};
+    settings s = {.job.options = LP_SESSION_DEFAULT, .job.least_context = LEAST_CONTEXT};
     for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
         if (id == CLI_END_NOW)
             return options.exit_code;
@@ -298,18 +268,13 @@ const cli_command cli_perplexity = {
         "predicts it. Counted as llama.cpp's llama-perplexity does, in chunks of the context, of\n"
         "which the second half counts; or with --stride as Hugging Face's guide does.\n"
         "FILE is a text (one newline at its end is dropped), - standard input.\n"
-        "\n"
-        "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
-        "                        ships with lapilli\n"
+        "\n" CLI_MODEL_HELP
         "  -c, --context=N       tokens of a chunk (default 512, or the model's if that is less)\n"
         "  -b, --batch=N         tokens computed at once (default 512)\n"
         "      --stride=N        the context moves on by N tokens, and all tokens that are new in\n"
         "                        it count; slower, and a fairer number\n"
-        "      --chunks=N        only the first N chunks\n"
-        CLI_ADAPTER_HELP
-        "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
-        "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
-        "      --workaround=FILE what lapilli check wrote for this device and driver\n"
+        "      --chunks=N        only the first N chunks\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP
+            CLI_CACHE_TYPE_HELP CLI_WORKAROUND_HELP
         "      --deterministic   the same number, to the bit, whatever -b is; slower\n"
         "      --json            for programs, with the value after each chunk\n"
         "  -q, --quiet           nothing but the result and errors\n"

@@ -9,14 +9,12 @@
 #include "prompt.h"
 #include "sampling.h"
 
-#define DEFAULT_GUARD 0.02f
-
 typedef struct settings {
     cli_job job;
     cli_prompt prompt;
-    bool has_prompt, no_echo, quiet, nothing_written;
-    const char *suffix; /* what comes behind the text to be written, or NULL */
-    unsigned infill;    /* flags */
+    bool has_prompt, no_echo, nothing_written;
+    const char *suffix;       /* what comes behind the text to be written, or NULL */
+    unsigned infill;          /* flags */
     const char *prompt_cache; /* file, or NULL */
     bool prompt_cache_ro, keep_all;
     cli_sampling sampling;
@@ -25,46 +23,35 @@ typedef struct settings {
 } settings;
 
 enum {
-    CACHE_TYPE = CLI_LONG_ONLY,
-    PROMPT_CACHE,
+    PROMPT_CACHE = CLI_LONG_ONLY,
     PROMPT_CACHE_RO,
     KEEP,
     NO_CONTEXT_SHIFT,
-    WORKAROUND,
     NO_ECHO,
     SUFFIX,
-    SPM_INFILL,
-    GUARD,
-    DETERMINISTIC,
-    PLANT
+    SPM_INFILL
 };
 
 static const struct option long_options[] = {
-    {"model", required_argument, NULL, 'm'},
+    CLI_JOB_OPTIONS,
     {"prompt", required_argument, NULL, 'p'},
     {"file", required_argument, NULL, 'f'},
     {"tokens", required_argument, NULL, 'n'},
     {"context", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
     CLI_SAMPLING_OPTIONS,
-    CLI_ADAPTER_OPTIONS,
     CLI_DRAFT_OPTIONS,
-    {"device", required_argument, NULL, 'd'},
-    {"cache-type", required_argument, NULL, CACHE_TYPE},
+    CLI_CACHE_TYPE_OPTION,
     {"prompt-cache", required_argument, NULL, PROMPT_CACHE},
     {"prompt-cache-ro", no_argument, NULL, PROMPT_CACHE_RO},
     {"keep", required_argument, NULL, KEEP},
     {"no-context-shift", no_argument, NULL, NO_CONTEXT_SHIFT},
-    {"workaround", required_argument, NULL, WORKAROUND},
     {"no-echo", no_argument, NULL, NO_ECHO},
     {"suffix", required_argument, NULL, SUFFIX},
     {"spm-infill", no_argument, NULL, SPM_INFILL},
-    {"guard", optional_argument, NULL, GUARD},
-    {"deterministic", no_argument, NULL, DETERMINISTIC},
-    {"plant", required_argument, NULL, PLANT},
+    CLI_GUARD_OPTION,
+    CLI_PLANT_OPTION,
     {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 
@@ -89,46 +76,21 @@ static int set_prompt(settings *s, bool literal, const char *text)
     return ok ? CLI_OK : CLI_FAILED;
 }
 
-/* --guard without a rate costs little: docs/CHECKING.md says how that was measured. */
-static int set_guard(settings *s)
-{
-    float rate = DEFAULT_GUARD;
-    if (optarg && !cli_parse_float(&cli_run, "--guard", optarg, 0, 1, &rate))
-        return CLI_USAGE;
-    s->job.options.guard = (double)rate;
-    return CLI_OK;
-}
-
 /* One option; returns the exit code, CLI_OK to go on. */
 static int set_option(settings *s, int id)
 {
     bool ok = true;
     int code = cli_sampling_option(&cli_run, &s->sampling, id);
-    if (code != CLI_NOT_SAMPLING || cli_adapter_option(&cli_run, &s->job.adapters, id, &code) ||
+    if (code != CLI_NOT_SAMPLING || cli_job_option(&cli_run, &s->job, id, &code) ||
         cli_draft_option(&cli_run, &s->draft, id, &code))
         return code;
     switch (id) {
-    case 'm':
-        ok = cli_parse_name(&cli_run, "-m", optarg, &s->job.path);
-        break;
     case 'p':
         return set_prompt(s, true, optarg);
     case 'f':
         return set_prompt(s, false, optarg);
     case 'n':
         ok = parse_u32("-n", UINT32_MAX, &s->generate.max_tokens);
-        break;
-    case 'c':
-        ok = parse_u32("-c", UINT32_MAX, &s->job.options.n_ctx);
-        break;
-    case 'b':
-        ok = parse_u32("-b", UINT32_MAX, &s->job.options.n_batch);
-        break;
-    case 'd':
-        s->job.selector = optarg;
-        break;
-    case CACHE_TYPE:
-        ok = cli_parse_cache_type(&cli_run, optarg, &s->job.options.cache_type);
         break;
     case PROMPT_CACHE:
         ok = cli_parse_name(&cli_run, "--prompt-cache", optarg, &s->prompt_cache);
@@ -143,31 +105,14 @@ static int set_option(settings *s, int id)
     case NO_CONTEXT_SHIFT:
         s->generate.shift = 0;
         break;
-    case WORKAROUND:
-        s->job.workaround = optarg;
-        break;
     case NO_ECHO:
         s->no_echo = true;
         break;
     case SUFFIX:
         s->suffix = optarg;
         break;
-    case SPM_INFILL:
+    default: /* SPM_INFILL: getopt returns nothing else */
         s->infill |= LP_INFILL_SUFFIX_FIRST;
-        break;
-    case GUARD:
-        return set_guard(s);
-    case DETERMINISTIC:
-        s->job.options.deterministic = 1;
-        break;
-    case PLANT:
-        s->job.options.plant = optarg;
-        break;
-    case 'q':
-        s->quiet = true;
-        break;
-    default: /* 'v': getopt returns nothing else */
-        s->job.verbose++;
     }
     return ok ? CLI_OK : CLI_USAGE;
 }
@@ -247,17 +192,6 @@ static void print_summary(const lp_generation *g, uint64_t seed, bool sampled)
                 g->n_shifts == 1 ? "" : "s");
     if (sampled)
         fprintf(stderr, "; seed %llu", (unsigned long long)seed);
-    fputc('\n', stderr);
-}
-
-static void print_guard(lp_guard_summary guard)
-{
-    char count[27];
-    fprintf(stderr, "lapilli: guard: %s node%s recomputed", cli_count(guard.n_nodes, count),
-            guard.n_nodes == 1 ? "" : "s");
-    if (*guard.node)
-        fprintf(stderr, "; largest error %.2f times the expected rounding error (%s)",
-                guard.largest, guard.node);
     fputc('\n', stderr);
 }
 
@@ -349,14 +283,14 @@ static int generate(settings *s)
         g.seconds += before;
         g.first_token_seconds += before;
     }
-    if (!s->quiet)
+    if (!s->job.quiet)
         print_summary(&g, s->sampling.values.seed, s->sampling.values.temperature > 0);
-    if (!s->quiet && s->prompt_cache)
+    if (!s->job.quiet && s->prompt_cache)
         print_prompt_cache(s, n_known, n_known + n_computed);
-    if (!s->quiet)
+    if (!s->job.quiet)
         cli_draft_print(&s->draft, &s->job);
-    if (!s->quiet && s->job.options.guard > 0)
-        print_guard(lp_session_guard(session));
+    if (!s->job.quiet)
+        cli_job_print_guard(&s->job);
     if (s->job.verbose)
         print_memory(session);
     return CLI_OK;
@@ -365,7 +299,7 @@ static int generate(settings *s)
 static int run_model(settings *s)
 {
     int code = cli_job_open(&s->job);
-    if (code == CLI_OK && !s->quiet) {
+    if (code == CLI_OK && !s->job.quiet) {
         cli_job_print(&s->job);
         if (s->job.workaround)
             fprintf(stderr, "lapilli: with the workaround %s\n", s->job.workaround);
@@ -410,40 +344,32 @@ const cli_command cli_run = {
         "standard error. Ends when the model ends the text, after -n tokens, at a stop string,\n"
         "or at Ctrl-C (exit code 130). When the context is full, the older half of it is\n"
         "forgotten, and the text goes on.\n"
-        "An encoder-decoder answers the prompt: only its answer is written (see lapilli translate).\n"
-        "\n"
-        "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
-        "                        ships with lapilli\n"
-        "  -p, --prompt=PROMPT   the text's beginning\n"
+        "An encoder-decoder answers the prompt: only its answer is written (see lapilli "
+        "translate).\n"
+        "\n" CLI_MODEL_HELP "  -p, --prompt=PROMPT   the text's beginning\n"
         "  -f, --file=FILE       the beginning is in a file (one newline at its end is dropped)\n"
         "  -                     the beginning comes from standard input\n"
         "                        (none of these: asked for on a terminal, else empty)\n"
         "  -n, --tokens=N        at most N tokens (default 256; 0: until the text ends)\n"
         "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
-        "  -b, --batch=N         tokens of a prompt computed at once (default 512)\n"
-        CLI_ADAPTER_HELP CLI_DRAFT_HELP
-        "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
-        "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
-        "      --prompt-cache=FILE  takes keys and values of the prompt from FILE as far as it has\n"
+        "  -b, --batch=N         tokens of a prompt computed at once (default "
+        "512)\n" CLI_ADAPTER_HELP CLI_DRAFT_HELP CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP
+        "      --prompt-cache=FILE  takes keys and values of the prompt from FILE as far as it "
+        "has\n"
         "                        them; computes the others and writes FILE anew\n"
         "      --prompt-cache-ro never writes it\n"
         "      --keep=N          the first N tokens are never forgotten; all: the whole prompt\n"
         "                        (default: the token that begins every text, if there is one)\n"
-        "      --no-context-shift   end when the context is full\n"
-        "      --workaround=FILE what lapilli check wrote for this device and driver\n"
+        "      --no-context-shift   end when the context is full\n" CLI_WORKAROUND_HELP
         "      --no-echo         only the continuation, not the prompt\n"
         "      --suffix=TEXT     fills in the middle: the prompt is what comes before, TEXT what\n"
         "                        comes behind; for models with tokens for that\n"
-        "      --spm-infill      for those that want the suffix first\n"
-        "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"
-        "                        tokens (default 0.02), and stops if the device disagrees\n"
+        "      --spm-infill      for those that want the suffix first\n" CLI_GUARD_HELP
         "      --deterministic   the same text, to the bit, whatever -b is; slower (see\n"
         "                        docs/CHECKING.md)\n"
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
-        "  -q, --quiet           nothing but the text and errors\n"
-        "  -v, --verbose         say more; twice: everything\n"
-        "  -h, --help            this text\n"
+        "  -q, --quiet           nothing but the text and errors\n" CLI_VERBOSE_HELP
         "\n" CLI_SAMPLING_HELP,
     .run = run,
 };

@@ -12,7 +12,7 @@
 typedef struct settings {
     cli_job job;
     const char *text, *file, *prefix;
-    bool json, quiet;
+    bool json;
     /* What is set on the command line; the model's files say the rest. */
     lp_search_options search;
     bool has_beams, has_best, has_most, has_least, has_repeat, has_penalty, has_stopping;
@@ -20,24 +20,13 @@ typedef struct settings {
     double seconds;
 } settings;
 
-enum {
-    LENGTH_PENALTY = CLI_LONG_ONLY,
-    N_BEST,
-    MIN_LENGTH,
-    NO_REPEAT,
-    EARLY_STOPPING,
-    PREFIX,
-    CACHE_TYPE,
-    WORKAROUND,
-    DETERMINISTIC,
-    PLANT
-};
+enum { LENGTH_PENALTY = CLI_LONG_ONLY, N_BEST, MIN_LENGTH, NO_REPEAT, EARLY_STOPPING, PREFIX };
 
 static const struct option long_options[] = {
-    {"model", required_argument, NULL, 'm'},
+    CLI_JOB_OPTIONS,
     {"prompt", required_argument, NULL, 'p'},
     {"file", required_argument, NULL, 'f'},
-    {"beams", required_argument, NULL, 'b'},
+    {"beams", required_argument, NULL, 'B'},
     {"length-penalty", required_argument, NULL, LENGTH_PENALTY},
     {"n-best", required_argument, NULL, N_BEST},
     {"max-length", required_argument, NULL, 'n'},
@@ -46,16 +35,10 @@ static const struct option long_options[] = {
     {"early-stopping", required_argument, NULL, EARLY_STOPPING},
     {"prefix", required_argument, NULL, PREFIX},
     {"context", required_argument, NULL, 'c'},
-    CLI_ADAPTER_OPTIONS,
-    {"device", required_argument, NULL, 'd'},
-    {"cache-type", required_argument, NULL, CACHE_TYPE},
-    {"workaround", required_argument, NULL, WORKAROUND},
-    {"deterministic", no_argument, NULL, DETERMINISTIC},
-    {"plant", required_argument, NULL, PLANT},
+    CLI_CACHE_TYPE_OPTION,
+    CLI_PLANT_OPTION,
     {"json", no_argument, NULL, 'j'},
     {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 
@@ -85,20 +68,17 @@ static bool parse_stopping(settings *s)
 /* One option; false with a message. */
 static bool set_option(settings *s, int id)
 {
-    bool ignored;
     int code;
-    if (cli_adapter_option(&cli_translate, &s->job.adapters, id, &code))
+    if (cli_job_option(&cli_translate, &s->job, id, &code))
         return code == CLI_OK;
     switch (id) {
-    case 'm':
-        return cli_parse_name(&cli_translate, "-m", optarg, &s->job.path);
     case 'p':
         s->text = optarg;
         return true;
     case 'f':
         return cli_parse_name(&cli_translate, "-f", optarg, &s->file);
-    case 'b':
-        return parse_u32("-b", 1, LP_MAX_BEAMS, &s->search.n_beams, &s->has_beams);
+    case 'B':
+        return parse_u32("-B", 1, LP_MAX_BEAMS, &s->search.n_beams, &s->has_beams);
     case LENGTH_PENALTY:
         return s->has_penalty = cli_parse_float(&cli_translate, "--length-penalty", optarg, -100,
                                                 100, &s->search.length_penalty);
@@ -115,31 +95,8 @@ static bool set_option(settings *s, int id)
     case PREFIX:
         s->prefix = optarg;
         return true;
-    case 'c':
-        return parse_u32("-c", 0, UINT32_MAX, &s->job.options.n_ctx, &ignored);
-    case 'd':
-        s->job.selector = optarg;
-        return true;
-    case CACHE_TYPE:
-        return cli_parse_cache_type(&cli_translate, optarg, &s->job.options.cache_type);
-    case WORKAROUND:
-        s->job.workaround = optarg;
-        return true;
-    case DETERMINISTIC:
-        s->job.options.deterministic = 1;
-        return true;
-    case PLANT:
-        s->job.options.plant = optarg;
-        return true;
-    case 'j':
-        s->json = true;
-        return true;
-    case 'q':
-        s->quiet = true;
-        return true;
-    default: /* 'v': getopt returns nothing else */
-        s->job.verbose++;
-        return true;
+    default: /* 'j': getopt returns nothing else */
+        return s->json = true;
     }
 }
 
@@ -165,7 +122,7 @@ static int complete(settings *s)
     o->repeat_penalty = own.repeat_penalty;
     if (o->n_best <= o->n_beams)
         return CLI_OK;
-    return cli_usage_error(&cli_translate, "--n-best=%u: more answers than -b %u beams can give",
+    return cli_usage_error(&cli_translate, "--n-best=%u: more answers than -B %u beams can give",
                            o->n_best, o->n_beams);
 }
 
@@ -281,7 +238,8 @@ static int answer_lines(settings *s, FILE *from)
     int code = CLI_OK;
     uint64_t number = 0;
     errno = 0;
-    for (ssize_t n; code == CLI_OK && !cli_stop_signal() && (n = getline(&line, &room, from)) >= 0;) {
+    for (ssize_t n;
+         code == CLI_OK && !cli_stop_signal() && (n = getline(&line, &room, from)) >= 0;) {
         size_t bytes = (size_t)n;
         number++;
         bytes -= bytes > 0 && line[bytes - 1] == '\n';
@@ -337,13 +295,13 @@ static int run_model(settings *s)
     }
     if (code == CLI_OK)
         code = complete(s);
-    if (code == CLI_OK && !s->quiet)
+    if (code == CLI_OK && !s->job.quiet)
         cli_job_print(&s->job);
     if (code == CLI_OK)
         code = cli_job_session(&s->job);
     if (code == CLI_OK)
         code = answer_all(s);
-    if (code == CLI_OK && !s->quiet)
+    if (code == CLI_OK && !s->job.quiet)
         print_summary(s);
     cli_job_close(&s->job);
     return code;
@@ -351,7 +309,7 @@ static int run_model(settings *s)
 
 static int run(int argc, char **argv)
 {
-    cli_options options = {&cli_translate, "m:p:f:b:n:c:d:jqv", long_options, argc, argv, 0};
+    cli_options options = {&cli_translate, "m:p:f:B:n:c:d:jqv", long_options, argc, argv, 0};
     settings s = {.job.options = LP_SESSION_DEFAULT};
     for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
         if (id == CLI_END_NOW)
@@ -361,8 +319,8 @@ static int run(int argc, char **argv)
     }
     for (; optind < argc; optind++) {
         if (strcmp(argv[optind], "-") != 0 || s.file)
-            return cli_usage_error(&cli_translate,
-                                   "\"%s\" is not an option; a text is given with -p", argv[optind]);
+            return cli_usage_error(
+                &cli_translate, "\"%s\" is not an option; a text is given with -p", argv[optind]);
         s.file = "-";
     }
     if (s.text && s.file)
@@ -380,7 +338,8 @@ const cli_command cli_translate = {
     .summary = "answer texts with an encoder-decoder",
     .usage = "[OPTION]... -m MODEL [-p TEXT | -f FILE | -]",
     .help =
-        "Writes what an encoder-decoder (T5, BART, Marian ...) makes of each text: a translation, a\n"
+        "Writes what an encoder-decoder (T5, BART, Marian ...) makes of each text: a translation, "
+        "a\n"
         "summary, an answer. Every line of the input is a text, every line of the output its best\n"
         "answer. Options that are left out are taken from the model's generation_config.json.\n"
         "\n"
@@ -390,26 +349,24 @@ const cli_command cli_translate = {
         "  -                     those of standard input (also without any of these)\n"
         "      --prefix=TEXT     put before every text, as T5 wants it: \"translate English to\n"
         "                        German: \"\n"
-        "  -b, --beams=N         beams of the search, 1 to 64; 1: greedy\n"
+        "  -B, --beams=N         beams of the search, 1 to 64; 1: greedy\n"
         "      --n-best=N        so many answers, each behind its score, then an empty line\n"
-        "      --length-penalty=P  score = log-probability / tokens^P; above 0 favours long answers\n"
+        "      --length-penalty=P  score = log-probability / tokens^P; above 0 favours long "
+        "answers\n"
         "  -n, --max-length=N    at most N tokens (default: the model's, or 256)\n"
         "      --min-length=N    no end before N tokens\n"
         "      --no-repeat=N     no run of N tokens comes twice; 0: off\n"
-        "      --early-stopping=WHEN  once as many answers as beams have ended: yes (stop), no (go\n"
+        "      --early-stopping=WHEN  once as many answers as beams have ended: yes (stop), no "
+        "(go\n"
         "                        on while the best beam scores better), never (while it might)\n"
         "  -c, --context=N       tokens of a text and of an answer (default: the model's, at most\n"
-        "                        4096)\n" CLI_ADAPTER_HELP
-        "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
-        "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
-        "      --workaround=FILE what lapilli check wrote for this device and driver\n"
+        "                        4096)\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP
+            CLI_WORKAROUND_HELP
         "      --deterministic   the same numbers, to the bit, however they are cut; slower\n"
         "      --plant=FAULT     for developers: one node computes wrongly (see lapilli run)\n"
         "  -j, --json            a JSON object per text: source, answers with text, score, tokens\n"
-        "  -q, --quiet           nothing but answers and errors\n"
-        "  -v, --verbose         say more; twice: everything\n"
-        "  -h, --help            this text\n"
-        "\n"
-        "Marian models for several languages want the target's name in the text: \">>fr<< Hello\".\n",
+        "  -q, --quiet           nothing but answers and errors\n" CLI_VERBOSE_HELP "\n"
+        "Marian models for several languages want the target's name in the text: \">>fr<< "
+        "Hello\".\n",
     .run = run,
 };
