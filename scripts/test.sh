@@ -44,9 +44,9 @@ if [ $all = yes ]; then
     # Ubuntu has no package with SwiftShader.
     grep -qs '^ID=ubuntu' /etc/os-release || extra+=(-DLAPILLI_REQUIRE_DRIVERS=ON)
     extra_build clang -DCMAKE_C_COMPILER=clang -DBUILD_SHARED_LIBS=ON \
-        -DLAPILLI_FAULTS=ON "-DLAPILLI_TEST_LONG=cpu;lavapipe" "${extra[@]}"
+        -DLAPILLI_FAULTS=ON -DLAPILLI_TEST_DRIVERS=cpu "${extra[@]}"
     extra_build sanitize -DCMAKE_C_COMPILER=clang -DLAPILLI_SANITIZE=ON -DCMAKE_C_FLAGS_RELEASE=-O2 \
-        "-DLAPILLI_TEST_LONG=cpu;lavapipe" "${extra[@]}"
+        "-DLAPILLI_TEST_DRIVERS=cpu;lavapipe" "${extra[@]}"
     extra_build fuzz -DCMAKE_C_COMPILER=clang -DLAPILLI_FUZZ=ON -DLAPILLI_TESTS=OFF \
         -DLAPILLI_CLI=OFF -DCMAKE_C_FLAGS_RELEASE=-O1 -DLAPILLI_FUZZ_SECONDS="${FUZZ_SECONDS:-20}"
     extra+=(-DLAPILLI_TEST_ALL=ON)
