@@ -415,6 +415,7 @@ static void test_hyperparameters(void **state)
     (void)state;
     unsigned n_numbers[N_NUMBER_MUTANTS] = {0};
     unsigned n_moved[N_ROPE_MUTANTS] = {0}, n_unrotated = 0, n_gains = 0, n_relative = 0;
+    unsigned n_sinusoids = 0;
     for (size_t f = 0; folder_at(f) != NULL; f++) {
         if (!has_mutants(f))
             continue;
@@ -437,6 +438,14 @@ static void test_hyperparameters(void **state)
             must_move(&s, &changed, NULL, NULL, "relative positions twice as far");
             n_relative++;
         }
+        if (hp->position == LP_POSITION_SINUSOID) {
+            lp_arch other = *hp->arch;
+            other.interleaved = !other.interleaved;
+            changed = *s.network;
+            changed.hparams.arch = &other;
+            must_move(&s, &changed, NULL, NULL, "sines and cosines in the other order");
+            n_sinusoids++;
+        }
         if (hp->encoder.n_layer > 0)
             must_move(&s, s.network, mutate_source, &s.e.n_source, "source one token shorter");
         if (has_head_gains(&s)) {
@@ -451,7 +460,7 @@ static void test_hyperparameters(void **state)
     for (size_t i = 0; i < N_ROPE_MUTANTS; i++)
         if (n_moved[i] == 0)
             fail_msg("no fixture has what this mutant breaks: %s", rope_mutants[i].what);
-    assert_true(n_unrotated > 0 && n_gains > 0 && n_relative > 0);
+    assert_true(n_unrotated > 0 && n_gains > 0 && n_relative > 0 && n_sinusoids > 0);
 
     /* GGUF: the divisors are a tensor */
     subject s;

@@ -481,6 +481,21 @@ const lp_arch lp_archs[] = {
         .hf_ignored = BART_COPIES " encoder.embed_positions.weight decoder.embed_positions.weight",
     },
     {
+        /* Vaswani et al. 2017, arXiv:1706.03762, with the names of PyTorch's nn.Transformer */
+        .hf = "transformer",
+        .norm = LP_NORM_LAYER,
+        .norm_eps = 1e-5f,
+        .norms = LP_NORMS_SUM,
+        .position = LP_POSITION_SINUSOID,
+        .interleaved = true,
+        .act = LP_ACT_RELU,
+        .has_encoder = true,
+        .tied = true,
+        .embed_scaled = true,
+        .names = lp_names_torch,
+        .hf_prefixes = "transformer.",
+    },
+    {
         /* Groeneveld et al. 2024, arXiv:2402.00838 */
         .gguf = "olmo",
         .hf = "olmo",

@@ -63,6 +63,9 @@ typedef enum lp_weight_part {
     LP_PART_ODD,
     LP_PART_FIRST, /* half */
     LP_PART_SECOND,
+    LP_PART_QUERIES, /* the first, second, last third */
+    LP_PART_KEYS,
+    LP_PART_VALUES,
     LP_PART_HEAD_KEYS, /* of every head first those of keys that are not turned, to be used from the
                           other side: [H, out, Dk - turned]; */
     LP_PART_HEAD_VALUES /* then those of values: [H, Dv, in] */
@@ -102,7 +105,8 @@ typedef struct lp_arch {
     bool deepnorm;       /* residuals times sqrt(2 n_layer), unless a key says otherwise */
     bool unscaled;       /* q k^T is not divided by sqrt(d) */
     bool embed_scaled;   /* embeddings times sqrt(N) */
-    bool interleaved;    /* Hugging Face: RoPE pairs (2k, 2k + 1) instead of (k, k + d/2) */
+    bool interleaved;    /* Hugging Face: pairs of RoPE or of sinusoids are (2k, 2k + 1) instead of
+                            (k, k + d/2) */
     bool gguf_halves;    /* GGUF: pairs (k, k + d/2) instead of (2k, 2k + 1) */
     bool norm_plain;     /* norms have neither gain nor bias */
     bool logits_divided; /* GGUF's logit_scale divides instead of multiplying */

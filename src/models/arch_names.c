@@ -1,24 +1,6 @@
 /* Tables of names, see arch.h. GGUF's are those of gguf-py's constants; Hugging Face's are those of
  * the published checkpoints, without the prefixes that the architecture's row lists. */
-#include "models/arch_names.h"
-
-#define END                                                                                        \
-    {                                                                                              \
-        NULL, NULL, LP_FORM_SAME, LP_PART_WHOLE                                                    \
-    }
-#define ROW(name, hf)                                                                              \
-    {                                                                                              \
-        name, hf, LP_FORM_SAME, LP_PART_WHOLE                                                      \
-    }
-#define FORM(name, hf, form)                                                                       \
-    {                                                                                              \
-        name, hf, form, LP_PART_WHOLE                                                              \
-    }
-
-#define PART(name, hf, form, part)                                                                 \
-    {                                                                                              \
-        name, hf, form, part                                                                       \
-    }
+#include "models/arch_names_rows.h"
 
 const lp_weight_name lp_names_gpt2[] = {
     ROW("token_embd", "wte"),
@@ -347,43 +329,6 @@ const lp_weight_name lp_names_olmo2[] = {
     ROW("blk.%d.attn_k_norm", "layers.%d.self_attn.k_norm"),
     ROW("blk.%d.post_attention_norm", "layers.%d.post_attention_layernorm"),
     ROW("blk.%d.post_ffw_norm", "layers.%d.post_feedforward_layernorm"),
-    END,
-};
-
-/* As in PyTorch's examples/word_language_model, whose rnn is an nn.LSTM or nn.GRU. */
-const lp_weight_name lp_names_recurrent[] = {
-    ROW("token_embd", "encoder"),
-    ROW("blk.%d.rnn_x.weight", "rnn.weight_ih_l%d"),
-    ROW("blk.%d.rnn_x.bias", "rnn.bias_ih_l%d"),
-    ROW("blk.%d.rnn_h.weight", "rnn.weight_hh_l%d"),
-    ROW("blk.%d.rnn_h.bias", "rnn.bias_hh_l%d"),
-    ROW("output", "decoder"),
-    END,
-};
-
-/* Models of papers without published files: the parts as PyTorch's nn.TransformerEncoderLayer calls
- * them. */
-const lp_weight_name lp_names_paper[] = {
-    ROW("token_embd", "embed_tokens"),
-    ROW("position_embd", "embed_positions"),
-    ROW("blk.%d.attn_norm", "layers.%d.norm1"),
-    ROW("blk.%d.attn_q", "layers.%d.self_attn.q_proj"),
-    ROW("blk.%d.attn_k", "layers.%d.self_attn.k_proj"),
-    ROW("blk.%d.attn_v", "layers.%d.self_attn.v_proj"),
-    ROW("blk.%d.attn_output", "layers.%d.self_attn.out_proj"),
-    ROW("blk.%d.ffn_norm", "layers.%d.norm2"),
-    ROW("blk.%d.ffn_up", "layers.%d.linear1"),
-    ROW("blk.%d.ffn_gate", "layers.%d.linear_gate"),
-    ROW("blk.%d.ffn_hidden_norm", "layers.%d.norm_hidden"),
-    ROW("blk.%d.ffn_down", "layers.%d.linear2"),
-    ROW("output_norm", "norm"),
-    ROW("output", "lm_head"),
-    END,
-};
-
-const lp_weight_name lp_names_post_norm[] = {
-    ROW("blk.%d.attn_output_norm", "layers.%d.norm1"),
-    ROW("blk.%d.layer_output_norm", "layers.%d.norm2"),
     END,
 };
 

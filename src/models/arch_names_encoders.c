@@ -1,16 +1,6 @@
 /* Tables of names of encoders, see arch.h. */
-#include "models/arch_names.h"
+#include "models/arch_names_rows.h"
 
-#define END                                                                                        \
-    {                                                                                              \
-        NULL, NULL, LP_FORM_SAME, LP_PART_WHOLE                                                    \
-    }
-#define ROW(name, hf)                                                                              \
-    {                                                                                              \
-        name, hf, LP_FORM_SAME, LP_PART_WHOLE                                                      \
-    }
-
-/* BERT's encoder; RoBERTa's and ELECTRA's have its names, too. */
 const lp_weight_name lp_names_bert[] = {
     ROW("token_embd", "embeddings.word_embeddings"),
     ROW("position_embd", "embeddings.position_embeddings"),

@@ -355,7 +355,7 @@ static lp_status read_latent(const lp_config *c, lp_hparams *hp)
 static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
 {
     lp_encoder_hparams *e = &hp->encoder;
-    bool scaled = false;
+    bool scaled = false, last_norm = false;
     if (!hp->arch->has_encoder)
         return LP_OK;
     LP_TRY(lp_config_u32(c, "encoder_layers num_layers", LP_JSON_REQUIRED, &e->n_layer));
@@ -370,6 +370,9 @@ static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_u32(c, "relative_attention_num_buckets", LP_JSON_OPTIONAL, &hp->n_bucket));
     LP_TRY(
         lp_config_u32(c, "relative_attention_max_distance", LP_JSON_OPTIONAL, &hp->max_distance));
+    LP_TRY(lp_config_bool(c, "add_final_layer_norm", &last_norm));
+    if (last_norm)
+        hp->norms |= LP_NORMS_OUTPUT;
     LP_TRY(lp_config_bool(c, "scale_embedding", &scaled));
     if (scaled)
         hp->embed_scale = (float)sqrt((double)hp->n_embd);

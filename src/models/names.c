@@ -8,7 +8,7 @@
 #include "models/parts.h"
 
 #define MAX_NAME  LP_NAME_BYTES
-#define MAX_PARTS 2 /* of a tensor */
+#define MAX_PARTS 3 /* of a tensor */
 
 /* The number at *text, below n, without leading zeros; moves *text behind it. */
 static bool take_number(const char **text, uint32_t n, uint32_t *number)

@@ -40,6 +40,12 @@ static bool features(const lp_hparams *hp, lp_weight_part part, int64_t n, int64
     case LP_PART_SECOND:
         *first = n / 2;
         return n % 2 == 0;
+    case LP_PART_QUERIES:
+    case LP_PART_KEYS:
+    case LP_PART_VALUES:
+        *count = n / 3;
+        *first = (part - LP_PART_QUERIES) * *count;
+        return n % 3 == 0;
     case LP_PART_HEAD_KEYS:
         *count = keys;
         return n == keys + hp->head_v;

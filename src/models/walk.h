@@ -52,7 +52,8 @@ bool lp_walk_has_window(const lp_walk *w);
 
 /* ---- positions */
 
-/* Vaswani et al. 2017 as Marian has it, [C, N]: all sines, then all cosines. */
+/* Vaswani et al. 2017, section 3.5, [C, N]: a sine and its cosine in turn, or as Marian has it, all
+ * sines, then all cosines. */
 lp_tensor_id lp_walk_sinusoids(lp_walk *w);
 
 /* What the layers' attention needs to know of positions. */

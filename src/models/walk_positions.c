@@ -116,12 +116,14 @@ lp_tensor_id lp_walk_sinusoids(lp_walk *w)
         w->b->status = lp_fail_memory(w->b->ctx, "sinusoidal positions");
         return LP_NONE;
     }
+    const bool adjacent = w->hp->arch->interleaved;
     for (int64_t i = 0; i < n; i++) {
-        const int64_t pair = i < n / 2 ? i : i - n / 2;
+        const bool sine = adjacent ? i % 2 == 0 : i < n / 2;
+        const int64_t pair = adjacent ? i / 2 : sine ? i : i - n / 2;
         const double frequency = pow(10000, -2.0 * (double)pair / (double)n);
         for (int64_t t = 0; t < n_ctx; t++) {
             const double angle = (double)t * frequency;
-            table[t * n + i] = (float)(i < n / 2 ? sin(angle) : cos(angle));
+            table[t * n + i] = (float)(sine ? sin(angle) : cos(angle));
         }
     }
     lp_tensor_id id = lp_made_weight(w->b, "sinusoids", LP_SHAPE2(n_ctx, n), table);

@@ -93,7 +93,12 @@ const model_fixture model_fixtures[] = {
 const size_t n_model_fixtures = sizeof model_fixtures / sizeof model_fixtures[0];
 
 const model_fixture seq2seq_fixtures[] = {
-    FOLDER("t5", 3),     FOLDER("flan-t5", 1), FOLDER("bart", 2),
-    FOLDER("marian", 1), FOLDER("switch", 1),
+    FOLDER("t5", 3),
+    FOLDER("flan-t5", 1),
+    FOLDER("bart", 2),
+    FOLDER("marian", 1),
+    FOLDER("switch", 1),
+    FOLDER("transformer", 1),
+    FOLDER("transformer-torch", 1),
 };
 const size_t n_seq2seq_fixtures = sizeof seq2seq_fixtures / sizeof seq2seq_fixtures[0];

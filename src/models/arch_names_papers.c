@@ -1,0 +1,68 @@
+/* Names of models that have papers, but no published files: docs/MODELS.md says which names their
+ * folders hold. */
+#include "models/arch_names_rows.h"
+
+/* As in PyTorch's examples/word_language_model, whose rnn is an nn.LSTM or nn.GRU. */
+const lp_weight_name lp_names_recurrent[] = {
+    ROW("token_embd", "encoder"),
+    ROW("blk.%d.rnn_x.weight", "rnn.weight_ih_l%d"),
+    ROW("blk.%d.rnn_x.bias", "rnn.bias_ih_l%d"),
+    ROW("blk.%d.rnn_h.weight", "rnn.weight_hh_l%d"),
+    ROW("blk.%d.rnn_h.bias", "rnn.bias_hh_l%d"),
+    ROW("output", "decoder"),
+    END,
+};
+
+/* Models of papers without published files: the parts as PyTorch's nn.TransformerEncoderLayer calls
+ * them. */
+const lp_weight_name lp_names_paper[] = {
+    ROW("token_embd", "embed_tokens"),
+    ROW("position_embd", "embed_positions"),
+    ROW("blk.%d.attn_norm", "layers.%d.norm1"),
+    ROW("blk.%d.attn_q", "layers.%d.self_attn.q_proj"),
+    ROW("blk.%d.attn_k", "layers.%d.self_attn.k_proj"),
+    ROW("blk.%d.attn_v", "layers.%d.self_attn.v_proj"),
+    ROW("blk.%d.attn_output", "layers.%d.self_attn.out_proj"),
+    ROW("blk.%d.ffn_norm", "layers.%d.norm2"),
+    ROW("blk.%d.ffn_up", "layers.%d.linear1"),
+    ROW("blk.%d.ffn_gate", "layers.%d.linear_gate"),
+    ROW("blk.%d.ffn_hidden_norm", "layers.%d.norm_hidden"),
+    ROW("blk.%d.ffn_down", "layers.%d.linear2"),
+    ROW("output_norm", "norm"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_post_norm[] = {
+    ROW("blk.%d.attn_output_norm", "layers.%d.norm1"),
+    ROW("blk.%d.layer_output_norm", "layers.%d.norm2"),
+    END,
+};
+
+/* PyTorch's nn.Transformer: queries, keys and values in one matrix. */
+#define TORCH_BLOCK(part, there, last_norm)                                                        \
+    ROW(part "blk.%d.attn_output", there ".layers.%d.self_attn.out_proj"),                         \
+        ROW(part "blk.%d.attn_qkv.weight", there ".layers.%d.self_attn.in_proj_weight"),           \
+        ROW(part "blk.%d.attn_qkv.bias", there ".layers.%d.self_attn.in_proj_bias"),               \
+        ROW(part "blk.%d.attn_output_norm", there ".layers.%d.norm1"),                             \
+        ROW(part "blk.%d.ffn_up", there ".layers.%d.linear1"),                                     \
+        ROW(part "blk.%d.ffn_down", there ".layers.%d.linear2"),                                   \
+        ROW(part "blk.%d.layer_output_norm", there ".layers.%d." last_norm),                       \
+        ROW(part "output_norm", there ".norm")
+#define TORCH_CROSS(name, part)                                                                    \
+    PART("dec.blk.%d." name ".weight", "decoder.layers.%d.multihead_attn.in_proj_weight",          \
+         LP_FORM_SAME, part),                                                                      \
+        PART("dec.blk.%d." name ".bias", "decoder.layers.%d.multihead_attn.in_proj_bias",          \
+             LP_FORM_VECTORS, part)
+const lp_weight_name lp_names_torch[] = {
+    ROW("token_embd", "embed"),
+    TORCH_BLOCK("enc.", "encoder", "norm2"),
+    TORCH_BLOCK("dec.", "decoder", "norm3"),
+    TORCH_CROSS("cross_attn_q", LP_PART_QUERIES),
+    TORCH_CROSS("cross_attn_k", LP_PART_KEYS),
+    TORCH_CROSS("cross_attn_v", LP_PART_VALUES),
+    ROW("dec.blk.%d.cross_attn_output", "decoder.layers.%d.multihead_attn.out_proj"),
+    ROW("dec.blk.%d.cross_attn_output_norm", "decoder.layers.%d.norm2"),
+    ROW("output", "generator"),
+    END,
+};
