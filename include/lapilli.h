@@ -170,6 +170,8 @@ LP_API int32_t lp_model_bos(const lp_model *model);
 
 /* Whether it is an encoder-decoder: its encoder reads a source text, which its decoder answers. */
 LP_API bool lp_model_reads_source(const lp_model *model);
+/* Whether it writes texts: a decoder or an encoder-decoder. An encoder only reads them whole. */
+LP_API bool lp_model_generates(const lp_model *model);
 /* How such a model's own files want answers searched for. */
 LP_API lp_search_options lp_model_search(const lp_model *model);
 
@@ -357,6 +359,19 @@ LP_API lp_status lp_session_embed(lp_session *session, const int32_t *tokens, si
 LP_API lp_status lp_session_fill(lp_session *session, const int32_t *tokens, size_t n_tokens,
                                  const uint32_t *places, size_t n_places, uint32_t k,
                                  lp_guess *guesses);
+
+/* ---- Grammars (docs/GRAMMARS.md) -------------------------------------------------------------- */
+
+/* How far a text follows a grammar in GBNF or, if `gbnf` is NULL, a JSON schema: text[*n_matched] is the
+ * first byte with which no text of it goes on (`bytes` if there is none); *complete: all of the text is
+ * one. With no bytes: whether the grammar can be used. LP_E_FORMAT, LP_E_LIMIT, LP_E_UNSUPPORTED name
+ * its mistake by line and column, or by JSON pointer; LP_E_LIMIT also for texts that are too long for one
+ * that is very ambiguous. */
+LP_API lp_status lp_grammar_match(lp_context *ctx, const char *gbnf, const char *json_schema,
+                                  const char *text, size_t bytes, size_t *n_matched,
+                                  bool *complete);
+/* The grammar that a JSON schema becomes, in GBNF. free(*gbnf). Errors as above. */
+LP_API lp_status lp_grammar_from_schema(lp_context *ctx, const char *json_schema, char **gbnf);
 
 /* ---- Chats (lapilli/chat.h says what a template is) ------------------------------------------- */
 

@@ -13,6 +13,11 @@ bool lp_model_reads_source(const lp_model *model)
     return lp_model_network(model)->hparams.encoder.n_layer > 0;
 }
 
+bool lp_model_generates(const lp_model *model)
+{
+    return !lp_model_network(model)->hparams.both_ways;
+}
+
 lp_search_options lp_model_search(const lp_model *model)
 {
     return lp_model_generation(model)->options;

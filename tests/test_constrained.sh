@@ -73,6 +73,37 @@ refused 2 '^lapilli run: only one grammar or JSON schema can be given' -p x --gr
     --grammar-file "$out/words.gbnf"
 refused 2 '^lapilli run: --grammar-file wants a name' -p x --grammar-file ""
 
+# A mistake is found before anything is loaded: the model is not even looked for.
+refused 1 '^lapilli: grammar, line 1, column 10: there is no rule "item"' -p x -m /nonexistent \
+    --grammar 'root ::= item'
+
+# lapilli grammar: which texts match, and where others leave the grammar.
+tried() # CODE EXPECTED ARGUMENT...: the whole of stdout
+{
+    local code=$1 expected=$2 got
+    shift 2
+    "$LAPILLI" grammar "$@" > "$out/stdout" 2> "$out/stderr"
+    got=$?
+    [ $got -eq "$code" ] || fail "grammar: exit code $got instead of $code: $*"
+    [ "$(cat "$out/stdout")" = "$expected" ] || fail "grammar: \"$(cat "$out/stdout")\": $*"
+}
+tried 0 'matches   aa
+matches   aaa' --grammar 'root ::= "a"{2,3}' aa aaa
+tried 1 'matches   aa
+too short a
+differs   aaéa  (line 1, column 3: "éa")' --grammar 'root ::= "a"{2,3}' aa a aaéa
+printf '{"a": 1,\n "b": tru}' > "$out/text.json"
+tried 1 'differs   {"a": 1,? "b": tru}  (line 2, column 10: "}")' --json-schema '{}' -f "$out/text.json"
+tried 0 '' --json-schema '{"type": "integer"}'
+tried 1 '' -q --json-schema '{"type": "boolean"}' 1
+tried 1 '' --json-schema '{"type": "number", "multipleOf": 3}'
+grep -q multipleOf "$out/stderr" || fail "the keyword is not named"
+tried 2 '' aa
+"$LAPILLI" grammar --print --json-schema '{"enum": ["x", 7]}' | grep -q '^root ::= ' || fail "no grammar was printed"
+"$LAPILLI" grammar --print --json-schema '{"enum": ["x", 7]}' > "$out/printed.gbnf"
+tried 1 'matches   7
+differs   8  (line 1, column 1: "8")' --grammar-file "$out/printed.gbnf" 7 8
+
 # JSON: texts that satisfy the schema, given as text or in a file.
 run -q -s 4 -n 0 -p "Once" --json-schema '{"type": "object", "properties": {"a": {"type": "integer",
     "minimum": 10, "maximum": 19}, "b": {"enum": ["x", null]}}, "required": ["a", "b"]}'

@@ -99,7 +99,7 @@ for command in "chat -p a" "perplexity $out/text" bench "embed a"; do
         fail "$command of an encoder-decoder: $(cat "$out/stderr")"
 done
 line 1 "does not exist|No such file" -m "$out/t5" -q -d cpu -f "$out/none"
-line 1 "story.gguf: llama is no encoder-decoder" -m "$fixtures/../../models/story/story.gguf" -p a
+line 1 "story.gguf: llama is a decoder, which lapilli translate does not take" -m "$fixtures/../../models/story/story.gguf" -p a
 printf 'The dog\n%s\n' "$(printf 'the %.0s' {1..700})" > "$out/long"
 "$LAPILLI" translate -q -d cpu -m "$out/t5" -f "$out/long" > "$out/stdout" 2> "$out/stderr" &&
     fail "a text that is too long was answered"

@@ -213,7 +213,7 @@ static int run_bench(bench *b)
 {
     int code = cli_job_open(&b->job);
     if (code == CLI_OK)
-        code = cli_job_continues(&b->job, &cli_bench) ? make_room(b) : CLI_FAILED;
+        code = cli_job_takes(&b->job, &cli_bench, CLI_DECODERS) ? make_room(b) : CLI_FAILED;
     if (code == CLI_OK)
         code = cli_job_session(&b->job);
     if (code == CLI_OK)

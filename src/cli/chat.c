@@ -322,9 +322,12 @@ static int run_session(settings *s)
 static int run_model(settings *s)
 {
     cli_chat *chat = &s->chat;
-    int code = cli_job_open(&chat->job);
+    int code = cli_sampling_check(&chat->sampling);
     if (code == CLI_OK)
-        code = cli_job_continues(&chat->job, &cli_chat_main) ? open_template(s) : CLI_FAILED;
+        code = cli_job_open(&chat->job);
+    if (code == CLI_OK)
+        code =
+            cli_job_takes(&chat->job, &cli_chat_main, CLI_DECODERS) ? open_template(s) : CLI_FAILED;
     if (code == CLI_OK && s->load && !cli_conversation_load(&chat->conversation, s->load))
         code = CLI_FAILED;
     if (code == CLI_OK && s->system && !cli_conversation_system(&chat->conversation, s->system))

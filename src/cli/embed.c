@@ -204,7 +204,7 @@ static int embed_all(settings *s)
 static int run_model(settings *s)
 {
     int code = cli_job_open(&s->job);
-    if (code == CLI_OK && !cli_job_continues(&s->job, &cli_embed))
+    if (code == CLI_OK && !cli_job_takes(&s->job, &cli_embed, CLI_DECODERS | CLI_ENCODERS))
         code = CLI_FAILED;
     if (code == CLI_OK && (s->pooling < 0 || s->normalised < 0)) {
         lp_status status = lp_model_embedding(s->job.model, &s->embedding);

@@ -92,12 +92,22 @@ int cli_job_open(cli_job *job)
                              &job->reason);
 }
 
-bool cli_job_continues(const cli_job *job, const cli_command *command)
+bool cli_job_takes(const cli_job *job, const cli_command *command, unsigned kinds)
 {
-    if (!lp_model_reads_source(job->model))
+    const bool generates = lp_model_generates(job->model);
+    const bool answers = lp_model_reads_source(job->model);
+    const unsigned kind = answers ? CLI_ENCODER_DECODERS : generates ? CLI_DECODERS : CLI_ENCODERS;
+    if (kinds & kind)
         return true;
-    cli_error("%s: %s is an encoder-decoder, which %s does not take; see lapilli translate",
-              job->path, lp_model_architecture(job->model), command->name);
+    cli_error("%s: %s is %s, which lapilli %s does not take%s", job->path,
+              lp_model_architecture(job->model),
+              answers     ? "an encoder-decoder"
+              : generates ? "a decoder"
+                          : "an encoder",
+              command->name,
+              answers     ? "; see lapilli translate"
+              : generates ? "; see lapilli run"
+                          : "; see lapilli embed and fill");
     return false;
 }
 

@@ -81,9 +81,9 @@ void cli_job_print_guard(const cli_job *job);
 int cli_job_open(cli_job *job);
 /* Then the session, with a bar while weights are loaded. The same. */
 int cli_job_session(cli_job *job);
-/* Whether the model continues texts, as `command` needs it: an encoder-decoder answers them. False
- * with a message. After cli_job_open(). */
-bool cli_job_continues(const cli_job *job, const cli_command *command);
+/* Whether the model is of a kind that `command` takes. False with a message. After cli_job_open(). */
+enum { CLI_DECODERS = 1, CLI_ENCODERS = 2, CLI_ENCODER_DECODERS = 4 };
+bool cli_job_takes(const cli_job *job, const cli_command *command, unsigned kinds);
 /* "lapilli: llama 3.5M F16 on CPU (cpu): asked for" on stderr. */
 void cli_job_print(const cli_job *job);
 /* At any stage. */

@@ -183,7 +183,7 @@ static int run_model(settings *s)
         return CLI_FAILED;
     int code = cli_job_open(&s->job);
     if (code == CLI_OK)
-        code = cli_job_continues(&s->job, &cli_perplexity) ? prepare(s) : CLI_FAILED;
+        code = cli_job_takes(&s->job, &cli_perplexity, CLI_DECODERS) ? prepare(s) : CLI_FAILED;
     if (code == CLI_OK && !s->job.quiet)
         cli_job_print(&s->job);
     if (code == CLI_OK)

@@ -105,8 +105,9 @@ static void print_passes(FILE *to, const lp_report *r)
     fprintf(to, "sigma: largest error of a node that gets the reference's inputs, in units of what "
                 "rounding does\n");
     if (!r->agrees && r->bad_pass + 1 < r->n_passes)
-        fprintf(to, "Passes after a bad one start from its keys and values: their logits may differ "
-                    "though their nodes are right.\n");
+        fprintf(to,
+                "Passes after a bad one start from its keys and values: their logits may differ "
+                "though their nodes are right.\n");
 }
 
 static void print_nodes(FILE *to, const lp_check_pass *p)
@@ -161,9 +162,8 @@ static void print_difference(FILE *to, const char *name, const lp_check_node *no
     put_index(to, node, d->worst);
     fprintf(to, ": expected %.9g, got %.9g, %.4g sigma (sigma %.3g)\n", d->expected,
             isnan(d->got) ? fabs(d->got) : d->got, d->largest, d->sigma); /* not "-nan" */
-    fprintf(to,
-            "  %-10s %llu elements: NMSE %.3g, rms %.3g sigma, cosine %.*f, largest error %.3g", "",
-            (unsigned long long)d->n, d->nmse, sqrt(d->mean_square), cosine_decimals(d->cosine),
+    fprintf(to, "  %-10s %llu elements: NMSE %.3g, rms %.3g sigma, cosine %.*f, largest error %.3g",
+            "", (unsigned long long)d->n, d->nmse, sqrt(d->mean_square), cosine_decimals(d->cosine),
             d->cosine, d->max_abs);
     if (d->max_ulp < 1e6) /* beyond, it says nothing */
         fprintf(to, " or %.0f ULP", d->max_ulp);

@@ -298,7 +298,11 @@ static int generate(settings *s)
 
 static int run_model(settings *s)
 {
-    int code = cli_job_open(&s->job);
+    int code = cli_sampling_check(&s->sampling);
+    if (code == CLI_OK)
+        code = cli_job_open(&s->job);
+    if (code == CLI_OK && !cli_job_takes(&s->job, &cli_run, CLI_DECODERS | CLI_ENCODER_DECODERS))
+        code = CLI_FAILED;
     if (code == CLI_OK && !s->job.quiet) {
         cli_job_print(&s->job);
         if (s->job.workaround)

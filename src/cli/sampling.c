@@ -27,6 +27,22 @@ void cli_sampling_finish(cli_sampling *s)
         s->values.seed = ((uint64_t)time(NULL) * 1000003u + (uint64_t)getpid()) % 1000000u;
 }
 
+int cli_sampling_check(const cli_sampling *s)
+{
+    size_t n;
+    bool complete;
+    if (s->values.grammar == NULL && s->values.json_schema == NULL)
+        return CLI_OK;
+    lp_context *ctx = cli_context(0);
+    if (ctx == NULL)
+        return CLI_FAILED;
+    const lp_status status =
+        lp_grammar_match(ctx, s->values.grammar, s->values.json_schema, "", 0, &n, &complete);
+    const int code = status == LP_OK ? CLI_OK : cli_failed(ctx, status);
+    lp_context_destroy(ctx);
+    return code;
+}
+
 void cli_sampling_free(cli_sampling *s)
 {
     free(s->file);

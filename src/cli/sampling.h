@@ -138,6 +138,9 @@ void cli_sampling_start(cli_sampling *s);
 /* One option (its argument in optarg, which may be cut in two): the exit code, CLI_OK to go on,
  * CLI_NOT_SAMPLING if it is none of these. */
 int cli_sampling_option(const cli_command *command, cli_sampling *s, int id);
+/* Whether the grammar or schema, if there is one, can be used: before anything is loaded. Prints its
+ * mistake; returns the exit code. */
+int cli_sampling_check(const cli_sampling *s);
 /* After the last one: `values` is ready. Without a seed there is another one every time. */
 void cli_sampling_finish(cli_sampling *s);
 void cli_sampling_free(cli_sampling *s);

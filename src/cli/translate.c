@@ -288,11 +288,8 @@ static void print_summary(const settings *s)
 static int run_model(settings *s)
 {
     int code = cli_job_open(&s->job);
-    if (code == CLI_OK && !lp_model_reads_source(s->job.model)) {
-        cli_error("%s: %s is no encoder-decoder, which translate needs", s->job.path,
-                  lp_model_architecture(s->job.model));
+    if (code == CLI_OK && !cli_job_takes(&s->job, &cli_translate, CLI_ENCODER_DECODERS))
         code = CLI_FAILED;
-    }
     if (code == CLI_OK)
         code = complete(s);
     if (code == CLI_OK && !s->job.quiet)

@@ -269,3 +269,12 @@ cleanup:
     lp_text_free(&gbnf);
     return status;
 }
+
+lp_status lp_grammar_open(lp_context *ctx, const char *gbnf, const char *schema,
+                          lp_grammar **grammar)
+{
+    if ((gbnf != NULL) == (schema != NULL))
+        return lp_fail(ctx, LP_E_ARG, "either a grammar or a JSON schema is expected");
+    return gbnf != NULL ? lp_grammar_read(ctx, gbnf, strlen(gbnf), grammar)
+                        : lp_json_schema_read(ctx, schema, strlen(schema), grammar);
+}

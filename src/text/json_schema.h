@@ -13,4 +13,8 @@ lp_status lp_json_schema_to_gbnf(lp_context *ctx, const char *schema, size_t byt
 lp_status lp_json_schema_read(lp_context *ctx, const char *schema, size_t bytes,
                               lp_grammar **grammar);
 
+/* Of a grammar in GBNF and a JSON schema the one that is there; the other is NULL. */
+lp_status lp_grammar_open(lp_context *ctx, const char *gbnf, const char *schema,
+                          lp_grammar **grammar);
+
 #endif

@@ -252,12 +252,7 @@ static lp_status read_grammar(lp_sampler *sampler, const lp_sampling *s)
     lp_grammar *grammar;
     if (s->grammar == NULL && s->json_schema == NULL)
         return LP_OK;
-    if (s->grammar != NULL && s->json_schema != NULL)
-        return lp_fail(sampler->ctx, LP_E_ARG, "sampling: a grammar and a JSON schema");
-    LP_TRY(
-        s->grammar != NULL
-            ? lp_grammar_read(sampler->ctx, s->grammar, strlen(s->grammar), &grammar)
-            : lp_json_schema_read(sampler->ctx, s->json_schema, strlen(s->json_schema), &grammar));
+    LP_TRY(lp_grammar_open(sampler->ctx, s->grammar, s->json_schema, &grammar));
     return lp_constraint_create(sampler->ctx, sampler->tokenizer, sampler->n_vocab, grammar,
                                 &sampler->constraint);
 }
