@@ -335,8 +335,8 @@ LP_API lp_memory lp_session_memory(const lp_session *session);
 
 /* Elements of a text's vector, N. */
 LP_API uint32_t lp_model_embedding_length(const lp_model *model);
-/* How the model's files want texts to become vectors: modules.json and what it names
- * (sentence-transformers), ARCH.pooling_type (GGUF). Where they say nothing, encoders take the mean
+/* How the model's files want texts to become vectors: modules.json and what it names, and
+ * sentence_bert_config.json (sentence-transformers), ARCH.pooling_type (GGUF). Where they say nothing, encoders take the mean
  * and decoders the last token, both to length 1. LP_E_UNSUPPORTED names what is not there. */
 LP_API lp_status lp_model_embedding(const lp_model *model, lp_embedding *embedding);
 LP_API const char *lp_pooling_text(lp_pooling pooling); /* "mean" */

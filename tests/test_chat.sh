@@ -66,6 +66,15 @@ chat 2 '^lapilli chat: --temp wants a number' --temp x
 chat 1 '^lapilli: /nonexistent: No such file' --template chatml --load /nonexistent
 echo '{"messages": [{}]}' > "$out/load.json"
 chat 1 'message 1 has no "role"' --template chatml --load "$out/load.json"
+echo '[{"role": "user", "content": "x"}, {"role": "robot", "content": "x"}]' > "$out/load.json"
+chat 1 'message 2 has the role "robot"' --template chatml --load "$out/load.json"
+printf ' \n' > "$out/empty.jinja"
+chat 1 'empty.jinja: an empty template' --template "$out/empty.jinja" -p x
+printf 'Hello\n' > "$out/message"
+chat 0 '' --template chatml --print-prompt -f "$out/message"
+grep -q '^Hello<|im_end|>$' "$out/stdout" || fail "-f: not the message"
+chat 2 'only one message can be given' --template chatml -p x -f "$out/message"
+chat 0 'guard: [0-9]+ nodes? recomputed' --template chatml -p x -n 3 --guard=1
 echo '{"messages": ' > "$out/load.json"
 chat 1 'load.json: JSON: ' --template chatml --load "$out/load.json"
 chat 1 'load.json: JSON: ' --template chatml --tools "$out/load.json"

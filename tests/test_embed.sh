@@ -90,6 +90,15 @@ echo '[{"type": "sentence_transformers.models.Transformer", "path": ""},
 echo '{"pooling_mode_cls_token": true}' > "$bert/1_Pooling/config.json"
 expect 0 'pooling cls, vectors as they come' embed -m "$bert" a
 expect 0 'pooling mean, vectors of length 1' embed -m "$bert" --pooling mean --normalize a
+echo '{"max_seq_length": 8, "do_lower_case": false}' > "$bert/sentence_bert_config.json"
+expect 1 'text 2 has 62 tokens, 8 are possible' embed -m "$bert" a "$long"
+expect 0 '' embed -q -m "$bert" -c 9 "a a a a a a a"
+expect 0 '' embed -q --truncate --deterministic -m "$bert" "$long"
+echo '{"max_seq_length": -1}' > "$bert/sentence_bert_config.json"
+expect 1 'sentence_bert_config.json: max_seq_length is no number' embed -m "$bert" a
+echo '{"max_seq_length": null}' > "$bert/sentence_bert_config.json"
+expect 0 '' embed -q -m "$bert" a
+rm "$bert/sentence_bert_config.json"
 echo '[' > "$bert/modules.json"
 expect 1 'modules.json: JSON' embed -m "$bert" a
 rm -r "$bert/modules.json" "$bert/1_Pooling"

@@ -171,7 +171,8 @@ typedef enum lp_pooling {
 
 typedef struct lp_embedding {
     lp_pooling pooling;
-    bool normalised; /* to length 1 */
+    bool normalised;     /* to length 1 */
+    uint32_t max_tokens; /* of a text, as the files want it; 0: nothing is said */
 } lp_embedding;
 
 /* What may stand at a place of a text. */

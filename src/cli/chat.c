@@ -168,6 +168,11 @@ static int open_named(settings *s)
         char *source = cli_read_text(s->chat_template);
         if (!source)
             return CLI_FAILED;
+        if (source[strspn(source, " \t\r\n")] == '\0') {
+            cli_error("%s: an empty template", s->chat_template);
+            free(source);
+            return CLI_FAILED;
+        }
         status = lp_chat_template_parse(ctx, s->chat_template, source, strlen(source),
                                         &chat->chat_template);
         free(source);

@@ -372,7 +372,8 @@ static int check_model(settings *s)
         print_what(&t);
         lp_status status = lp_check(t.devices, t.device, t.against, t.model, &s->check, &report);
         cli_clear_progress(&progress);
-        code = status == LP_OK ? give_out(s, &t, report) : cli_failed(t.ctx, status);
+        code = status == LP_OK ? give_out(s, &t, report)
+                               : cli_job_failed(t.ctx, status, s->job.workaround);
         lp_report_destroy(report);
     }
     cli_output_abandon(&t.html);

@@ -110,10 +110,20 @@ static bool check_messages(const char *path, yyjson_val *list)
         cli_error("%s: an array of messages is expected", path);
         return false;
     }
-    yyjson_arr_foreach(list, i, n, item) if (!yyjson_is_str(yyjson_obj_get(item, "role")))
+    yyjson_arr_foreach(list, i, n, item)
     {
-        cli_error("%s: message %zu has no \"role\"", path, i + 1);
-        return false;
+        static const char *const roles[] = {"system", "developer", "user", "assistant", "tool"};
+        const char *role = yyjson_get_str(yyjson_obj_get(item, "role"));
+        bool known = false;
+        for (size_t k = 0; k < sizeof roles / sizeof *roles; k++)
+            known = known || (role && strcmp(role, roles[k]) == 0);
+        if (!known) {
+            cli_error(role ? "%s: message %zu has the role \"%.40s\"; system, developer, user, "
+                             "assistant and tool are known"
+                           : "%s: message %zu has no \"role\"",
+                      path, i + 1, role);
+            return false;
+        }
     }
     return true;
 }

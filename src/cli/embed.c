@@ -206,10 +206,12 @@ static int run_model(settings *s)
     int code = cli_job_open(&s->job);
     if (code == CLI_OK && !cli_job_takes(&s->job, &cli_embed, CLI_DECODERS | CLI_ENCODERS))
         code = CLI_FAILED;
-    if (code == CLI_OK && (s->pooling < 0 || s->normalised < 0)) {
+    if (code == CLI_OK) {
         lp_status status = lp_model_embedding(s->job.model, &s->embedding);
         code = status == LP_OK ? CLI_OK : cli_failed(s->job.ctx, status);
     }
+    if (code == CLI_OK && s->job.options.n_ctx == 0)
+        s->job.options.n_ctx = s->embedding.max_tokens;
     if (s->pooling >= 0)
         s->embedding.pooling = (lp_pooling)s->pooling;
     if (s->normalised >= 0)
@@ -356,9 +358,10 @@ const cli_command cli_embed = {
         "      --normalize       vectors of length 1; default unless modules.json says otherwise\n"
         "      --no-normalize    vectors as they come\n"
         "      --truncate        cut texts that are too long; otherwise they are an error\n"
-        "  -c, --context=N       tokens of a text (default: what the model was trained for; for\n"
-        "                        decoders at most 4096)\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP
-            CLI_CACHE_TYPE_HELP CLI_WORKAROUND_HELP
+        "  -c, --context=N       tokens of a text (default: max_seq_length of "
+        "sentence_bert_config.json,\n"
+        "                        or what the model was trained for; for decoders at most "
+        "4096)\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP CLI_WORKAROUND_HELP
         "      --deterministic   the same numbers, to the bit, however they are cut; slower\n"
         "  -q, --quiet           nothing but the result and errors\n" CLI_VERBOSE_HELP,
     .run = run,

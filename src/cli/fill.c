@@ -30,6 +30,17 @@ static int spell(const settings *s, int32_t token, const char **spelled, size_t 
     return status == LP_OK ? CLI_OK : cli_failed(s->job.ctx, status);
 }
 
+/* As it would be read, without a vocabulary's mark for the space in front; what is no text (special
+ * tokens), or goes on with a word (BERT's "##ing"), as the vocabulary spells it. */
+static void print_guess(const char *spelled, size_t n_spelled, const char *text, size_t n_text)
+{
+    const bool space = n_text > 0 && *text == ' ';
+    if (n_text == 0 || (n_spelled > 2 && memcmp(spelled, "##", 2) == 0))
+        cli_print_text(spelled, n_spelled, 60);
+    else
+        cli_print_text(text + space, n_text - space, 60);
+}
+
 static int print_text(const settings *s, const cli_text *item)
 {
     const char *spelled, *text;
@@ -44,7 +55,7 @@ static int print_text(const settings *s, const cli_text *item)
             if (code != CLI_OK)
                 break;
             printf("  %.4f  ", (double)guess->probability);
-            cli_print_text(spelled, n_spelled, 60);
+            print_guess(spelled, n_spelled, text, n_text);
             fputc('\n', stdout);
         }
     }

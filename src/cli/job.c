@@ -123,7 +123,16 @@ int cli_job_session(cli_job *job)
     cli_clear_progress(&progress);
     job->options.progress = NULL;
     job->options.progress_user = NULL;
-    return status == LP_OK ? CLI_OK : cli_failed(job->ctx, status);
+    return status == LP_OK ? CLI_OK : cli_job_failed(job->ctx, status, job->workaround);
+}
+
+int cli_job_failed(const lp_context *ctx, lp_status status, const char *workaround)
+{
+    const char *message = lp_context_message(ctx);
+    if (!workaround || strncmp(message, "workaround", strlen("workaround")) != 0)
+        return cli_failed(ctx, status);
+    cli_error("%s: %s", workaround, message);
+    return CLI_FAILED;
 }
 
 void cli_job_print(const cli_job *job)

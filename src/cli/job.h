@@ -84,6 +84,8 @@ int cli_job_session(cli_job *job);
 /* Whether the model is of a kind that `command` takes. False with a message. After cli_job_open(). */
 enum { CLI_DECODERS = 1, CLI_ENCODERS = 2, CLI_ENCODER_DECODERS = 4 };
 bool cli_job_takes(const cli_job *job, const cli_command *command, unsigned kinds);
+/* As cli_failed(), for what uses a workaround (NULL: none): its mistakes are named with its file. */
+int cli_job_failed(const lp_context *ctx, lp_status status, const char *workaround);
 /* "lapilli: llama 3.5M F16 on CPU (cpu): asked for" on stderr. */
 void cli_job_print(const cli_job *job);
 /* At any stage. */

@@ -102,6 +102,29 @@ static lp_status read_modules(const reader *r, const char *where, yyjson_val *mo
     return LP_OK;
 }
 
+/* {"max_seq_length": 256, ...}, also null: sentence-transformers cuts longer texts there. */
+static lp_status read_length(const reader *r)
+{
+    yyjson_doc *doc = NULL;
+    lp_status status = LP_OK;
+    char *where = lp_path_join(r->folder, "sentence_bert_config.json");
+    if (where == NULL)
+        return lp_fail_memory(r->ctx, "a path");
+    if (lp_path_exists(where))
+        status = lp_json_open(r->ctx, where, &doc);
+    yyjson_val *length = yyjson_obj_get(yyjson_doc_get_root(doc), "max_seq_length");
+    if (status == LP_OK && length != NULL && !yyjson_is_null(length)) {
+        const uint64_t n = yyjson_get_uint(length); /* 0 for what is none */
+        r->embedding->max_tokens = (uint32_t)n;
+        if (n < 2 || n > UINT32_MAX)
+            status =
+                lp_fail(r->ctx, LP_E_FORMAT, "%s: max_seq_length is no number of tokens", where);
+    }
+    yyjson_doc_free(doc);
+    free(where);
+    return status;
+}
+
 static lp_status read_folder(const reader *r)
 {
     lp_file file;
@@ -125,7 +148,7 @@ static lp_status read_folder(const reader *r)
         lp_file_close(&file);
     }
     free(where);
-    return status;
+    return status == LP_OK ? read_length(r) : status;
 }
 
 /* The numbers are those of the GGUF specification. */
