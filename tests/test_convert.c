@@ -90,29 +90,46 @@ static void check_tensors(const char *a, const char *b)
     lp_weights_destroy(got);
 }
 
-/* The logits of the transformers library, by the CPU reference. */
-static void check_logits(const char *path, const char *fixture)
+static expected open_expected(const char *fixture)
 {
     char name[512];
+    snprintf(name, sizeof name, LAPILLI_TEST_FIXTURES "/models/%s/expected.safetensors", fixture);
+    return expected_open(name);
+}
+
+/* All logits of the fixture's tokens, by the CPU reference; malloc'ed. */
+static float *logits_of(const char *path, const expected *e)
+{
     lp_context ctx = {0};
     lp_network *network;
-    snprintf(name, sizeof name, LAPILLI_TEST_FIXTURES "/models/%s/expected.safetensors", fixture);
-    expected e = expected_open(name);
     if (lp_network_open(&ctx, path, &network) != LP_OK)
         fail_msg("%s", ctx.message);
-    size_t n = (size_t)e.n_tokens * (size_t)e.n_vocab;
-    float *logits = malloc(n * sizeof *logits);
+    float *logits = malloc((size_t)e->n_tokens * (size_t)e->n_vocab * sizeof *logits);
     assert_non_null(logits);
-    model_session *session = model_session_create(network, "reference", LP_F32, e.n_tokens);
-    const int32_t whole[] = {e.n_tokens, 0};
-    model_session_run(session, &(model_run){.chunks = whole}, e.tokens, logits);
-    double error = nmse(e.logits, logits, n);
+    model_session *session = model_session_create(network, "reference", LP_F32, e->n_tokens);
+    const int32_t whole[] = {e->n_tokens, 0};
+    model_session_run(session, &(model_run){.chunks = whole}, e->tokens, logits);
+    model_session_destroy(session);
+    lp_network_destroy(network);
+    return logits;
+}
+
+/* Logits of the transformers library, or, where `folder` is one, those of that model. */
+static void check_logits_of(const char *path, const char *fixture, const char *folder)
+{
+    expected e = open_expected(fixture);
+    float *got = logits_of(path, &e), *wanted = folder ? logits_of(folder, &e) : NULL;
+    double error = nmse(wanted ? wanted : e.logits, got, (size_t)e.n_tokens * (size_t)e.n_vocab);
     if (!(error < 1e-10))
         fail_msg("%s as GGUF: NMSE %.2e of all logits", fixture, error);
-    model_session_destroy(session);
-    free(logits);
+    free(wanted);
+    free(got);
     expected_close(&e);
-    lp_network_destroy(network);
+}
+
+static void check_logits(const char *path, const char *fixture)
+{
+    check_logits_of(path, fixture, NULL);
 }
 
 static const struct {
@@ -149,6 +166,10 @@ static const struct {
     {"qwen2_moe", NULL, byte_level},
     {"qwen3_moe", NULL, byte_level},
     {"llama-yarn", NULL, pieces},
+    {"deepseek_v2", NULL, byte_level},
+    {"deepseek_v3", "deepseek_v3.gguf", byte_level},
+    {"gemma3", NULL, pieces},
+    {"phi3-longrope", NULL, pieces},
 };
 
 static void folders_become_their_twins(void **state)
@@ -171,6 +192,48 @@ static void folders_become_their_twins(void **state)
     test_folder_remove(scratch);
 }
 
+/* Where GGUF has no key for what a fixture's config.json says: another value, and the logits that
+ * the folder has then. */
+static const struct {
+    const char *fixture, *tokenizer, *find[4], *replace[4];
+} changed[] = {
+    {"gpt_oss", byte_level, {"\"swiglu_limit\": 2.0"}, {"\"swiglu_limit\": 7.0"}},
+    {"smollm3",
+     byte_level,
+     {"\"no_rope_layers\": [\n    1,\n    0,\n    1\n  ]", "\"no_rope_layer_interval\": 2"},
+     {"\"no_rope_layers\": null", "\"no_rope_layer_interval\": 4"}},
+    {"llama4",
+     byte_level,
+     {"\"attention_chunk_size\": 16", "\"floor_scale\": 8,", "\"use_qk_norm\": false",
+      "\"no_rope_layers\": [\n    1,\n    1,\n    0\n  ]"},
+     {"\"attention_chunk_size\": 8192", "\"floor_scale\": 8192.0,", "\"use_qk_norm\": true",
+      "\"no_rope_layers\": null"}},
+    {"deepseek_v2-groups", byte_level, {"\"mscale\": 1.0"}, {"\"mscale\": 0.6"}},
+};
+
+static void changed_folders_become_files(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(changed); i++) {
+        char *folder = make_folder(changed[i].fixture, changed[i].tokenizer);
+        char *to = test_path(folder, "out.gguf"), *config = test_path(folder, "config.json");
+        char *before = test_path(folder, "before.json");
+        lp_context ctx = {0};
+        lp_convert_result result;
+        for (size_t k = 0; k < COUNT(changed[i].find) && changed[i].find[k]; k++) {
+            test_copy(config, before);
+            test_copy_replaced(before, config, changed[i].find[k], changed[i].replace[k]);
+        }
+        if (convert(&ctx, folder, to, LP_N_DTYPES, &result) != LP_OK)
+            fail_msg("%s: %s", changed[i].fixture, ctx.message);
+        check_logits_of(to, changed[i].fixture, folder);
+        free(before);
+        free(config);
+        free(to);
+        test_folder_remove(folder);
+    }
+}
+
 static const struct {
     const char *fixture, *message;
 } refused[] = {
@@ -186,7 +249,11 @@ static const struct {
     {"bloom-176b",
      ": a GGUF file of the architecture bloom cannot say what residual_normed is here"},
     {"qwen2-window", ": a GGUF file of the architecture qwen2 cannot say what layers is here"},
-    {"gemma3", ": a GGUF file of the architecture gemma3 cannot say what layers is here"},
+    {"gemma3-v5", ": a GGUF file of the architecture gemma3 cannot say what layers is here"},
+    {"gpt_oss", ": a GGUF file of the architecture gpt-oss cannot say what glu_limit is here"},
+    {"llama4", ": a GGUF file of the architecture llama4 cannot say what norms is here"},
+    {"deepseek_v2-groups",
+     ": a GGUF file of the architecture deepseek2 cannot say what rope is here"},
     {"llama-dynamic", ": a GGUF file of the architecture llama cannot say what rope is here"},
 };
 
@@ -382,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folders_become_their_twins),
+        cmocka_unit_test(changed_folders_become_files),
         cmocka_unit_test(what_gguf_cannot_say_is_refused),
         cmocka_unit_test(tokenizers_go_along),
         cmocka_unit_test(tokenizers_that_do_not_fit_are_refused),

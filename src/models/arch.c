@@ -165,6 +165,7 @@ const lp_arch lp_archs[] = {
     },
     {
         /* Meta 2025, Llama 4, what reads text; growth of queries: arXiv:2501.19399 */
+        .gguf = "llama4",
         .hf = "llama4_text",
         LLAMA,
         .norms = LP_NORMS_PRE | LP_NORMS_QK_TURNED,
@@ -362,6 +363,7 @@ const lp_arch lp_archs[] = {
     {
         /* DeepSeek-AI 2024, arXiv:2412.19437; in GGUF files it calls itself deepseek2 */
         .hf = "deepseek_v3",
+        .gguf_as = "deepseek2",
         LLAMA,
         .norms = LP_NORMS_PRE,
         .norm_eps = 1e-6f,

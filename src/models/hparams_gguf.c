@@ -185,6 +185,12 @@ static lp_status read_experts(reader *r, lp_hparams *hp)
     }
     LP_TRY(read_u32(r, "expert_feed_forward_length", false, &hp->n_ff_expert));
     LP_TRY(read_u32(r, "expert_shared_count", false, &n_shared));
+    if (hp->arch->route_first) {
+        if (route->k != 1)
+            return lp_fail(r->ctx, LP_E_UNSUPPORTED, "%s: %s: %d is not supported (1 is)", r->where,
+                           full_key(r, "expert_used_count"), (int)route->k);
+        hp->n_ff_shared = hp->n_ff_expert;
+    }
     if (n_shared > 0)
         lp_hparams_shared_experts(hp, n_shared);
     return read_u32(r, "expert_shared_feed_forward_length", false, &hp->n_ff_shared);
@@ -203,12 +209,51 @@ static lp_status read_latent(reader *r, lp_hparams *hp)
     return LP_OK;
 }
 
-/* Which layers have the window, where the file has one. */
-static void read_window(lp_hparams *hp)
+/* Which layers have the window, where the file has one: as the row says, or all but every n-th, or
+ * by a list. */
+static lp_status read_window(reader *r, lp_hparams *hp)
 {
-    for (uint32_t i = 0; i < hp->n_layer && i < LP_MAX_LAYERS && hp->window > 0; i++)
-        hp->layers[i] =
-            lp_layer_has_window(hp->arch, hp->arch->window_every, i) ? LP_LAYER_WINDOW : 0;
+    uint32_t every = hp->arch->window_every;
+    lp_gguf_type type;
+    uint64_t n;
+    LP_TRY(read_u32(r, "attention.sliding_window", false, &hp->window));
+    const char *key = full_key(r, "attention.sliding_window_pattern");
+    const bool list = every > 0 && lp_gguf_get_array(r->gguf, key, &type, &n);
+    if (every > 0 && !list)
+        LP_TRY(read_u32(r, "attention.sliding_window_pattern", false, &every));
+    if (hp->window == 0)
+        return LP_OK;
+    LP_TRY(lp_hparams_check_layers(r->ctx, r->where, hp));
+    for (uint32_t i = 0; i < hp->n_layer && !list; i++)
+        hp->layers[i] = lp_layer_has_window(hp->arch, every, i) ? LP_LAYER_WINDOW : 0;
+    int32_t has[LP_MAX_LAYERS];
+    if (list && (n != hp->n_layer || !lp_gguf_array_i32(r->gguf, key, has, n)))
+        return lp_fail(r->ctx, LP_E_FORMAT, "%s: %s: a number, or one for each of %u layers",
+                       r->where, r->key, hp->n_layer);
+    for (uint32_t i = 0; i < hp->n_layer && list; i++)
+        hp->layers[i] = has[i] ? LP_LAYER_WINDOW : 0;
+    return LP_OK;
+}
+
+/* Llama 4: see read_chunks() of config.json; files say only whether there is any of this. */
+static lp_status read_chunks(reader *r, lp_hparams *hp)
+{
+    uint32_t window = hp->arch->chunk;
+    if (hp->arch->chunk == 0)
+        return LP_OK;
+    LP_TRY(read_u32(r, "attention.sliding_window", false, &window));
+    if (hp->n_expert == 128) /* Maverick; files do not tell */
+        hp->norms &= ~(unsigned)LP_NORMS_QK_TURNED;
+    if (window == 0) /* all layers turn, and see everything */
+        return LP_OK;
+    hp->sparse_stride = hp->arch->chunk;
+    hp->q_growth = hp->arch->q_growth;
+    hp->q_growth_step = hp->arch->q_growth_step;
+    lp_hparams_unrotated(hp, hp->arch->no_rope_every);
+    for (uint32_t i = 0; i < hp->n_layer && i < LP_MAX_LAYERS; i++)
+        if (!(hp->layers[i] & LP_LAYER_NO_ROPE))
+            hp->layers[i] |= LP_LAYER_CHUNKED;
+    return LP_OK;
 }
 
 lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf *gguf,
@@ -244,25 +289,28 @@ lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf
     LP_TRY(read_u32(&r, "attention.key_length", false, &hp->head_k));
     LP_TRY(read_u32(&r, "attention.value_length", false, &hp->head_v));
     LP_TRY(read_latent(&r, hp));
-    LP_TRY(read_u32(&r, "attention.sliding_window", false, &hp->window));
     LP_TRY(read_optional(&r, hp));
     if (hp->n_head > 0 && arch->full_scale_layers > 0 && hp->n_layer == arch->full_scale_layers)
         hp->attn_scale = (float)(1 / sqrt((double)hp->n_embd / hp->n_head));
     if (hp->position == LP_POSITION_ROPE) {
         LP_TRY(read_rope(&r, hp));
-        if (arch->window_rope_base != 0) { /* GGUF files do not tell it */
+        if (arch->window_rope_base != 0) { /* files tell it where it is another */
             hp->rope_window = (lp_rope_hparams){.pairing = hp->rope.pairing,
                                                 .n_rotated = hp->rope.n_rotated,
                                                 .base = arch->window_rope_base,
                                                 .factor = 1,
                                                 .original_context = hp->n_context};
+            LP_TRY(read_f32(&r, "rope.freq_base_swa", false, &hp->rope_window.base));
         }
     }
     if (arch->encoder_only)
         lp_gguf_get_u32(gguf, "tokenizer.ggml.token_type_count", &hp->n_types);
     LP_TRY(read_experts(&r, hp));
-    read_window(hp);
-    lp_hparams_unrotated(hp, arch->no_rope_every);
+    if (arch->chunk == 0) {
+        LP_TRY(read_window(&r, hp));
+        lp_hparams_unrotated(hp, arch->no_rope_every);
+    }
+    LP_TRY(read_chunks(&r, hp));
     if (!(hp->norms & LP_NORMS_QK_ROW) && lp_weights_find(weights, "blk.0.attn_q_norm.weight"))
         hp->norms |= LP_NORMS_QK_HEAD;
     hp->tied = !lp_weights_find(weights, "output.weight");

@@ -43,30 +43,41 @@ static const lp_arch *gguf_arch(const lp_arch *arch)
     return arch->gguf_as ? lp_arch_find_gguf(arch->gguf_as, strlen(arch->gguf_as)) : NULL;
 }
 
-/* Llama 3's scaling as GGUF has it: what each frequency is divided by. */
-static lp_status make_divisors(lp_context *ctx, const lp_rope_hparams *rope,
-                               lp_convert_folder *folder)
+/* Llama 3's scaling as GGUF has it, what each frequency is divided by, or LongRoPE's, of which
+ * there are two. */
+static lp_status add_divisors(lp_context *ctx, const lp_rope_hparams *rope,
+                              lp_convert_folder *folder, lp_convert_source *source)
 {
+    const bool two = rope->scaling == LP_ROPE_SCALING_LONGROPE;
+    static const char *const names[] = {"rope_freqs.weight", "rope_factors_short.weight",
+                                        "rope_factors_long.weight"};
     const uint32_t n = rope->n_rotated / 2;
+    if (!two && rope->scaling != LP_ROPE_SCALING_LLAMA3)
+        return LP_OK;
     double *plain = malloc(2 * n * sizeof *plain), *scaled = plain ? plain + n : NULL;
-    folder->divisors = malloc(n * sizeof *folder->divisors);
+    folder->divisors = malloc(2 * n * sizeof *folder->divisors);
     if (!plain || !folder->divisors) {
         free(plain);
-        return lp_fail_memory(ctx, "rope_freqs.weight");
+        return lp_fail_memory(ctx, "divisors of frequencies");
     }
     lp_rope_hparams unscaled = *rope;
     unscaled.scaling = LP_ROPE_SCALING_NONE;
     lp_rope_frequencies(&unscaled, 0, NULL, plain);
     lp_rope_frequencies(rope, 0, NULL, scaled);
-    for (uint32_t i = 0; i < n; i++)
-        folder->divisors[i] = (float)(plain[i] / scaled[i]);
+    for (uint32_t t = 0; t < 1u + two; t++) {
+        float *table = folder->divisors + t * n;
+        for (uint32_t i = 0; i < n; i++)
+            table[i] = two ? rope->divisors[t][i] : (float)(plain[i] / scaled[i]);
+        folder->divisor_weights[t] = (lp_weight){.name = names[two + t],
+                                                 .dtype = LP_F32,
+                                                 .shape = LP_SHAPE1(n),
+                                                 .data = table,
+                                                 .bytes = n * sizeof(float),
+                                                 .type = "F32"};
+        source->tensors[source->n++] = (lp_convert_tensor){.name = folder->divisor_weights[t].name,
+                                                           .weight = &folder->divisor_weights[t]};
+    }
     free(plain);
-    folder->divisors_weight = (lp_weight){.name = "rope_freqs.weight",
-                                          .dtype = LP_F32,
-                                          .shape = LP_SHAPE1(n),
-                                          .data = folder->divisors,
-                                          .bytes = n * sizeof(float),
-                                          .type = "F32"};
     return LP_OK;
 }
 
@@ -80,7 +91,7 @@ static lp_status list_tensors(lp_context *ctx, lp_convert_folder *folder, const 
                       !arch->gguf_halves;
     uint32_t n_routers = 0;
     source->plain_f32 = true;
-    source->tensors = calloc(n + 1, sizeof *source->tensors);
+    source->tensors = calloc(n + 2, sizeof *source->tensors);
     folder->rotations = calloc(n + 1, sizeof *folder->rotations);
     if (!source->tensors || !folder->rotations)
         return lp_fail_memory(ctx, folder->network->path);
@@ -102,18 +113,13 @@ static lp_status list_tensors(lp_context *ctx, lp_convert_folder *folder, const 
         folder->rotations[i] = (lp_row_rotation){rows, hp->head_k, hp->rope.n_rotated};
         tensor->rows = (lp_row_order){rotated_row, &folder->rotations[i]};
     }
-    if (hp->n_expert > 0 && n_routers < hp->n_layer)
+    if (hp->n_expert > 0 && n_routers < hp->n_layer && !arch->latent && !arch->route_first)
         lp_log(
             ctx, LP_LOG_WARN,
             "%s: %u of %u layers have experts; lapilli reads that in a GGUF file, llama.cpp wants "
             "all to have them",
             folder->network->path, n_routers, hp->n_layer);
-    if (hp->position != LP_POSITION_ROPE || hp->rope.scaling != LP_ROPE_SCALING_LLAMA3)
-        return LP_OK;
-    LP_TRY(make_divisors(ctx, &hp->rope, folder));
-    source->tensors[source->n++] = (lp_convert_tensor){.name = folder->divisors_weight.name,
-                                                       .weight = &folder->divisors_weight};
-    return LP_OK;
+    return hp->position == LP_POSITION_ROPE ? add_divisors(ctx, &hp->rope, folder, source) : LP_OK;
 }
 
 /* The folder's own name. */

@@ -27,8 +27,8 @@ typedef struct lp_convert_source {
 typedef struct lp_convert_folder {
     lp_network *network;
     lp_row_rotation *rotations; /* of queries and keys */
-    float *divisors;            /* of RoPE's frequencies [n_rotated / 2] */
-    lp_weight divisors_weight;
+    float *divisors;            /* of RoPE's frequencies: tables [n_rotated / 2] */
+    lp_weight divisor_weights[2];
 } lp_convert_folder;
 
 /* Opens the folder, puts its metadata and tokenizer, and lists its tensors. */
