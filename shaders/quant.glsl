@@ -25,11 +25,16 @@ struct lp_weight {
     uint quant_row, scale_row; // bytes
 };
 
-// Scale of block i of a row from plane 1: f16, two in a word.
+// Scale of block i of a row from plane 1.
 float lp_weight_scale(lp_weight w, uint row, uint i)
 {
+#ifdef W_MXFP4 // half of 2^(e - 127), four bytes e in a word
+    uint e = lp_words(w.scales).v[row * (w.scale_row / 4u) + (i >> 2)] >> ((i & 3u) * 8u) & 0xffu;
+    return uintBitsToFloat(e < 2u ? 0x00200000u << e : (e - 1u) << 23);
+#else // f16, two in a word
     vec2 pair = unpackHalf2x16(lp_words(w.scales).v[row * (w.scale_row / 4u) + (i >> 1)]);
     return (i & 1u) == 0u ? pair.x : pair.y;
+#endif
 }
 
 // Four signed bytes, byte 0 first.
@@ -38,7 +43,7 @@ vec4 lp_bytes_signed(uint word)
     return vec4(ivec4(word << 24, word << 16, word << 8, word) >> 24);
 }
 
-// Four bytes below 16.
+// Four bytes below 128.
 vec4 lp_bytes_small(uint word)
 {
     return vec4(uvec4(word, word >> 8, word >> 16, word >> 24) & 0xffu);
@@ -111,10 +116,30 @@ vec4 lp_weight_four(lp_weight w, uint row, uint i)
     return lp_bytes_signed(lp_words(w.quants).v[row * (w.quant_row / 4u) + i]) * lp_weight_scale(w, row, i >> 3);
 }
 
-#elif defined(W_Q4_0)
+#elif defined(W_Q4_0) || defined(W_MXFP4)
 
 // Word j of a block: elements 4 j … 4 j + 3 in the low nibbles, 16 + 4 j … in the high ones.
-const uint W_CHUNK = 32u, W_QUANT_BYTES = 16u, W_SCALE_BYTES = 2u;
+const uint W_CHUNK = 32u, W_QUANT_BYTES = 16u;
+#ifdef W_Q4_0
+const uint W_SCALE_BYTES = 2u;
+
+// The low nibbles of four bytes.
+vec4 lp_nibbles(uint word)
+{
+    return lp_bytes_small(word & 0x0f0f0f0fu) - 8.0;
+}
+#else
+const uint W_SCALE_BYTES = 1u;
+
+// The same; nibbles are E2M1, 0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign, and twice that is returned.
+vec4 lp_nibbles(uint word)
+{
+    uint m = word & 0x07070707u, odd = m & ((m >> 2 & 0x01010101u) * 3u); // 1, 2, 3 of 5, 6, 7
+    vec4 size = lp_bytes_small(m + odd + ((odd & odd >> 1 & 0x01010101u) << 1)); // m + 1, 2, 5
+    uvec4 sign = uvec4(word << 28, word << 20, word << 12, word << 4) & 0x80000000u;
+    return uintBitsToFloat(floatBitsToUint(size) | sign);
+}
+#endif
 
 lp_chunk lp_chunk_load(lp_weight w, uint row, uint i)
 {
@@ -123,13 +148,13 @@ lp_chunk lp_chunk_load(lp_weight w, uint row, uint i)
 
 vec4 lp_chunk_four(lp_chunk c, uint g)
 {
-    return lp_bytes_small((c.q[g & 3u] >> (g & 4u)) & 0x0f0f0f0fu) - 8.0;
+    return lp_nibbles(c.q[g & 3u] >> (g & 4u));
 }
 
 vec4 lp_weight_four(lp_weight w, uint row, uint i)
 {
     uint word = lp_words(w.quants).v[row * (w.quant_row / 4u) + ((i >> 3) << 2) + (i & 3u)];
-    return (lp_bytes_small((word >> (i & 4u)) & 0x0f0f0f0fu) - 8.0) * lp_weight_scale(w, row, i >> 3);
+    return lp_nibbles(word >> (i & 4u)) * lp_weight_scale(w, row, i >> 3);
 }
 
 #else
@@ -142,7 +167,7 @@ lp_weight lp_weight_at(uvec2 base, uint n_rows, uint n_columns, uint first)
     lp_weight w;
     uint blocks = (n_columns + 63u) / 64u * 2u;
     w.quant_row = blocks * W_QUANT_BYTES;
-    w.scale_row = blocks * W_SCALE_BYTES;
+    w.scale_row = (blocks * W_SCALE_BYTES + 3u) & ~3u;
     w.quants = lp_row(base, first, w.quant_row);
     w.scales = uvec2(0u);
     if (W_SCALE_BYTES != 0u) { // plane 1 begins on the next multiple of 256; base is one

@@ -165,6 +165,7 @@ static const struct {
     {"nemotron", NULL, byte_level},
     {"qwen2_moe", NULL, byte_level},
     {"qwen3_moe", NULL, byte_level},
+    {"gpt_oss-mxfp4", "gpt_oss-mxfp4.gguf", byte_level},
     {"llama-yarn", NULL, pieces},
     {"deepseek_v2", NULL, byte_level},
     {"deepseek_v3", "deepseek_v3.gguf", byte_level},
@@ -441,8 +442,65 @@ static void rules_of_types(void **state)
     assert_false(lp_quantize_applies("blk.0.attn_q.weight", LP_SHAPE1(64)));
     assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 64), LP_Q4_0, false), LP_Q4_0);
     assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 64), LP_Q4_0, true), LP_Q8_0);
+    assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 64), LP_MXFP4, false), LP_MXFP4);
+    assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 64), LP_MXFP4, true), LP_Q8_0);
     assert_int_equal(lp_quantize_type(LP_SHAPE2(64, 48), LP_Q8_0, false), LP_F16);
     assert_int_equal(lp_quantize_type(LP_SHAPE2(64, 48), LP_F32, true), LP_F32);
+}
+
+/* Experts' matrices and nothing else, where there are experts. */
+static void experts_become_mxfp4(void **state)
+{
+    (void)state;
+    char *scratch = test_folder_create(), *to = test_path(scratch, "out.gguf");
+    char *again = test_path(scratch, "again.gguf");
+    lp_context ctx = {0};
+    lp_convert_result result;
+    lp_convert_options allowed = {.type = LP_F32, .allow_requantize = true};
+    const char *twin = FIXTURE("gpt_oss-mxfp4.gguf");
+    assert_int_equal(lp_convert_file(&ctx, twin, to, &allowed, &result), LP_OK);
+    check_logits(to, "gpt_oss-mxfp4"); /* F32 holds all of MXFP4 */
+    assert_int_equal(convert(&ctx, to, again, LP_MXFP4, &result), LP_OK);
+    lp_gguf *x, *y;
+    uint32_t file_type;
+    lp_weights *wanted = lp_weights_create(), *got = lp_weights_create();
+    assert_int_equal(lp_gguf_open(&ctx, twin, wanted, &x), LP_OK);
+    assert_int_equal(lp_gguf_open(&ctx, again, got, &y), LP_OK);
+    assert_true(lp_gguf_get_u32(y, "general.file_type", &file_type) && file_type == 38);
+    for (size_t i = 0; i < lp_weights_count(wanted); i++) {
+        const lp_weight *w = lp_weights_at(wanted, i), *g = lp_weights_find(got, w->name);
+        const bool in_blocks = lp_quantize_applies(w->name, w->shape) && w->shape.dim[1] != 20;
+        assert_non_null(g);
+        if (w->dtype == LP_MXFP4) { /* what is on the grid stays there */
+            assert_int_equal(g->dtype, LP_MXFP4);
+            const size_t n = (size_t)lp_shape_elements(w->shape);
+            float *a = malloc(n * sizeof *a), *b = malloc(n * sizeof *b);
+            lp_dtype_table[LP_MXFP4].to_f32(w->data, a, n);
+            lp_dtype_table[LP_MXFP4].to_f32(g->data, b, n);
+            assert_memory_equal(a, b, n * sizeof *a);
+            free(a);
+            free(b);
+        } else if (in_blocks) {
+            assert_int_equal(g->dtype, LP_Q8_0);
+        } else {
+            assert_true(lp_dtype_table[g->dtype].block == 1);
+        }
+    }
+    /* without experts all but the head */
+    assert_int_equal(convert(&ctx, FIXTURE("llama2.gguf"), to, LP_MXFP4, &result), LP_OK);
+    lp_gguf_destroy(x);
+    lp_gguf_destroy(y);
+    lp_weights_destroy(wanted);
+    lp_weights_destroy(got);
+    wanted = lp_weights_create();
+    assert_int_equal(lp_gguf_open(&ctx, to, wanted, &x), LP_OK);
+    const lp_weight *down = lp_weights_find(wanted, "blk.0.ffn_down.weight");
+    assert_int_equal(down->dtype, down->shape.dim[1] % 32 ? LP_F16 : LP_MXFP4);
+    lp_gguf_destroy(x);
+    lp_weights_destroy(wanted);
+    free(to);
+    free(again);
+    test_folder_remove(scratch);
 }
 
 int main(void)
@@ -454,6 +512,7 @@ int main(void)
         cmocka_unit_test(tokenizers_go_along),
         cmocka_unit_test(tokenizers_that_do_not_fit_are_refused),
         cmocka_unit_test(gguf_files_change_their_type),
+        cmocka_unit_test(experts_become_mxfp4),
         cmocka_unit_test(rules_of_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,7 @@ typedef struct lp_tokenizer_text {
     X(BF16, "BF16", 30, 1, 2)                                                                      \
     X(Q8_0, "Q8_0", 8, 32, 34)                                                                     \
     X(Q4_0, "Q4_0", 2, 32, 18)                                                                     \
+    X(MXFP4, "MXFP4", 39, 32, 17)                                                                  \
     X(I32, "I32", 26, 1, 4)
 
 typedef enum lp_dtype {
@@ -94,7 +95,7 @@ typedef struct lp_session_options {
 
 /* How lp_convert() writes a model. */
 typedef struct lp_convert_options {
-    lp_dtype type;         /* of the matrices: LP_F32 … LP_Q4_0; LP_N_DTYPES: as they are */
+    lp_dtype type;         /* of the matrices: LP_F32 … LP_MXFP4; LP_N_DTYPES: as they are */
     bool allow_requantize; /* make a block type of another one: errors add up */
     lp_progress_fn progress; /* in bytes of the source; may be NULL */
     void *progress_user;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const lp_dtype weight_types[] = {LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0};
+static const lp_dtype weight_types[] = {LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0, LP_MXFP4};
 enum { N_WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
 
 static bool in_blocks(lp_dtype dtype)
@@ -72,7 +72,7 @@ static void linears(lp_case_table *table)
         const bool blocks = in_blocks(type);
         const int64_t k1 = blocks ? 96 : 101, k2 = blocks ? 352 : 162;
         for (int64_t t = 1; t <= 9; t++) /* all of them for one plain type and one with blocks */
-            if (type == LP_F16 || type == LP_Q4_0 || t == 1 || t == 4 || t == 9)
+            if (type == LP_F16 || type == LP_Q4_0 || type == LP_MXFP4 || t == 1 || t == 4 || t == 9)
                 linear(table, t, 37, k1, type, LP_ACT_NONE, 0, FILL_UNIT);
         for (unsigned j = 0; j < sizeof some_t / sizeof *some_t; j++)
             linear(table, some_t[j], 131, k2, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);

@@ -34,7 +34,7 @@ static bool parse_type(const cli_command *command, const char *text, lp_dtype *t
     *type = lp_dtype_by_name(text);
     if (*type != LP_N_DTYPES && *type != LP_I32)
         return true;
-    cli_usage_error(command, "TYPE is F32, F16, BF16, Q8_0 or Q4_0, not \"%s\"", text);
+    cli_usage_error(command, "TYPE is F32, F16, BF16, Q8_0, Q4_0 or MXFP4, not \"%s\"", text);
     return false;
 }
 
@@ -104,8 +104,9 @@ const cli_command cli_convert = {
         "with the metadata, names and tokenizer that llama.cpp knows. What GGUF cannot say is\n"
         "refused. The file appears when it is complete.\n"
         "\n"
-        "  -t, --type=TYPE         of the matrices: F32, F16, BF16, Q8_0, Q4_0 (default: as they\n"
-        "                          are)\n" OPTIONS,
+        "  -t, --type=TYPE         of the matrices: F32, F16, BF16, Q8_0, Q4_0, MXFP4 (default: "
+        "as\n"
+        "                          they are)\n" OPTIONS,
     .run = run_convert,
 };
 
@@ -116,9 +117,10 @@ const cli_command cli_quantize = {
     .help =
         "Writes a GGUF file or a Hugging Face folder as a GGUF file with the matrices in TYPE: "
         "F32,\n"
-        "F16, BF16, Q8_0 or Q4_0. Gains, biases, routers and positions stay; with Q4_0 the head\n"
-        "(or the token embedding that is also the head) gets Q8_0; matrices whose rows are no\n"
-        "multiple of 32 get F16. Blocks are those of llama.cpp's llama-quantize, bit for bit.\n"
+        "F16, BF16, Q8_0, Q4_0 or MXFP4. Gains, biases, routers and positions stay; with Q4_0 and\n"
+        "MXFP4 the head (or the token embedding that is also the head) gets Q8_0, with MXFP4 and\n"
+        "experts all but their matrices do; matrices whose rows are no multiple of 32 get F16.\n"
+        "Blocks are those of llama.cpp's llama-quantize, bit for bit; those of MXFP4 are closer.\n"
         "The file appears when it is complete.\n"
         "\n" OPTIONS,
     .run = run_quantize,

@@ -44,7 +44,7 @@ static int run(int argc, char **argv)
             type = lp_dtype_by_name(optarg);
             if (type == LP_N_DTYPES || type == LP_I32)
                 return cli_usage_error(
-                    &cli_synth, "--type is F32, F16, BF16, Q8_0 or Q4_0, not \"%s\"", optarg);
+                    &cli_synth, "--type is F32, F16, BF16, Q8_0, Q4_0 or MXFP4, not \"%s\"", optarg);
             break;
         case 's':
             if (!cli_parse_u64(&cli_synth, "--seed", optarg, 0, UINT64_MAX, &seed))
@@ -72,7 +72,7 @@ const cli_command cli_synth = {
             "gives the same file everywhere. The file appears when it is complete.\n"
             "\n"
             "  -o, --output=FILE  where to write\n"
-            "  -t, --type=TYPE    of the matrices: F32, F16, BF16, Q8_0, Q4_0 (default F16)\n"
+            "  -t, --type=TYPE    of the matrices: F32, F16, BF16, Q8_0, Q4_0, MXFP4 (default F16)\n"
             "  -s, --seed=SEED    default 0\n"
             "  -l, --list         list the shapes\n"
             "  -h, --help         this text\n",

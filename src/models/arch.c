@@ -378,7 +378,9 @@ const lp_arch lp_archs[] = {
         /* OpenAI 2025, arXiv:2508.10925 */
         .gguf = "gpt-oss",
         .hf = "gpt_oss",
-        GATED,
+        .position = LP_POSITION_ROPE,
+        .gated = true,
+        .hf_prefixes = "model.",
         .norm = LP_NORM_RMS,
         .norms = LP_NORMS_PRE,
         .gguf_halves = true,
@@ -391,6 +393,8 @@ const lp_arch lp_archs[] = {
         .yarn_untruncated = true,
         .names = lp_names_gpt_oss,
         .more_names = lp_names_llama,
+        .hf_ignored = "layers.%d.mlp.experts.gate_up_proj_scales "
+                      "layers.%d.mlp.experts.down_proj_scales", /* read with the blocks */
     },
     {
         /* OLMo Team 2024, arXiv:2501.00656 */

@@ -50,6 +50,9 @@ typedef enum lp_weight_form {
     LP_FORM_ROW,        /* one row, in GGUF files as a vector or as a matrix */
     LP_FORM_VECTOR, /* [1, n]; its name has no ".weight" or ".bias" there, and both names are whole
                      */
+    LP_FORM_MXFP4,  /* bytes [E, out, in / 32, 16] of nibbles, element 2 j low in byte j, and with
+                       "_scales" in place of "_blocks" [E, out, in / 32] of exponents; both names
+                       are whole */
     LP_FORM_EXPERT, /* one of n_expert matrices that become one tensor; "%e" is its number */
     LP_FORM_HEAD,   /* the same of n_head vectors */
     LP_FORM_HEAD_KV /* the same of n_head_kv vectors */

@@ -289,9 +289,16 @@ static lp_status refuse_unknown(const lp_config *c)
     yyjson_val *quantization = NULL;
     LP_TRY(lp_json_get_object(c->ctx, c->where, c->root, "quantization_config", LP_JSON_OPTIONAL,
                               &quantization));
-    if (quantization)
-        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: quantization_config is not supported",
-                       c->where);
+    if (quantization == NULL)
+        return LP_OK;
+    const char *method = NULL; /* with "mxfp4" the tensors tell the rest */
+    LP_TRY(lp_json_get_string(c->ctx, c->where, quantization, "quant_method", LP_JSON_OPTIONAL,
+                              &method));
+    if (method == NULL || strcmp(method, "mxfp4") != 0)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
+                       "%s: quantization_config with quant_method \"%.60s\" is not supported "
+                       "(mxfp4 is)",
+                       c->where, method ? method : "");
     return LP_OK;
 }
 

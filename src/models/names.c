@@ -159,18 +159,25 @@ static lp_status fail_form(lp_context *ctx, const char *where, const lp_weight *
                    expected, weight->type, lp_shape_print(weight->shape, shape));
 }
 
+/* What lies there in another way, as a whole. */
+static lp_status take_whole(lp_context *ctx, const char *where, const lp_hparams *hp,
+                            lp_weight_form form, lp_weights *weights, lp_weight *weight)
+{
+    const lp_weight_name all = {.form = form};
+    lp_weight taken;
+    LP_TRY(lp_part_take(ctx, where, hp, &all, weights, weight, &taken));
+    lp_file_forget(weight->data, weight->bytes);
+    *weight = taken;
+    return LP_OK;
+}
+
 /* [in, out] becomes [out, in]. */
 static lp_status transpose_weight(lp_context *ctx, const char *where, const lp_hparams *hp,
                                   lp_weights *weights, lp_weight *weight)
 {
-    static const lp_weight_name all = {.form = LP_FORM_TRANSPOSED};
     if (weight->shape.n < 2 || lp_dtype_table[weight->dtype].block != 1)
         return fail_form(ctx, where, weight, "a matrix");
-    lp_weight turned;
-    LP_TRY(lp_part_take(ctx, where, hp, &all, weights, weight, &turned));
-    lp_file_forget(weight->data, weight->bytes);
-    *weight = turned;
-    return LP_OK;
+    return take_whole(ctx, where, hp, LP_FORM_TRANSPOSED, weights, weight);
 }
 
 /* A gain that is stored less 1 becomes f32. */
@@ -239,6 +246,8 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
 {
     if (form == LP_FORM_SAME)
         return LP_OK;
+    if (form == LP_FORM_MXFP4)
+        return take_whole(ctx, where, hp, form, weights, weight);
     LP_TRY(lp_weight_usable(ctx, weight));
     if (weight->bytes == 0)
         return LP_OK;
@@ -257,6 +266,7 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
         weight->shape = LP_SHAPE1(weight->shape.dim[1]);
         return LP_OK;
     case LP_FORM_SAME:
+    case LP_FORM_MXFP4:
     case LP_FORM_VECTORS:
     case LP_FORM_ROW:
     case LP_FORM_EXPERT:

@@ -2,6 +2,7 @@
  * the file's tensor. */
 #include "models/parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,11 +114,82 @@ static lp_status unpack(lp_context *ctx, const lp_weight *weight, lp_file *memor
     return LP_OK;
 }
 
+static bool is_bytes(const lp_weight *weight)
+{
+    return weight->data != NULL && strcmp(weight->type, "U8") == 0;
+}
+
+/* The tensor with the exponents of `blocks`, whose shape is known to be [E, rows, n, 16]; NULL:
+ * there is none. */
+static const lp_weight *find_scales(const lp_weights *weights, const lp_weight *blocks)
+{
+    static const char ending[] = "_blocks";
+    char name[256];
+    const size_t stem = strlen(blocks->name) - strlen(ending);
+    if (strlen(blocks->name) < strlen(ending) || strcmp(blocks->name + stem, ending) != 0 ||
+        stem + sizeof "_scales" > sizeof name)
+        return NULL;
+    snprintf(name, sizeof name, "%.*s_scales", (int)stem, blocks->name);
+    const lp_weight *scales = lp_weights_find(weights, name);
+    const int64_t *size = blocks->shape.dim;
+    const bool fits = scales != NULL && is_bytes(scales) &&
+                      lp_shape_equal(scales->shape, LP_SHAPE3(size[0], size[1], size[2]));
+    return fits ? scales : NULL;
+}
+
+/* A block of GGUF's order (dtype.c): element j in the low nibble of byte j, j + 16 in the high one.
+ */
+static void put_mxfp4(uint8_t *to, uint8_t scale, const uint8_t from[16])
+{
+    *to++ = scale;
+    for (int j = 0; j < 16; j++) {
+        const int shift = j % 2 * 4;
+        to[j] = (uint8_t)((from[j / 2] >> shift & 15) | (from[8 + j / 2] >> shift & 15) << 4);
+    }
+}
+
+/* A part of LP_FORM_MXFP4. */
+static lp_status take_mxfp4(lp_context *ctx, const char *where, const lp_hparams *hp,
+                            const lp_weight_name *row, lp_weights *weights, const lp_weight *blocks,
+                            lp_weight *part)
+{
+    const lp_dtype_info *type = &lp_dtype_table[LP_MXFP4];
+    const int64_t *size = blocks->shape.dim;
+    int64_t first, step, count;
+    if (!is_bytes(blocks) || blocks->shape.n != 4 || size[3] != 16 ||
+        !features(hp, row->part, size[1], &first, &step, &count))
+        return fail_part(ctx, where, blocks);
+    const lp_weight *scales = find_scales(weights, blocks);
+    if (scales == NULL)
+        return lp_fail(ctx, LP_E_MISSING, "%s: %s has no fitting scales", where, blocks->name);
+    *part = *blocks;
+    part->dtype = LP_MXFP4;
+    part->type = type->name;
+    part->shape =
+        LP_SHAPE3(size[0], count, size[2] * type->block); /* less than blocks' elements * 2 */
+    part->bytes = (uint64_t)(size[0] * count * size[2]) * type->bytes;
+    uint8_t *to;
+    LP_TRY(lp_weights_memory(ctx, weights, part->bytes, blocks->name, &to));
+    part->data = to;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int64_t e = 0; e < size[0]; e++)
+        for (int64_t n = 0; n < count; n++)
+            for (int64_t k = 0; k < size[2]; k++) {
+                const int64_t block = (e * size[1] + first + n * step) * size[2] + k;
+                put_mxfp4(to + ((e * count + n) * size[2] + k) * type->bytes,
+                          ((const uint8_t *)scales->data)[block],
+                          (const uint8_t *)blocks->data + 16 * block);
+            }
+    return LP_OK;
+}
+
 lp_status lp_part_take(lp_context *ctx, const char *where, const lp_hparams *hp,
                        const lp_weight_name *row, lp_weights *weights, const lp_weight *weight,
                        lp_weight *part)
 {
     box b;
+    if (row->form == LP_FORM_MXFP4)
+        return take_mxfp4(ctx, where, hp, row, weights, weight, part);
     LP_TRY(lp_weight_usable(ctx, weight));
     if (weight->bytes == 0 || weight->shape.n < 1 || weight->shape.n > 3 ||
         !find_box(hp, row, weight->shape, &b))

@@ -7,7 +7,7 @@
 
 /* Fills `part` with that part of `weight` [rows, columns], [E, rows, columns] or, biases,
  * [E, columns], in memory that `weights` owns: all but the name. Types of blocks become f32 where
- * rows are no rows any more. */
+ * rows are no rows any more. With LP_FORM_MXFP4 `weight` is that of the blocks. */
 lp_status lp_part_take(lp_context *ctx, const char *where, const lp_hparams *hp,
                        const lp_weight_name *row, lp_weights *weights, const lp_weight *weight,
                        lp_weight *part);

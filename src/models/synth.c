@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "models/hparams.h"
+#include "tensor/quantize.h"
 
 #define CHUNK_ELEMENTS ((size_t)1 << 22) /* made and written at once */
 
@@ -190,9 +191,6 @@ static void put_u32(lp_gguf_writer *w, const char *arch, const char *key, uint32
 static void put_metadata(lp_gguf_writer *w, const lp_synth_shape_info *shape, lp_dtype type,
                          uint64_t seed)
 {
-    /* general.file_type is an enumeration of its own */
-    static const uint32_t file_types[LP_N_DTYPES] = {
-        [LP_F32] = 0, [LP_F16] = 1, [LP_BF16] = 32, [LP_Q8_0] = 7, [LP_Q4_0] = 2};
     const char *arch = shape->arch;
     char text[64];
     lp_gguf_put_string(w, "general.architecture", arch);
@@ -201,7 +199,7 @@ static void put_metadata(lp_gguf_writer *w, const lp_synth_shape_info *shape, lp
     lp_gguf_put_string(w, "general.name", text);
     snprintf(text, sizeof(text), "random weights, seed %" PRIu64, seed);
     lp_gguf_put_string(w, "general.description", text);
-    lp_gguf_put_u32(w, "general.file_type", file_types[type]);
+    lp_gguf_put_u32(w, "general.file_type", lp_gguf_file_type(type));
     lp_gguf_put_u32(w, "general.quantization_version", 2);
     put_u32(w, arch, "vocab_size", shape->n_vocab);
     put_u32(w, arch, "context_length", shape->n_context);

@@ -10,7 +10,12 @@
  *   `word & 0x0f0f0f0f` and elements 16+4w..16+4w+3 in `word >> 4 & 0x0f0f0f0f`, byte 0 first, so
  *   that each mask gives four consecutive elements, as int8 dot products want them.
  * Plane 1 of both: d, f16, in block order.
- * The other types have plane 0 only: their values, unchanged. */
+ * MXFP4 (32 elements, 17 bytes; Open Compute Project, Microscaling Formats v1.0, 2023): the scale's
+ *   exponent e (E8M0), then 16 bytes as in Q4_0; x = 2^(e - 127) * E2M1 of the nibble: sign, two
+ * bits of exponent, one of mantissa, so 0, 0.5, 1, 1.5, 2, 3, 4, 6. Here twice these, times half
+ * the scale. e = 255, which is NaN in the paper, is 2^128, as in GGUF files. planes: 16 bytes as in
+ * Q4_0; plane 1 the e, one byte a block. The other types have plane 0 only: their values,
+ * unchanged. */
 #include "tensor/dtype.h"
 
 #include <math.h>
@@ -103,6 +108,71 @@ static void q4_0_to_f32(const void *from, float *to, size_t n)
     }
 }
 
+/* Twice the value of a nibble; no -0, as in GGUF files. */
+static const float mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+/* 2^(e - 128) */
+static float mxfp4_half_scale(uint32_t e)
+{
+    return lp_bits_f32(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+}
+
+static void mxfp4_to_f32(const void *from, float *to, size_t n)
+{
+    const uint8_t *block = from;
+    for (size_t i = 0; i < n; i += 32, block += 17) {
+        float d = mxfp4_half_scale(block[0]);
+        for (int j = 0; j < 16; j++) {
+            to[i + j] = d * mxfp4_values[block[1 + j] & 15];
+            to[i + j + 16] = d * mxfp4_values[block[1 + j] >> 4];
+        }
+    }
+}
+
+/* The nearest value's nibble; in the middle the smaller magnitude's, nan: 0. x: in units of d. */
+static uint8_t mxfp4_nibble(float x)
+{
+    static const float middles[7] = {0.5f, 1.5f, 2.5f, 3.5f, 5, 7, 10};
+    uint8_t nibble = 0;
+    for (int i = 0; i < 7; i++)
+        nibble += fabsf(x) > middles[i];
+    return x < 0 && nibble > 0 ? nibble | 8 : nibble;
+}
+
+/* Quantises a block with exponent e; returns the sum of squared errors. */
+static double mxfp4_try(const float *from, uint32_t e, uint8_t block[17])
+{
+    const float d = mxfp4_half_scale(e);
+    double sum = 0;
+    uint8_t nibble[32];
+    for (int j = 0; j < 32; j++) {
+        nibble[j] = mxfp4_nibble(from[j] / d);
+        const double error = (double)from[j] - (double)d * (double)mxfp4_values[nibble[j]];
+        sum += error * error;
+    }
+    block[0] = (uint8_t)e;
+    for (int j = 0; j < 16; j++)
+        block[1 + j] = (uint8_t)(nibble[j] | nibble[j + 16] << 4);
+    return sum;
+}
+
+/* The paper's exponent, that of the largest magnitude less that of 4, cuts magnitudes beyond 6
+ * scales; the next one does not, but is coarser: the better one is taken. */
+static void mxfp4_from_f32(const float *from, void *to, size_t n)
+{
+    uint8_t *block = to, next[17];
+    for (size_t i = 0; i < n; i += 32, block += 17) {
+        float largest = 0;
+        for (int j = 0; j < 32; j++)
+            largest = fmaxf(largest, fabsf(from[i + j]));
+        const int exponent = largest > 0 && largest < INFINITY ? ilogbf(largest) - 2 + 127 : 0;
+        const uint32_t e = exponent < 0 ? 0 : (uint32_t)exponent;
+        const double error = mxfp4_try(from + i, e, block);
+        if (e < 252 && mxfp4_try(from + i, e + 1, next) < error) /* 6 * 2^(253 - 127): infinite */
+            memcpy(block, next, sizeof next);
+    }
+}
+
 /* The element of the largest magnitude becomes -8, so its sign decides the sign of the scale. */
 static void q4_0_from_f32(const float *from, void *to, size_t n)
 {
@@ -154,6 +224,15 @@ static void q4_0_to_planes(const void *from, uint8_t *quants, uint8_t *scales, s
     }
 }
 
+static void mxfp4_to_planes(const void *from, uint8_t *quants, uint8_t *scales, size_t n)
+{
+    const uint8_t *block = from;
+    for (size_t i = 0; i < n / 32; i++, block += 17) {
+        scales[i] = block[0];
+        memcpy(quants + 16 * i, block + 1, 16);
+    }
+}
+
 /* The columns of LP_DTYPES by id, so that no number is written twice. A type without a row below
  * fails test_dtype. */
 enum {
@@ -172,6 +251,7 @@ const lp_dtype_info lp_dtype_table[LP_N_DTYPES] = {
     [LP_BF16] = {ROW(BF16, "bf16"), bf16_to_f32, bf16_from_f32, 2, 0, plain2_to_planes},
     [LP_Q8_0] = {ROW(Q8_0, "q8_0"), q8_0_to_f32, q8_0_from_f32, 32, 2, q8_0_to_planes},
     [LP_Q4_0] = {ROW(Q4_0, "q4_0"), q4_0_to_f32, q4_0_from_f32, 16, 2, q4_0_to_planes},
+    [LP_MXFP4] = {ROW(MXFP4, "mxfp4"), mxfp4_to_f32, mxfp4_from_f32, 16, 1, mxfp4_to_planes},
     [LP_I32] = {ROW(I32, "i32"), NULL, NULL, 4, 0, plain4_to_planes},
 };
 

@@ -3,8 +3,9 @@
  *
  * Device layout of a weight matrix [N, K]: rows padded with zeros to a multiple of LP_ROW_ALIGN
  * elements, in two planes so that every load is a whole aligned word: plane 0 the quants (or the
- * plain values) of all rows, then, 256-byte aligned, plane 1 the scales of all rows (f16, one per
- * block; only block types). One-dimensional weights (gains, biases) lie as f32 on every device. */
+ * plain values) of all rows, then, 256-byte aligned, plane 1 the scales of all rows (one per block,
+ * each row padded to whole words; only block types). One-dimensional weights (gains, biases) lie as
+ * f32 on every device. */
 #ifndef LP_TENSOR_DTYPE_H
 #define LP_TENSOR_DTYPE_H
 
@@ -12,7 +13,7 @@
 #include "lapilli/types.h"
 #include "tensor/shape.h"
 
-#define LP_ROW_ALIGN 64 /* elements; two scales of 32-element blocks fill a 32-bit word */
+#define LP_ROW_ALIGN 64 /* elements; two f16 scales of 32-element blocks fill a 32-bit word */
 
 typedef struct lp_dtype_info {
     const char *name;

@@ -33,7 +33,7 @@ lp_layout lp_layout_of(lp_dtype dtype, lp_shape shape)
     layout.row_elements = align_up((uint64_t)shape.dim[shape.n - 1], LP_ROW_ALIGN);
     uint64_t row_blocks = layout.row_elements / info->block;
     layout.quant_row_bytes = row_blocks * info->quant_bytes;
-    layout.scale_row_bytes = row_blocks * info->scale_bytes;
+    layout.scale_row_bytes = align_up(row_blocks * info->scale_bytes, 4);
     layout.bytes = align_up(rows * layout.quant_row_bytes, PLANE_ALIGN);
     if (info->scale_bytes) {
         layout.scale_offset = layout.bytes;

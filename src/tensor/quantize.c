@@ -1,5 +1,6 @@
 /* Weights in another type, see quantize.h. The rules which tensors change are those of llama.cpp's
- * llama-quantize and convert_hf_to_gguf.py, and the blocks are the same, bit for bit (dtype.c). */
+ * llama-quantize and convert_hf_to_gguf.py, and the blocks are the same, bit for bit (dtype.c), but
+ * for MXFP4, where the scale is the better one of two. */
 #include "tensor/quantize.h"
 
 #include <stdlib.h>
@@ -25,9 +26,9 @@ bool lp_quantize_applies(const char *name, lp_shape shape)
     return true;
 }
 
-lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool is_head)
+lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool finely)
 {
-    if (is_head && type == LP_Q4_0)
+    if (finely && (type == LP_Q4_0 || type == LP_MXFP4))
         type = LP_Q8_0;
     return shape.dim[shape.n - 1] % lp_dtype_table[type].block ? LP_F16 : type;
 }
@@ -35,7 +36,7 @@ lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool is_head)
 uint32_t lp_gguf_file_type(lp_dtype type)
 {
     static const uint32_t numbers[LP_N_DTYPES] = {
-        [LP_F32] = 0, [LP_F16] = 1, [LP_Q4_0] = 2, [LP_Q8_0] = 7, [LP_BF16] = 32};
+        [LP_F32] = 0, [LP_F16] = 1, [LP_Q4_0] = 2, [LP_Q8_0] = 7, [LP_BF16] = 32, [LP_MXFP4] = 38};
     return numbers[type];
 }
 

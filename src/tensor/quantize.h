@@ -11,9 +11,10 @@
 bool lp_quantize_applies(const char *name, lp_shape shape);
 
 /* The type that such a matrix gets when the model is to have `type`. Rows that are no multiple of
- * its block stay in F16. In Q4_0 the head, `is_head`, gets Q8_0 (llama.cpp gives it Q6_K): it
- * decides between tokens. */
-lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool is_head);
+ * its block stay in F16. In place of a type of 4 bits those that are wanted `finely` get Q8_0: the
+ * head, which decides between tokens (llama.cpp gives it Q6_K), and in MXFP4, if there are experts,
+ * all but their matrices. */
+lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool finely);
 
 /* GGUF's number of a file whose matrices are mostly of a type (general.file_type). */
 uint32_t lp_gguf_file_type(lp_dtype type);

@@ -3,7 +3,8 @@
  *
  * The header is checked against the file: types, shapes, sizes, ends, overlaps. Tensors lie where
  * they are in the mapping, except those that are not aligned for their own element type (the format
- * promises no alignment): these are copied, so that everybody above may dereference plain pointers. */
+ * promises no alignment): these are copied, so that everybody above may dereference plain pointers.
+ */
 #include "tensor/safetensors.h"
 
 #include <inttypes.h>
@@ -14,7 +15,8 @@
 
 #define MAX_HEADER 100000000u /* as in the reference implementation */
 
-/* Names of types; foreign ones have dtype LP_N_DTYPES and are listed only. */
+/* Names of types; foreign ones have dtype LP_N_DTYPES and are listed only; of bytes,
+ * which may be packed weights, the data is there. */
 static const struct {
     const char *name;
     lp_dtype dtype;
@@ -139,9 +141,10 @@ static lp_status add_tensor(reader *r, yyjson_val *key, yyjson_val *entry, tenso
     weight.bytes = wanted;
     if (lp_weights_find(r->weights, weight.name))
         return tensor_error(r, weight.name, "the name occurs twice");
-    if (weight.dtype < LP_N_DTYPES && weight.bytes) {
+    const bool known = weight.dtype < LP_N_DTYPES;
+    if ((known || strcmp(weight.type, "U8") == 0) && weight.bytes) {
         weight.data = r->data + span->begin;
-        LP_TRY(align_data(r, &weight));
+        LP_TRY(known ? align_data(r, &weight) : LP_OK);
     }
     return lp_weights_add(r->ctx, r->weights, &weight);
 }

@@ -16,7 +16,7 @@ typedef struct lp_weight {
     lp_dtype dtype;   /* LP_N_DTYPES: a type that we do not read */
     lp_shape shape;
     const void *data; /* contiguous rows, aligned for the type's plain values (f32: 4 bytes); NULL if
-                         the type is unknown or there are no elements */
+                         the type is unknown (and not "U8" of safetensors) or there are no elements */
     uint64_t bytes;   /* 0 if the type is unknown and the file does not tell */
     const char *type; /* the type's name in the file: "Q4_K", "BOOL"; NULL on adding: dtype's name */
     const char *file; /* path of the file it lies in; NULL: none. Borrowed, see own_file */

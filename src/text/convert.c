@@ -46,6 +46,20 @@ static const lp_weight *find_head(const lp_convert_source *source)
     return tied;
 }
 
+static bool is_of_experts(const lp_convert_tensor *tensor)
+{
+    return strstr(tensor->name, "_exps.") != NULL;
+}
+
+/* See lp_quantize_type(). */
+static bool is_fine(const converter *c, const lp_convert_tensor *tensor, const lp_weight *head)
+{
+    bool experts = false;
+    for (size_t i = 0; c->options->type == LP_MXFP4 && i < c->source.n && !experts; i++)
+        experts = is_of_experts(&c->source.tensors[i]);
+    return tensor->weight == head || (experts && !is_of_experts(tensor));
+}
+
 static lp_status choose_type(converter *c, const lp_convert_tensor *tensor, const lp_weight *head,
                              lp_dtype *type)
 {
@@ -60,7 +74,7 @@ static lp_status choose_type(converter *c, const lp_convert_tensor *tensor, cons
     }
     if (c->options->type == LP_N_DTYPES)
         return LP_OK;
-    *type = lp_quantize_type(weight->shape, c->options->type, weight == head);
+    *type = lp_quantize_type(weight->shape, c->options->type, is_fine(c, tensor, head));
     if (*type == weight->dtype || lp_dtype_table[weight->dtype].block == 1)
         return LP_OK;
     if (!c->options->allow_requantize)
@@ -197,7 +211,7 @@ lp_status lp_convert_file(lp_context *ctx, const char *from, const char *to,
 {
     *result = (lp_convert_result){0};
     if (options->type > LP_N_DTYPES || options->type == LP_I32)
-        return lp_fail(ctx, LP_E_ARG, "a model's type is F32, F16, BF16, Q8_0 or Q4_0");
+        return lp_fail(ctx, LP_E_ARG, "a model's type is F32, F16, BF16, Q8_0, Q4_0 or MXFP4");
     converter c = {.ctx = ctx, .from = from, .options = options, .result = result};
     c.writer = lp_gguf_writer_create(ctx);
     lp_status status = c.writer ? LP_OK : lp_fail_memory(ctx, from);

@@ -52,6 +52,7 @@ const model_fixture model_fixtures[] = {
     TWIN("mixtral", 2),
     FOLDER("olmo2", 1),
     FOLDER("gpt_oss", 2),
+    TWIN("gpt_oss-mxfp4", 2),
     FOLDER("deepseek_v2", 1),
     FOLDER("deepseek_v2-groups", 1),
     TWIN("deepseek_v3", 2),

@@ -26,7 +26,7 @@ source[11] = np.float32(2.0) ** rng.integers(-20, 10, 64)
 
 here = os.path.dirname(os.path.abspath(__file__))
 writer = gguf.GGUFWriter(os.path.join(here, "quants.gguf"), "quants")
-for name in ("F16", "BF16", "Q8_0", "Q4_0"):
+for name in ("F16", "BF16", "Q8_0", "Q4_0", "MXFP4"):
     kind = gguf.GGMLQuantizationType[name]
     blocks = quants.quantize(source, kind)
     expected = quants.dequantize(blocks, kind).astype(np.float32)
