@@ -49,6 +49,7 @@ GELU_GATES = {"logits": 1e-4, "perplexity": 2e-3, "text": 0.02}
 # What llama.cpp does not heed or has no key for: the file is made with another value, which both
 # then compute. Of the fixture's logits those count that do not depend on it: the first N positions.
 CHANGES = {
+    "flan-t5": ({"relative_attention_max_distance": 128}, 0, "distances up to 128"),
     "deepseek_v2-groups": ({"topk_method": "greedy", "rope_scaling": {"mscale": 0.6}}, 0,
                            "other groups of experts, one mscale"),
     "gemma3": ({"query_pre_attn_scalar": None}, 1, "no query_pre_attn_scalar"),
@@ -71,7 +72,7 @@ def llama(name):
     return str(Path(folder) / name) if folder else name
 
 
-def tokenizer():
+def byte_level():
     """Every token is one printable character, but for a few pairs: 131 tokens."""
     tokens = ["<|endoftext|>"] + [chr(c) for c in range(33, 127)] + ["Ġ", "Ċ"]
     merges = [f"{a} {b}" for a in "Ġt" for b in "abcdefghijklmnopq"]
@@ -82,6 +83,56 @@ def tokenizer():
             "decoder": {"type": "ByteLevel"},
             "model": {"type": "BPE", "vocab": {t: i for i, t in enumerate(tokens)},
                       "merges": merges}}
+
+
+def word_pieces():
+    """131 tokens of BERT's kind."""
+    letters = [chr(c) for c in range(97, 123)] + [str(d) for d in range(10)]
+    signs = list(".,;:!?'\"()-")
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + letters + signs
+    tokens += [f"##{c}" for c in letters]
+    tokens += [a + b for a in "thw" for b in "aeiouhr"] + [f"##{a}e" for a in "bcdfghklmnprstvw"]
+    tokens += [f"##{a}o" for a in "bcdfghklmnprstvw"][:131 - len(tokens)]
+    assert len(set(tokens)) == 131
+    around = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+              {"Sequence": {"id": "A", "type_id": 0}},
+              {"SpecialToken": {"id": "[SEP]", "type_id": 0}}]
+    return {"version": "1.0",
+            "added_tokens": [{"id": i, "content": tokens[i], "special": True} for i in range(5)],
+            "normalizer": {"type": "BertNormalizer", "clean_text": True,
+                           "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+            "pre_tokenizer": {"type": "BertPreTokenizer"},
+            "post_processor": {"type": "TemplateProcessing", "single": around,
+                               "pair": around + [{"Sequence": {"id": "B", "type_id": 1}},
+                                                 {"SpecialToken": {"id": "[SEP]", "type_id": 1}}],
+                               "special_tokens": {
+                                   t: {"id": t, "ids": [tokens.index(t)], "tokens": [t]}
+                                   for t in ("[CLS]", "[SEP]")}},
+            "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                      "max_input_chars_per_word": 100,
+                      "vocab": {t: i for i, t in enumerate(tokens)}}}
+
+
+def unigram_pieces():
+    """131 tokens of T5's kind."""
+    pieces = ["<pad>", "</s>", "<unk>", "▁"] + [chr(c) for c in range(33, 127)]
+    pieces += ["▁" + chr(c) for c in range(97, 123)]
+    pieces += ["▁x" + chr(c) for c in range(97, 97 + 131 - len(pieces))]
+    behind = {"SpecialToken": {"id": "</s>", "type_id": 0}}
+    texts = [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"]
+    marks = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
+    return {"version": "1.0",
+            "added_tokens": [{"id": i, "content": pieces[i], "special": True} for i in range(3)],
+            "pre_tokenizer": {"type": "Sequence",
+                              "pretokenizers": [{"type": "WhitespaceSplit"}, marks]},
+            "post_processor": {"type": "TemplateProcessing", "single": [texts[0], behind],
+                               "pair": [texts[0], behind, texts[1], behind],
+                               "special_tokens": {
+                                   "</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}},
+            "decoder": marks,
+            "model": {"type": "Unigram", "unk_id": 2,
+                      "vocab": [[p, -float(i % 7) - 1] for i, p in enumerate(pieces)]}}
 
 
 def read_tensors(path):
@@ -96,6 +147,11 @@ def read_tensors(path):
     return out
 
 
+ENCODERS = ("bert", "distilbert", "roberta", "modernbert")
+TOKENIZERS = {"bert": word_pieces, "distilbert": word_pieces, "electra": word_pieces,
+              "t5": unigram_pieces, "switch_transformers": unigram_pieces}
+
+
 def make_folder(fixture, scratch):
     folder = scratch / "model"  # a neutral name: llama.cpp looks for "phi3" in it
     folder.mkdir()
@@ -104,12 +160,13 @@ def make_folder(fixture, scratch):
             shutil.copy(file, folder)
     config = json.loads((fixture / "config.json").read_text())
     for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
-        if key in config and "roberta" not in config["model_type"]:
+        if key in config and config["model_type"] not in (*TOKENIZERS, *ENCODERS):
             config[key] = 0
     for key, value in CHANGES.get(fixture.name, ({},))[0].items():
         config[key] = {**config[key], **value} if isinstance(value, dict) else value
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
+    make = TOKENIZERS.get(config["model_type"], byte_level)
+    (folder / "tokenizer.json").write_text(json.dumps(make()))
     return folder, config
 
 
@@ -135,12 +192,12 @@ def convert(folder, file):
 
 
 class Server:
-    def __init__(self, file, n_ctx, log):
+    def __init__(self, file, n_ctx, log, *options):
         self.log = log
         self.process = subprocess.Popen(
             [llama("llama-server"), "-m", str(file), "-ngl", "0", "-dev", "none", "-c", str(n_ctx),
              "--port", str(PORT), "-t", "2", "-ctk", "f32", "-ctv", "f32", "-fa", "off",
-             "--no-warmup", "--no-webui", "-np", "1"], stdout=log, stderr=log)
+             "--no-warmup", "--no-webui", "-np", "1", *options], stdout=log, stderr=log)
 
     def __enter__(self):
         for _ in range(300):
@@ -158,9 +215,11 @@ class Server:
         self.process.wait()
 
     def complete(self, **body):
+        return self.ask("completion", {"temperature": 0, "cache_prompt": False, **body})
+
+    def ask(self, what, body):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{PORT}/completion",
-            json.dumps({"temperature": 0, "cache_prompt": False, **body}).encode(),
+            f"http://127.0.0.1:{PORT}/{what}", json.dumps(body).encode(),
             {"Content-Type": "application/json"})
         try:
             return json.load(urllib.request.urlopen(request, timeout=60))
@@ -224,6 +283,39 @@ def greedy(server, file, n):
     return 0.0, f"{same} tokens equal"
 
 
+def judge_vectors(file, n_ctx, log):
+    """The largest squared distance of two vectors of a text, of length 1."""
+    texts = ("One day the old miller went to the wood.", "a", "Why? 42 times, she said!")
+    ours = subprocess.run([LAPILLI, "embed", "-q", "-m", str(file), "-d", "cpu", "--json",
+                           "--pooling", "mean", *texts],
+                          capture_output=True, text=True)
+    if ours.returncode != 0:
+        raise RuntimeError(ours.stderr.strip().splitlines()[-1])
+    vectors = [v["vector"] for v in json.loads(ours.stdout)["embeddings"]]
+    with Server(file, n_ctx, log, "--embedding", "--pooling", "mean") as server:
+        theirs = [server.ask("embedding", {"content": t})[0]["embedding"][0] for t in texts]
+    return max(sum((x - y) ** 2 for x, y in zip(a, b)) for a, b in zip(vectors, theirs))
+
+
+def answer(file):
+    """Greedy answers of an encoder-decoder."""
+    end = "1=-inf" # what ends an answer
+    ours = subprocess.run(
+        [LAPILLI, "run", "-q", "-m", str(file), "-d", "cpu", "--cache-type", "f32", "--temp", "0",
+         "-n", "40", "-p", PROMPT.strip(), "--logit-bias", end], capture_output=True, text=True)
+    theirs = subprocess.run(
+        [llama("llama-completion"), "-m", str(file), "-ngl", "0", "-dev", "none", "-c", "128",
+         "-ctk", "f32", "-ctv", "f32", "-fa", "off", "--no-warmup", "-t", "2", "-n", "40",
+         "--temp", "0", "-p", PROMPT.strip(), "-no-cnv", "--ignore-eos", "--no-display-prompt"],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    for done in (ours, theirs):
+        if done.returncode != 0 or not done.stdout.strip():
+            raise RuntimeError((done.stderr or "no output").strip().splitlines()[-1])
+    if ours.stdout.strip() == theirs.stdout.strip():
+        return 0.0, "40 tokens equal"
+    return math.inf, f"{ours.stdout.strip()!r}, llama.cpp {theirs.stdout.strip()!r}"
+
+
 def perplexity(command, pattern):
     """llama-perplexity's last lines are lost at times."""
     for _ in range(5):
@@ -244,6 +336,12 @@ def perplexities(file, n_ctx):
                     "2", "--no-warmup"], r"\[16\]([\d.]+)")]
 
 
+def verdict(row, differences, config):
+    gates = GELU_GATES if "gelu" in activation(config) else GATES
+    wrong = [what for what, d in differences.items() if not d <= gates[what]]
+    return {**row, "verdict": "differs: " + ", ".join(wrong) if wrong else "agrees", "note": ""}
+
+
 def examine(fixture, scratch, log):
     folder, config = make_folder(fixture, scratch)
     row = {"name": fixture.name, "model_type": config["model_type"]}
@@ -259,6 +357,12 @@ def examine(fixture, scratch, log):
     _, most, row["changed"] = CHANGES.get(fixture.name, ({}, len(expected["tokens"][1]), ""))
     differences = {}
     try:
+        if config["model_type"] in ENCODERS:
+            row["nmse"] = differences["logits"] = judge_vectors(file, n_ctx, log)
+        elif config["model_type"] == "t5":
+            differences["text"], row["greedy"] = answer(file)
+        if differences:
+            return verdict(row, differences, config)
         with Server(file, n_ctx, log) as server:
             if most > 0:
                 row["nmse"] = differences["logits"] = judge_logits(server, expected, most)
@@ -268,9 +372,7 @@ def examine(fixture, scratch, log):
         return {**row, "verdict": "llama.cpp refuses", "note": str(error)}
     ours, theirs = row["perplexity"]
     differences["perplexity"] = abs(ours - theirs) / theirs
-    gates = GELU_GATES if "gelu" in activation(config) else GATES
-    wrong = [what for what, d in differences.items() if not d <= gates[what]]
-    return {**row, "verdict": "differs: " + ", ".join(wrong) if wrong else "agrees", "note": ""}
+    return verdict(row, differences, config)
 
 
 def print_row(row):

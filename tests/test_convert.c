@@ -44,11 +44,58 @@ static const char pieces[] =
     "\"the\":11,\"el\":12,\"\xe2\x96\x81the\":13},\"merges\":[\"h e\",\"t h\",\"t he\",\"th "
     "e\",\"e l\",\"\xe2\x96\x81 the\"]}}";
 
+/* T5's kind: the likeliest pieces. */
+static const char unigram[] =
+    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"<pad>\",\"special\":true},{"
+    "\"id\":1,"
+    "\"content\":\"</"
+    "s>\",\"special\":true},{\"id\":2,\"content\":\"<unk>\",\"special\":true}],\"pre_"
+    "tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},{"
+    "\"type\":"
+    "\"Metaspace\",\"replacement\":\"\xe2\x96\x81\",\"add_prefix_space\":true}]},\"post_"
+    "processor\":{"
+    "\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{"
+    "\"SpecialToken\":{\"id\":\"</"
+    "s>\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":"
+    "0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],\"special_tokens\":{\"</s>\":{\"id\":\"</"
+    "s>\",\"ids\":[1],\"tokens\":[\"</"
+    "s>\"]}}},\"model\":{\"type\":\"Unigram\",\"unk_id\":2,\"vocab\":[["
+    "\"<pad>\",0],[\"</"
+    "s>\",0],[\"<unk>\",0],[\"\xe2\x96\x81\",-2],[\"t\",-3],[\"h\",-3.5],[\"e\",-2.5],"
+    "[\"\xe2\x96\x81the\",-4],[\"l\",-5]]}}";
+/* BERT's. */
+static const char words[] =
+    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"[PAD]\",\"special\":true},{"
+    "\"id\":1,"
+    "\"content\":\"[UNK]\",\"special\":true},{\"id\":2,\"content\":\"[CLS]\",\"special\":true},{"
+    "\"id\":3,"
+    "\"content\":\"[SEP]\",\"special\":true}],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_"
+    "text\":"
+    "true,\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":true},\"pre_"
+    "tokenizer\":{"
+    "\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
+    "[{"
+    "\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}"
+    ",{"
+    "\"SpecialToken\":{\"id\":\"[SEP]\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\","
+    "\"type_id\":"
+    "0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],\"special_tokens\":{\"[CLS]\":{\"id\":\"[CLS]"
+    "\","
+    "\"ids\":[2],\"tokens\":[\"[CLS]\"]},\"[SEP]\":{\"id\":\"[SEP]\",\"ids\":[3],\"tokens\":[\"["
+    "SEP]\"]}}}"
+    ",\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##"
+    "\",\"max_"
+    "input_chars_per_word\":100,\"vocab\":{\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3,\"t\":4,"
+    "\"##h\":5,\"the\":6,\"##e\":7,\"a\":8}}}";
+
 /* A copy of a fixture with a tokenizer, which the fixtures lack. */
 static char *make_folder(const char *fixture, const char *tokenizer)
 {
     static const char *const names[] = {"config.json", "model.safetensors"};
-    char *folder = test_folder_create(), *to;
+    char *folder = test_folder_create(), *to = test_path(folder, "tokenizer.json");
+    if (tokenizer)
+        test_write(to, tokenizer, strlen(tokenizer));
+    free(to);
     for (size_t i = 0; i < COUNT(names); i++) {
         char from[512];
         snprintf(from, sizeof from, LAPILLI_TEST_FIXTURES "/models/%s/%s", fixture, names[i]);
@@ -56,9 +103,6 @@ static char *make_folder(const char *fixture, const char *tokenizer)
         test_copy(from, to);
         free(to);
     }
-    to = test_path(folder, "tokenizer.json");
-    test_write(to, tokenizer, strlen(tokenizer));
-    free(to);
     return folder;
 }
 
@@ -106,9 +150,11 @@ static float *logits_of(const char *path, const expected *e)
         fail_msg("%s", ctx.message);
     float *logits = malloc((size_t)e->n_tokens * (size_t)e->n_vocab * sizeof *logits);
     assert_non_null(logits);
-    model_session *session = model_session_create(network, "reference", LP_F32, e->n_tokens);
+    const int32_t n_ctx = e->n_tokens > e->n_source ? e->n_tokens : e->n_source;
+    model_session *session = model_session_create(network, "reference", LP_F32, n_ctx);
     const int32_t whole[] = {e->n_tokens, 0};
-    model_session_run(session, &(model_run){.chunks = whole}, e->tokens, logits);
+    const model_run run = {.chunks = whole, .source = e->source, .n_source = e->n_source};
+    model_session_run(session, &run, e->tokens, logits);
     model_session_destroy(session);
     lp_network_destroy(network);
     return logits;
@@ -130,6 +176,70 @@ static void check_logits_of(const char *path, const char *fixture, const char *f
 static void check_logits(const char *path, const char *fixture)
 {
     check_logits_of(path, fixture, NULL);
+}
+
+/* What an encoder makes of the tokens. */
+static void check_hidden(const char *path, const char *fixture)
+{
+    lp_context ctx = {0};
+    lp_network *network;
+    expected e = open_expected(fixture);
+    if (lp_network_open(&ctx, path, &network) != LP_OK)
+        fail_msg("%s", ctx.message);
+    assert_false(lp_network_has_head(network));
+    const size_t n = (size_t)e.n_tokens * network->hparams.n_embd;
+    float *hidden = malloc(n * sizeof *hidden);
+    assert_non_null(hidden);
+    model_session *session = model_session_create(network, "reference", LP_F32, e.n_tokens);
+    const int32_t whole[] = {e.n_tokens, 0};
+    const model_run run = {.chunks = whole, .types = e.types, .hidden = hidden};
+    model_session_run(session, &run, e.tokens, NULL);
+    double error = nmse(e.hidden, hidden, n);
+    if (!(error < 1e-10))
+        fail_msg("%s as GGUF: NMSE %.2e of hidden states", fixture, error);
+    model_session_destroy(session);
+    free(hidden);
+    expected_close(&e);
+    lp_network_destroy(network);
+}
+
+static const struct {
+    const char *fixture, *tokenizer, *kind;
+} encoders[] = {
+    {"bert", words, "bert"},         {"distilbert", words, "bert"},
+    {"roberta", byte_level, "gpt2"}, {"modernbert", byte_level, "gpt2"},
+    {"bert", NULL, "no_vocab"},
+};
+
+static void encoders_become_files(void **state)
+{
+    (void)state;
+    char *scratch = test_folder_create(), *to = test_path(scratch, "out.gguf");
+    for (size_t i = 0; i < COUNT(encoders); i++) {
+        char *folder = make_folder(encoders[i].fixture, encoders[i].tokenizer);
+        lp_context ctx = {0};
+        lp_convert_result result;
+        lp_gguf *gguf;
+        lp_gguf_string kind;
+        bool causal = true;
+        if (convert(&ctx, folder, to, LP_N_DTYPES, &result) != LP_OK)
+            fail_msg("%s: %s", encoders[i].fixture, ctx.message);
+        check_hidden(to, encoders[i].fixture);
+        lp_weights *weights = lp_weights_create();
+        assert_int_equal(lp_gguf_open(&ctx, to, weights, &gguf), LP_OK);
+        assert_true(lp_gguf_get_string(gguf, "tokenizer.ggml.model", &kind));
+        assert_int_equal(kind.bytes, strlen(encoders[i].kind));
+        assert_memory_equal(kind.data, encoders[i].kind, kind.bytes);
+        const bool modern = strcmp(encoders[i].fixture, "modernbert") == 0;
+        assert_true(lp_gguf_get_bool(
+            gguf, modern ? "modern-bert.attention.causal" : "bert.attention.causal", &causal));
+        assert_false(causal);
+        lp_gguf_destroy(gguf);
+        lp_weights_destroy(weights);
+        test_folder_remove(folder);
+    }
+    free(to);
+    test_folder_remove(scratch);
 }
 
 static const struct {
@@ -167,6 +277,8 @@ static const struct {
     {"qwen3_moe", NULL, byte_level},
     {"gpt_oss-mxfp4", "gpt_oss-mxfp4.gguf", byte_level},
     {"llama-yarn", NULL, pieces},
+    {"t5", NULL, unigram},
+    {"llama2", "llama2.gguf", NULL}, /* without a tokenizer */
     {"deepseek_v2", NULL, byte_level},
     {"deepseek_v3", "deepseek_v3.gguf", byte_level},
     {"gemma3", NULL, pieces},
@@ -198,6 +310,10 @@ static void folders_become_their_twins(void **state)
 static const struct {
     const char *fixture, *tokenizer, *find[4], *replace[4];
 } changed[] = {
+    {"flan-t5",
+     unigram,
+     {"\"relative_attention_max_distance\": 24"},
+     {"\"relative_attention_max_distance\": 128"}},
     {"gpt_oss", byte_level, {"\"swiglu_limit\": 2.0"}, {"\"swiglu_limit\": 7.0"}},
     {"smollm3",
      byte_level,
@@ -241,7 +357,9 @@ static const struct {
 #define NOT_WRITTEN(name)                                                                          \
     ": GGUF files of the architecture " name " are not written: llama.cpp does not know it, or "   \
     "lays it out otherwise"
-    {"t5", NOT_WRITTEN("t5")},
+    {"switch", NOT_WRITTEN("switch_transformers")},
+    {"electra", NOT_WRITTEN("electra")},
+    {"flan-t5", ": a GGUF file of the architecture t5 cannot say what max_distance is here"},
     {"opt", NOT_WRITTEN("opt")},
     {"gptj", NOT_WRITTEN("gptj")},
     {"gpt_neo", NOT_WRITTEN("gpt_neo")},
@@ -281,9 +399,11 @@ static void tokenizers_go_along(void **state)
 {
     (void)state;
     static const struct {
-        const char *json, *model, *pre;
-    } rows[] = {{byte_level, "gpt2", "gpt-2"}, {pieces, "llama", NULL}};
-    static const char text[] = "the hello the\nt he";
+        const char *json, *model, *pre, *text;
+    } rows[] = {{byte_level, "gpt2", "gpt-2", "the hello the\nt he"},
+                {pieces, "llama", NULL, "the hello the\nt he"},
+                {unigram, "t5", NULL, "the hello the t  he"},
+                {words, "bert", NULL, "The hello, th\xc3\xa9\nthe "}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         char *folder = make_folder("llama2", rows[i].json), *to = test_path(folder, "out.gguf");
         char *config = test_path(folder, "tokenizer_config.json");
@@ -314,17 +434,16 @@ static void tokenizers_go_along(void **state)
         lp_gguf_destroy(gguf);
         lp_weights_destroy(weights);
 
+        const char *text = rows[i].text;
         lp_tokenizer *from, *again;
         int32_t *x, *y;
         size_t n_x, n_y;
         assert_int_equal(lp_tokenizer_from_folder(&ctx, folder, &from), LP_OK);
         assert_int_equal(lp_tokenizer_open(&ctx, to, &again), LP_OK);
         assert_int_equal(
-            lp_tokenize(&ctx, from, text, sizeof text - 1, LP_TOKENIZE_ADD_SPECIAL, &x, &n_x),
-            LP_OK);
+            lp_tokenize(&ctx, from, text, strlen(text), LP_TOKENIZE_ADD_SPECIAL, &x, &n_x), LP_OK);
         assert_int_equal(
-            lp_tokenize(&ctx, again, text, sizeof text - 1, LP_TOKENIZE_ADD_SPECIAL, &y, &n_y),
-            LP_OK);
+            lp_tokenize(&ctx, again, text, strlen(text), LP_TOKENIZE_ADD_SPECIAL, &y, &n_y), LP_OK);
         assert_int_equal(n_x, n_y);
         assert_memory_equal(x, y, n_x * sizeof *x);
         free(x);
@@ -349,9 +468,8 @@ static void tokenizers_that_do_not_fit_are_refused(void **state)
         {"\"id\":0,\"content\":\"<|end|>\"", "\"id\":150,\"content\":\"<|more|>\"",
          ": the tokenizer has 151 tokens, the embedding 131"},
         {byte_level,
-         "{\"version\":\"1.0\",\"added_tokens\":[],\"model\":{\"type\":\"WordPiece\","
-         "\"unk_token\":\"a\",\"continuing_subword_prefix\":\"##\","
-         "\"max_input_chars_per_word\":100,\"vocab\":{\"a\":0}}}",
+         "{\"version\":\"1.0\",\"added_tokens\":[],\"model\":{\"type\":\"WordLevel\","
+         "\"unk_token\":\"a\",\"vocab\":{\"a\":0}}}",
          " is not written to GGUF files"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -507,6 +625,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folders_become_their_twins),
+        cmocka_unit_test(encoders_become_files),
         cmocka_unit_test(changed_folders_become_files),
         cmocka_unit_test(what_gguf_cannot_say_is_refused),
         cmocka_unit_test(tokenizers_go_along),

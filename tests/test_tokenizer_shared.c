@@ -1,4 +1,5 @@
-/* Tokenizers against llama.cpp's ids of the real vocabularies in ../shared, where they are at hand. */
+/* Tokenizers against llama.cpp's ids of the real vocabularies in ../shared, where they are at hand.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 
 #include "support/model_files.h"
 #include "support/tokenizer_ids.h"
+#include "text/tokenizer_write.h"
 
 #define FIXTURES LAPILLI_TEST_FIXTURES "/tokenizer/"
 #define SHARED   LAPILLI_TEST_FIXTURES "/../../../shared/tokenizers/"
@@ -121,6 +123,65 @@ static void shared_qwen2(void **state)
     lp_tokenizer_destroy(tokenizer);
 }
 
+static void count_warning(void *user, lp_log_level level, const char *message)
+{
+    (void)message;
+    *(int *)user += level == LP_LOG_WARN;
+}
+
+/* Real vocabularies as GGUF metadata: nothing is lost, and all texts give the same ids. */
+static void shared_as_gguf(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *folder, *file, *arch;
+    } rows[] = {{"t5", "tokenizer.json", "t5"},
+                {"bert-uncased", "tokenizer.json", "bert"},
+                {"gpt2", "tokenizer.json", "gpt2"},
+                {"qwen2", "vocab.json", "qwen2"}};
+    size_t bytes;
+    char *text = (char *)test_read(FIXTURES "cases.json", &bytes);
+    char *folder = test_folder_create(), *config = test_path(folder, "config.json");
+    test_write(config, "{}", 2);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[4096];
+        int n_warnings = 0;
+        lp_context own = {.log = count_warning, .log_user = &n_warnings, .level = LP_LOG_WARN};
+        snprintf(path, sizeof path, SHARED "%s/%s", rows[i].folder, rows[i].file);
+        need_shared(path);
+        snprintf(path, sizeof path, SHARED "%s", rows[i].folder);
+        lp_tokenizer *from = open_path(path), *again = NULL;
+        lp_gguf_writer *writer = lp_gguf_writer_create(&own);
+        uint8_t *data = NULL;
+        int32_t *a, *b;
+        size_t n_data, n_a, n_b;
+        lp_gguf *gguf = NULL;
+        lp_weights *none = lp_weights_create();
+        if (lp_tokenizer_to_gguf(&own, folder, from, rows[i].arch, lp_tokenizer_size(from),
+                                 writer) != LP_OK)
+            fail_msg("%s", own.message);
+        assert_int_equal(n_warnings, 0);
+        ok(lp_gguf_metadata(writer, &data, &n_data));
+        ok(lp_gguf_parse(&ctx, "metadata", data, n_data, none, &gguf));
+        ok(lp_tokenizer_from_gguf(&ctx, gguf, &again));
+        ok(lp_tokenize(&ctx, from, text, bytes, LP_TOKENIZE_ADD_SPECIAL, &a, &n_a));
+        ok(lp_tokenize(&ctx, again, text, bytes, LP_TOKENIZE_ADD_SPECIAL, &b, &n_b));
+        assert_int_equal(n_a, n_b);
+        assert_memory_equal(a, b, n_a * sizeof *a);
+        free(a);
+        free(b);
+        lp_tokenizer_destroy(from);
+        lp_tokenizer_destroy(again);
+        lp_gguf_destroy(gguf);
+        lp_weights_destroy(none);
+        lp_gguf_writer_destroy(writer);
+        free(data);
+    }
+    free(config);
+    test_folder_remove(folder);
+    free(text);
+}
+
 /* BERT's vocab.txt beside its tokenizer.json: the same ids for a long text. */
 static void shared_bert_forms_agree(void **state)
 {
@@ -145,16 +206,12 @@ static void shared_bert_forms_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shared_llama_spm),
-        cmocka_unit_test(shared_phi_3),
-        cmocka_unit_test(shared_gpt_2),
-        cmocka_unit_test(shared_falcon),
-        cmocka_unit_test(shared_starcoder),
-        cmocka_unit_test(shared_deepseek_llm),
-        cmocka_unit_test(shared_bert_bge),
-        cmocka_unit_test(shared_gpt_2_folder),
-        cmocka_unit_test(shared_qwen2),
-        cmocka_unit_test(shared_bert_forms_agree),
+        cmocka_unit_test(shared_llama_spm), cmocka_unit_test(shared_phi_3),
+        cmocka_unit_test(shared_gpt_2),     cmocka_unit_test(shared_falcon),
+        cmocka_unit_test(shared_starcoder), cmocka_unit_test(shared_deepseek_llm),
+        cmocka_unit_test(shared_bert_bge),  cmocka_unit_test(shared_gpt_2_folder),
+        cmocka_unit_test(shared_qwen2),     cmocka_unit_test(shared_bert_forms_agree),
+        cmocka_unit_test(shared_as_gguf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

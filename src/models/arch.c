@@ -289,6 +289,7 @@ const lp_arch lp_archs[] = {
     {
         /* Liu et al. 2019, arXiv:1907.11692; XLM-R: Conneau et al. 2020, arXiv:1911.02116 */
         .hf = "roberta",
+        .gguf_as = "bert",
         BERT,
         .position_after_pad = true,
         .mlm_gelu = true,
@@ -299,6 +300,7 @@ const lp_arch lp_archs[] = {
     },
     {
         .hf = "xlm-roberta",
+        .gguf_as = "bert",
         BERT,
         .position_after_pad = true,
         .mlm_gelu = true,
@@ -310,6 +312,7 @@ const lp_arch lp_archs[] = {
     {
         /* Sanh et al. 2019, arXiv:1910.01108 */
         .hf = "distilbert",
+        .gguf_as = "bert",
         BERT,
         .names = lp_names_distilbert,
         .hf_prefixes = "distilbert.",
@@ -332,6 +335,7 @@ const lp_arch lp_archs[] = {
     },
     {
         /* Warner et al. 2024, arXiv:2412.13663 */
+        .gguf = "modern-bert",
         .hf = "modernbert",
         ENCODER,
         .norms = LP_NORMS_EMBD | LP_NORMS_PRE,
@@ -339,6 +343,7 @@ const lp_arch lp_archs[] = {
         .first_unnormed = true,
         .position = LP_POSITION_ROPE,
         .rope_base = 160000,
+        .gguf_halves = true,
         .window_rope_base = 10000,
         .window = 128,
         .window_every = 3,
@@ -455,9 +460,11 @@ const lp_arch lp_archs[] = {
     },
     {
         /* Raffel et al. 2020, arXiv:1910.10683; Flan: Chung et al. 2022, arXiv:2210.11416 */
+        .gguf = "t5",
         .hf = "t5",
         T5,
         .names = lp_names_t5,
+        .gguf_names = lp_names_t5_gguf,
     },
     {
         /* Fedus et al. 2021, arXiv:2101.03961 */

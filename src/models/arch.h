@@ -140,6 +140,8 @@ typedef struct lp_arch {
     uint32_t full_scale_layers; /* GGUF, Gemma: models of so many layers scale by N / H, not by D */
     const lp_weight_name *names;
     const lp_weight_name *more_names; /* looked up after those; or NULL */
+    const lp_weight_name *gguf_names; /* weights that have other names than the canonical ones in
+                                         GGUF files: those are in `hf`; or NULL */
     const char *hf_prefixes; /* that names in Hugging Face files may have, separated by " " */
     const char *hf_ignored;  /* whole names of buffers that are no weights, by " "; or NULL */
 } lp_arch;

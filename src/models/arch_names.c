@@ -337,7 +337,7 @@ const lp_weight_name lp_names_olmo2[] = {
     END,
 };
 
-/* T5: Raffel et al. 2020, arXiv:1910.10683. GGUF names the outputs of attention otherwise. */
+/* T5: Raffel et al. 2020, arXiv:1910.10683. */
 const lp_weight_name lp_names_t5[] = {
     ROW("token_embd", "shared"),
     ROW("enc.blk.%d.attn_norm", "encoder.block.%d.layer.0.layer_norm"),
@@ -370,6 +370,13 @@ const lp_weight_name lp_names_t5[] = {
     ROW("dec.blk.%d.ffn_down", "decoder.block.%d.layer.2.DenseReluDense.wo"),
     ROW("dec.output_norm", "decoder.final_layer_norm"),
     ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_t5_gguf[] = {
+    ROW("enc.blk.%d.attn_output", "enc.blk.%d.attn_o"),
+    ROW("dec.blk.%d.attn_output", "dec.blk.%d.attn_o"),
+    ROW("dec.blk.%d.cross_attn_output", "dec.blk.%d.cross_attn_o"),
     END,
 };
 

@@ -12,6 +12,9 @@ extern const lp_weight_name lp_names_gpt2[], lp_names_gpt_neo[], lp_names_gptj[]
     lp_names_fused[], lp_names_glm4[], lp_names_starcoder2[], lp_names_stablelm[], lp_names_t5[],
     lp_names_switch[], lp_names_bart[];
 
+/* T5's in GGUF files */
+extern const lp_weight_name lp_names_t5_gguf[];
+
 /* arch_names_encoders.c */
 extern const lp_weight_name lp_names_bert[], lp_names_roberta[], lp_names_electra[],
     lp_names_distilbert[], lp_names_modernbert[];

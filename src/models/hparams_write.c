@@ -112,8 +112,9 @@ static void put_scales(key_writer *w, const lp_hparams *hp, const lp_arch *arch)
     float usual = arch->embed_scaled ? (float)sqrt((double)hp->n_embd) : 1;
     put_f32_unless(w, "embedding_scale", hp->embed_scale, usual);
     put_f32_unless(w, "residual_scale", hp->part_scale, 1);
-    put_f32_unless(w, "logit_scale", arch->logits_divided ? 1 / hp->logit_scale : hp->logit_scale,
-                   1);
+    if (!arch->head_scaled)
+        put_f32_unless(w, "logit_scale",
+                       arch->logits_divided ? 1 / hp->logit_scale : hp->logit_scale, 1);
 }
 
 static void put_yarn(key_writer *w, const lp_rope_hparams *rope)
@@ -193,6 +194,7 @@ static void put_experts(key_writer *w, const lp_hparams *hp, const lp_arch *arch
 static lp_hparams as_in_gguf(const lp_hparams *hp, const lp_arch *arch)
 {
     lp_hparams wanted = *hp;
+    wanted.position_offset = arch->position_offset; /* without the rows before it */
     lp_rope_hparams *const ropes[] = {&wanted.rope, &wanted.rope_window};
     for (int i = 0; i < 2 && hp->position == LP_POSITION_ROPE; i++) {
         ropes[i]->pairing = arch->gguf_halves ? LP_ROPE_HALVES : LP_ROPE_ADJACENT;
@@ -227,9 +229,8 @@ static bool same_rope(const lp_rope_hparams *a, const lp_rope_hparams *b)
 static const char *difference(const lp_hparams *a, lp_hparams *b)
 {
     b->arch = a->arch;
-    b->tied = a->tied; /* the tensors tell */
-    if (!a->both_ways)
-        b->head_act = a->head_act; /* of encoders only */
+    b->tied = a->tied;         /* the tensors tell */
+    b->head_act = a->head_act; /* such heads are not written */
     if (a->n_expert == 0)
         b->route = a->route;
     b->n_layer_unused = a->n_layer_unused; /* not written */
@@ -259,6 +260,9 @@ static const char *difference(const lp_hparams *a, lp_hparams *b)
         FIELD(n_layer),
         FIELD(n_ff),
         FIELD(n_embd_token),
+        FIELD(encoder),
+        FIELD(n_bucket),
+        FIELD(max_distance),
         FIELD(n_head),
         FIELD(n_head_kv),
         FIELD(head_k),
@@ -339,7 +343,11 @@ lp_status lp_hparams_to_gguf(lp_context *ctx, const char *where, const lp_hparam
     put_u32(&w, "vocab_size", hp->n_vocab);
     put_u32(&w, "context_length", hp->n_context);
     put_u32(&w, "embedding_length", hp->n_embd);
-    put_u32(&w, "block_count", hp->n_layer);
+    put_u32(&w, "block_count", arch->has_encoder ? hp->encoder.n_layer : hp->n_layer);
+    if (arch->has_encoder) {
+        put_u32(&w, "decoder_block_count", hp->n_layer);
+        put_u32(&w, "attention.relative_buckets_count", hp->n_bucket);
+    }
     put_u32(&w, "feed_forward_length", hp->n_ff);
     put_attention(&w, hp, arch);
     put_scales(&w, hp, arch);
@@ -347,6 +355,11 @@ lp_status lp_hparams_to_gguf(lp_context *ctx, const char *where, const lp_hparam
         put_rope(&w, hp, arch);
     if (arch->parallel || hp->parallel)
         lp_gguf_put_bool(writer, full_key(&w, "use_parallel_residual"), hp->parallel);
+    if (arch->encoder_only) {
+        lp_gguf_put_bool(writer, full_key(&w, "attention.causal"), false);
+        lp_gguf_put_u32(writer, "tokenizer.ggml.token_type_count",
+                        hp->n_types > 0 ? hp->n_types : 1); /* llama.cpp wants one */
+    }
     if (hp->n_expert > 0)
         put_experts(&w, hp, arch, weights);
     lp_hparams *wanted = malloc(sizeof *wanted);

@@ -415,6 +415,28 @@ lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams 
     return status;
 }
 
+/* From a GGUF file's name to the canonical one (`from_gguf`) or back, where they differ: false if
+ * they do not. */
+static bool rename_gguf(const lp_hparams *hp, const lp_arch *arch, bool from_gguf, const char *name,
+                        char renamed[MAX_NAME])
+{
+    for (const lp_weight_name *row = arch->gguf_names; row && row->name; row++)
+        for (size_t s = 0; s < N_SUFFIXES_GGUF; s++) {
+            place at = {0, 0};
+            if (!matches(hp, from_gguf ? row->hf : row->name, suffixes[s].here, name, &at))
+                continue;
+            put_layer(renamed, from_gguf ? row->name : row->hf, at.layer, suffixes[s].here);
+            return true;
+        }
+    return false;
+}
+
+bool lp_names_in_gguf(const lp_hparams *hp, const lp_arch *arch, const char *name,
+                      char renamed[LP_NAME_BYTES])
+{
+    return rename_gguf(hp, arch, false, name, renamed);
+}
+
 bool lp_names_is_weight(const lp_hparams *hp, const char *name)
 {
     const char *suffix;
@@ -435,6 +457,9 @@ static lp_status settle_gguf(lp_context *ctx, const char *where, const lp_hparam
             weight->shape = LP_SHAPE2(1, weight->shape.dim[0]);
         return LP_OK;
     }
+    char canonical[MAX_NAME];
+    if (rename_gguf(hp, hp->arch, true, weight->name, canonical))
+        return lp_weights_rename(ctx, weights, i, canonical);
     row = find_row(hp, true, weight->name, &at, &suffix);
     if (!row || row->part == LP_PART_WHOLE)
         return fail_unknown(ctx, where, hp, weight->name);
@@ -484,8 +509,10 @@ const lp_weight_name *lp_names_find(const lp_hparams *hp, bool hf, const char *n
     char whole[2 * MAX_NAME];
     if (strlen(name) >= MAX_NAME)
         return NULL;
+    char renamed[MAX_NAME];
     snprintf(whole, sizeof whole, "%s.weight", hf ? without_prefixes(hp->arch, name) : name);
-    const lp_weight_name *row = find_row(hp, hf, whole, &at, &suffix);
+    const bool other = !hf && rename_gguf(hp, hp->arch, true, whole, renamed);
+    const lp_weight_name *row = find_row(hp, hf, other ? renamed : whole, &at, &suffix);
     if (row != NULL)
         put_layer(canonical, row->name, at.layer, "");
     return row;

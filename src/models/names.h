@@ -12,6 +12,11 @@
 lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams *hp,
                            lp_weights *weights);
 
+#define LP_NAME_BYTES 128
+/* The name that a canonical one has in GGUF files of this architecture, if it is another. */
+bool lp_names_in_gguf(const lp_hparams *hp, const lp_arch *arch, const char *name,
+                      char renamed[LP_NAME_BYTES]);
+
 /* Whether a canonical name is that of a weight, not of a buffer that was kept. */
 bool lp_names_is_weight(const lp_hparams *hp, const char *name);
 
@@ -26,7 +31,6 @@ lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hpara
 
 /* For adapters. `name`: of a weight without ".weight", in a file of either kind. Its canonical name
  * without ".weight", and its row; NULL: no such weight. */
-#define LP_NAME_BYTES 128
 const lp_weight_name *lp_names_find(const lp_hparams *hp, bool hf, const char *name,
                                     char canonical[LP_NAME_BYTES]);
 /* Brings the rows of B [N, r], which a Hugging Face file holds for the weight of this row, into the

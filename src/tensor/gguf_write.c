@@ -135,6 +135,12 @@ void lp_gguf_put_f32s(lp_gguf_writer *writer, const char *key, const float *valu
         put_number(writer, &writer->pairs, lp_f32_bits(values[i]), 4);
 }
 
+void lp_gguf_put_u8s(lp_gguf_writer *writer, const char *key, const uint8_t *values, uint64_t n)
+{
+    put_array(writer, key, LP_GGUF_U8, n);
+    put(writer, &writer->pairs, values, n);
+}
+
 void lp_gguf_put_i32s(lp_gguf_writer *writer, const char *key, const int32_t *values, uint64_t n)
 {
     put_array(writer, key, LP_GGUF_I32, n);

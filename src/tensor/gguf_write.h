@@ -32,11 +32,13 @@ void lp_gguf_put_string(lp_gguf_writer *writer, const char *key, const char *val
 void lp_gguf_put_strings(lp_gguf_writer *writer, const char *key, const lp_gguf_string *values,
                          uint64_t n);
 void lp_gguf_put_f32s(lp_gguf_writer *writer, const char *key, const float *values, uint64_t n);
+void lp_gguf_put_u8s(lp_gguf_writer *writer, const char *key, const uint8_t *values, uint64_t n);
 void lp_gguf_put_i32s(lp_gguf_writer *writer, const char *key, const int32_t *values, uint64_t n);
 /* Pair `index` of another file, as it is. */
 void lp_gguf_put_copy(lp_gguf_writer *writer, const lp_gguf *gguf, size_t index);
 
-/* What was put so far as a file of its own without tensors: malloc'ed, aligned for lp_gguf_parse(). */
+/* What was put so far as a file of its own without tensors: malloc'ed, aligned for lp_gguf_parse().
+ */
 lp_status lp_gguf_metadata(lp_gguf_writer *writer, uint8_t **data, size_t *bytes);
 
 /* A row of the tensor table; its data is written later, in this order. */

@@ -2,6 +2,7 @@
 #ifndef LP_TEXT_CONVERT_FOLDER_H
 #define LP_TEXT_CONVERT_FOLDER_H
 
+#include "models/names.h"
 #include "models/network.h"
 #include "tensor/quantize.h"
 
@@ -29,6 +30,8 @@ typedef struct lp_convert_folder {
     lp_row_rotation *rotations; /* of queries and keys */
     float *divisors;            /* of RoPE's frequencies: tables [n_rotated / 2] */
     lp_weight divisor_weights[2];
+    lp_weight positions;          /* a part of the table */
+    char (*names)[LP_NAME_BYTES]; /* of tensors that GGUF calls otherwise */
 } lp_convert_folder;
 
 /* Opens the folder, puts its metadata and tokenizer, and lists its tensors. */

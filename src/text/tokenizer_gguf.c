@@ -331,6 +331,9 @@ lp_status lp_tokenizer_from_gguf(lp_context *ctx, const lp_gguf *gguf, lp_tokeni
     *tokenizer = NULL;
     if (!lp_gguf_get_string(gguf, KEY("model"), &model))
         return lp_fail(ctx, LP_E_MISSING, "%s is missing", KEY("model"));
+    if (is_string(model, "no_vocab"))
+        return lp_fail(ctx, LP_E_MISSING, "%s: the file was written without a tokenizer",
+                       KEY("model"));
     while (i < n && !is_string(model, models[i].model))
         i++;
     if (i == n)

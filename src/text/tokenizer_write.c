@@ -49,7 +49,7 @@ static int32_t type_of(const lp_tokenizer *t, uint32_t id)
 {
     const lp_token *token = &t->vocab.tokens[id];
     if ((int32_t)id == t->special.unknown && !t->byte_level)
-        return LP_TOKEN_UNKNOWN;
+        return t->model == LP_MODEL_WORDPIECE ? LP_TOKEN_CONTROL : LP_TOKEN_UNKNOWN;
     if (!t->byte_level && token->type == LP_TOKEN_NORMAL &&
         lp_byte_of_name(token->text, token->bytes) >= 0)
         return LP_TOKEN_BYTE;
@@ -70,6 +70,30 @@ static void scores_of_merges(const lp_tokenizer *t, float *scores)
     }
 }
 
+/* A word's first piece begins with U+2581, the others have lost what marks them: WordPiece. */
+static lp_gguf_string spell_piece(const lp_tokenizer *t, const lp_token *token, char **room)
+{
+    const size_t mark = strlen(LP_SPACE_MARK), rest = strlen(t->rest_prefix);
+    if (token->type != LP_TOKEN_NORMAL)
+        return (lp_gguf_string){token->text, token->bytes};
+    if (rest > 0 && token->bytes > rest && memcmp(token->text, t->rest_prefix, rest) == 0)
+        return (lp_gguf_string){token->text + rest, token->bytes - rest};
+    lp_gguf_string spelling = {*room, mark + token->bytes};
+    memcpy(*room, LP_SPACE_MARK, mark);
+    memcpy(*room + mark, token->text, token->bytes);
+    *room += spelling.bytes;
+    return spelling;
+}
+
+/* Room for what spell_piece() makes of all tokens; malloc'ed. */
+static char *spelling_room(const lp_tokenizer *t)
+{
+    size_t bytes = 1;
+    for (uint32_t i = 0; i < t->vocab.n; i++)
+        bytes += strlen(LP_SPACE_MARK) + t->vocab.tokens[i].bytes;
+    return malloc(bytes);
+}
+
 static lp_status put_vocab(exporter *e)
 {
     enum { NAME = 24 };
@@ -79,15 +103,19 @@ static lp_status put_vocab(exporter *e)
     int32_t *types = calloc(n, sizeof *types);
     float *scores = calloc(n, sizeof *scores);
     char(*names)[NAME] = calloc(n, sizeof *names);
+    char *spellings = spelling_room(t), *room = spellings;
     lp_status status =
-        tokens && types && scores && names ? LP_OK : lp_fail_memory(e->ctx, e->where);
+        tokens && types && scores && names && spellings ? LP_OK : lp_fail_memory(e->ctx, e->where);
     if (status == LP_OK && t->model == LP_MODEL_RANKED)
         scores_of_merges(t, scores);
     for (uint32_t i = 0; i < n && status == LP_OK; i++) {
         if (i < t->vocab.n && t->vocab.tokens[i].type != LP_TOKEN_NONE) {
-            tokens[i] = (lp_gguf_string){t->vocab.tokens[i].text, t->vocab.tokens[i].bytes};
+            const lp_token *token = &t->vocab.tokens[i];
             types[i] = type_of(t, i);
-            if (t->model == LP_MODEL_SCORED)
+            tokens[i] = t->model == LP_MODEL_WORDPIECE && types[i] == LP_TOKEN_NORMAL
+                            ? spell_piece(t, token, &room)
+                            : (lp_gguf_string){token->text, token->bytes};
+            if (t->model == LP_MODEL_SCORED || t->model == LP_MODEL_UNIGRAM)
                 scores[i] = (float)t->vocab.tokens[i].score;
         } else { /* the embedding has more rows than there are tokens */
             tokens[i].data = names[i];
@@ -98,13 +126,14 @@ static lp_status put_vocab(exporter *e)
     if (status == LP_OK) {
         lp_gguf_put_strings(e->writer, KEY("tokens"), tokens, n);
         lp_gguf_put_i32s(e->writer, KEY("token_type"), types, n);
-        if (!t->byte_level)
+        if (!t->byte_level && t->model != LP_MODEL_WORDPIECE)
             lp_gguf_put_f32s(e->writer, KEY("scores"), scores, n);
     }
     free(tokens);
     free(types);
     free(scores);
     free(names);
+    free(spellings);
     return status;
 }
 
@@ -159,6 +188,48 @@ static lp_status put_merges(exporter *e)
     return status;
 }
 
+/* Unigram: the map of characters, and what becomes of spaces. */
+static lp_status put_unigram(exporter *e)
+{
+    const lp_tokenizer *t = e->from;
+    const lp_charsmap *map = NULL;
+    bool squeeze = false;
+    for (size_t i = 0; i < t->n_steps; i++) {
+        if (t->steps[i].map.n_units > 0)
+            map = &t->steps[i].map;
+        /* tokenizer.json splits at spaces instead; whether that is the same is seen later */
+        squeeze |= t->steps[i].squeeze || t->steps[i].kind != LP_NORMALIZE_SENTENCEPIECE;
+    }
+    lp_gguf_put_bool(e->writer, KEY("remove_extra_whitespaces"), squeeze || t->n_steps == 0);
+    if (!map)
+        return LP_OK;
+    const size_t n = 4 * map->n_units, bytes = 4 + n + map->n_texts;
+    uint8_t *data = malloc(bytes);
+    if (!data)
+        return lp_fail_memory(e->ctx, e->where);
+    for (size_t i = 0; i < 4 + n; i++) {
+        const uint64_t word = i < 4 ? n : map->units[i / 4 - 1];
+        data[i] = (uint8_t)(word >> i % 4 * 8);
+    }
+    if (map->n_texts > 0)
+        memcpy(data + 4 + n, map->texts, map->n_texts);
+    lp_gguf_put_u8s(e->writer, KEY("precompiled_charsmap"), data, bytes);
+    free(data);
+    return LP_OK;
+}
+
+/* WordPiece: what becomes of capitals and accents. */
+static void put_lower(exporter *e)
+{
+    bool lower = false, strip = false;
+    for (size_t i = 0; i < e->from->n_steps; i++) {
+        lower |= e->from->steps[i].kind == LP_NORMALIZE_LOWER;
+        strip |= e->from->steps[i].kind == LP_NORMALIZE_NO_NONSPACING;
+    }
+    lp_gguf_put_bool(e->writer, KEY("normalizer.lowercase"), lower);
+    lp_gguf_put_bool(e->writer, KEY("normalizer.strip_accents"), strip);
+}
+
 /* Ids that config.json gives where the tokenizer gives none: a number, or a list of them. */
 static lp_status read_config(exporter *e, lp_special_tokens *special)
 {
@@ -186,6 +257,8 @@ static lp_status put_special(exporter *e)
 {
     lp_special_tokens found = e->from->special, *special = &found;
     LP_TRY(read_config(e, special));
+    if (e->from->model == LP_MODEL_WORDPIECE) /* llama.cpp looks for them under these keys */
+        special->bos = special->cls;
     const struct {
         const char *key;
         int32_t id;
@@ -203,6 +276,8 @@ static lp_status put_special(exporter *e)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].id >= 0)
             lp_gguf_put_u32(e->writer, rows[i].key, (uint32_t)rows[i].id);
+    if (e->from->model == LP_MODEL_WORDPIECE)
+        return LP_OK;
     lp_gguf_put_bool(e->writer, KEY("add_bos_token"), special->add_bos);
     lp_gguf_put_bool(e->writer, KEY("add_eos_token"), special->add_eos);
     if (!e->from->byte_level)
@@ -368,31 +443,39 @@ static lp_status put_all(exporter *e)
     const lp_tokenizer *t = e->from;
     const bool pieces = t->model == LP_MODEL_SCORED ||
                         (t->model == LP_MODEL_RANKED && !t->byte_level && t->byte_fallback);
-    if (!pieces && !(t->model == LP_MODEL_RANKED && t->byte_level))
+    const bool unigram = t->model == LP_MODEL_UNIGRAM, words = t->model == LP_MODEL_WORDPIECE;
+    if (!pieces && !unigram && !words && !(t->model == LP_MODEL_RANKED && t->byte_level))
         return lp_fail(e->ctx, LP_E_UNSUPPORTED,
                        "%s: a tokenizer of the kind %s is not written to GGUF files", e->where,
                        lp_tokenizer_kind(t));
     if (t->vocab.n > e->n_vocab)
         return lp_fail(e->ctx, LP_E_FORMAT, "%s: the tokenizer has %u tokens, the embedding %u",
                        e->where, t->vocab.n, e->n_vocab);
-    lp_gguf_put_string(e->writer, KEY("model"), pieces ? "llama" : "gpt2");
-    if (!pieces)
+    lp_gguf_put_string(e->writer, KEY("model"),
+                       unigram  ? "t5"
+                       : words  ? "bert"
+                       : pieces ? "llama"
+                                : "gpt2");
+    if (t->byte_level)
         LP_TRY(put_pre(e));
     LP_TRY(put_vocab(e));
-    if (!pieces)
+    if (t->byte_level)
         LP_TRY(put_merges(e));
+    if (unigram)
+        LP_TRY(put_unigram(e));
+    if (words)
+        put_lower(e);
     LP_TRY(put_special(e));
     LP_TRY(read_again(e));
     return put_chat_template(e);
 }
 
-lp_status lp_tokenizer_folder_to_gguf(lp_context *ctx, const char *path, const char *arch,
-                                      uint32_t n_vocab, lp_gguf_writer *writer)
+lp_status lp_tokenizer_to_gguf(lp_context *ctx, const char *path, const lp_tokenizer *tokenizer,
+                               const char *arch, uint32_t n_vocab, lp_gguf_writer *writer)
 {
-    lp_tokenizer *tokenizer;
-    LP_TRY(lp_tokenizer_from_folder(ctx, path, &tokenizer));
     exporter e = {ctx, path, arch, tokenizer, writer, n_vocab};
-    lp_status status = put_all(&e);
-    lp_tokenizer_destroy(tokenizer);
-    return status;
+    if (tokenizer != NULL)
+        return put_all(&e);
+    lp_gguf_put_string(writer, KEY("model"), "no_vocab");
+    return LP_OK;
 }

@@ -122,7 +122,8 @@ lp_graph *model_session_graph(model_session *s, int32_t n_tokens, bool no_fusion
     lp_network_options options = {.n_tokens = n_tokens,
                                   .n_ctx = s->n_ctx,
                                   .kv_dtype = s->kv_dtype,
-                                  .outputs = LP_OUTPUTS_ALL,
+                                  .outputs = lp_network_has_head(s->network) ? LP_OUTPUTS_ALL
+                                                                             : LP_OUTPUTS_NONE,
                                   .hidden = s->network->hparams.arch->encoder_only,
                                   .no_fusion = no_fusion};
     CHECK(&s->ctx, lp_network_graph(&s->ctx, s->network, &s->store, &options, &graph));
@@ -242,14 +243,16 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
         uint64_t ticket;
         CHECK(ctx, backend->table->submit(program, 1, &ticket));
         CHECK(ctx, backend->table->wait(backend, ticket));
-        CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "logits"), logits));
+        if (logits)
+            CHECK(ctx,
+                  backend->table->tensor_read(program, lp_graph_find(graph, "logits"), logits));
         if (run->hidden)
             CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "hidden"),
                                                    run->hidden));
         if (run->pooled)
             CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "pooled"),
                                                    run->pooled));
-        logits += (size_t)*n * s->network->hparams.n_vocab;
+        logits += logits ? (size_t)*n * s->network->hparams.n_vocab : 0;
     }
     backend->table->program_destroy(program);
     lp_graph_destroy(graph);

@@ -53,8 +53,9 @@ typedef struct model_run {
     const void *user;
 } model_run;
 
-/* Logits [T, V] of all positions, from an empty context; the caches hold what the run before left
- * there. Chunks of equal size that follow each other replay one program. */
+/* Logits [T, V] of all positions (NULL: of an encoder that has no head), from an empty context; the
+ * caches hold what the run before left there. Chunks of equal size that follow each other replay
+ * one program. */
 void model_session_run(model_session *session, const model_run *run, const int32_t *tokens,
                        float *logits);
 
