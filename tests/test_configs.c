@@ -69,9 +69,12 @@ static void check_fixture(const char *folder)
         fail_msg("%s", ctx.message);
     char *path = test_path(folder, "expected.safetensors");
     expected e = expected_open(path);
-    size_t n_logits = (size_t)e.n_tokens * (size_t)e.n_vocab, i, n;
+    size_t n_logits = (size_t)e.n_rows * (size_t)e.n_vocab, i, n;
+    float *patches = model_patches(network, e.pixels);
     float *logits = malloc(n_logits * sizeof *logits);
     assert_non_null(logits);
+    const bool few_positions = network->hparams.arch->sizes != NULL;
+    const int32_t n_ctx = few_positions ? (int32_t)network->hparams.n_context : N_TOKENS;
     yyjson_doc *mutants = read_json(folder, "mutants.json");
     yyjson_val *mutant;
     assert_true(yyjson_arr_size(yyjson_doc_get_root(mutants)) > 0);
@@ -80,9 +83,12 @@ static void check_fixture(const char *folder)
         lp_network changed = *network;
         change_config(folder, yyjson_obj_get(mutant, "set"), &changed);
         const int32_t whole[] = {e.n_tokens, 0};
-        const model_run run = {
-            .chunks = whole, .types = e.types, .source = e.source, .n_source = e.n_source};
-        model_session *session = model_session_create(&changed, "reference", LP_F32, N_TOKENS);
+        const model_run run = {.chunks = whole,
+                               .types = e.types,
+                               .source = e.source,
+                               .n_source = e.n_source,
+                               .patches = patches};
+        model_session *session = model_session_create(&changed, "reference", LP_F32, n_ctx);
         model_session_run(session, &run, e.tokens, logits);
         model_session_destroy(session);
         double moved = nmse(e.logits, logits, n_logits);
@@ -95,6 +101,7 @@ static void check_fixture(const char *folder)
                      yyjson_get_str(yyjson_obj_get(mutant, "name")), moved, want);
     }
     yyjson_doc_free(mutants);
+    free(patches);
     free(logits);
     expected_close(&e);
     free(path);
@@ -104,11 +111,10 @@ static void check_fixture(const char *folder)
 static void test_configs(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < n_model_fixtures; i++)
-        if (model_fixtures[i].configs)
-            check_fixture(model_fixtures[i].folder);
-    for (size_t i = 0; i < n_seq2seq_fixtures; i++)
-        check_fixture(seq2seq_fixtures[i].folder);
+    const model_fixture *f;
+    for (size_t i = 0; (f = model_fixture_at(i)) != NULL; i++)
+        if (f->configs)
+            check_fixture(f->folder);
 }
 
 int main(void)

@@ -263,6 +263,46 @@ static unsigned check_encoder(const fixture *f)
     return report(f->network, n_bad);
 }
 
+/* Models that read pictures, in one piece and without fusion. Returns how many failed. */
+static unsigned check_picture(const fixture *f)
+{
+    lp_context ctx = {0};
+    lp_network *network;
+    unsigned n_bad = 0;
+    if (!goes(f, 1))
+        return 0;
+    if (lp_network_open(&ctx, f->network, &network) != LP_OK)
+        fail_msg("%s", ctx.message);
+    expected e = expected_open(f->expected);
+    float *got = malloc((size_t)e.n_rows * (size_t)e.n_vocab * sizeof *got);
+    float *patches = model_patches(network, e.pixels);
+    const int32_t chunks[] = {e.n_tokens, 0};
+    assert_non_null(got);
+    model_session *session = model_session_create(network, test_device(), LP_F32, 28);
+    for (size_t way = 0; way < 2 && goes(f, way + 1); way++) {
+        const model_run run = {.chunks = chunks, .no_fusion = way == 1, .patches = patches};
+        model_session_run(session, &run, e.tokens, got);
+        n_bad += !is_close(f->network, e.logits, got, e.n_rows, e.n_vocab, GATE, ROW_GATE);
+    }
+    model_session_destroy(session);
+    free(patches);
+    free(got);
+    expected_close(&e);
+    lp_network_destroy(network);
+    return report(f->network, n_bad);
+}
+
+static void test_pictures(void **state)
+{
+    (void)state;
+    unsigned n_bad = 0;
+    for (size_t i = 0; i < n_picture_fixtures; i++) {
+        const model_fixture *d = &picture_fixtures[i];
+        n_bad += check_picture(&(fixture){d->folder, d->expected, d->n_gpu_ways});
+    }
+    assert_int_equal(n_bad, 0);
+}
+
 static void test_encoders(void **state)
 {
     (void)state;
@@ -341,9 +381,10 @@ static void test_last_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decoders),  cmocka_unit_test(test_quantised),
-        cmocka_unit_test(test_f16_cache), cmocka_unit_test(test_last_row),
-        cmocka_unit_test(test_seq2seq),   cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_pictures),  cmocka_unit_test(test_decoders),
+        cmocka_unit_test(test_quantised), cmocka_unit_test(test_f16_cache),
+        cmocka_unit_test(test_last_row),  cmocka_unit_test(test_seq2seq),
+        cmocka_unit_test(test_encoders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

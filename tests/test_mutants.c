@@ -21,21 +21,15 @@
 #define GATE      1e-10 /* for fp32 */
 #define MUST_MOVE (10 * GATE)
 
-/* Whether it is the graph of an encoder-decoder's encoder: only that reads the source text. */
-static bool is_of_encoder(const lp_graph *graph)
-{
-    return lp_graph_find(graph, "source") != LP_NONE;
-}
-
 typedef struct mutation {
-    bool encoder; /* of an encoder-decoder: which graph */
+    bool encoder; /* which graph, of two */
     const mutant *mutant;
 } mutation;
 
 static void mutate_all(lp_graph *graph, const void *user)
 {
     const mutation *m = user;
-    for (uint32_t i = 0; i < graph->n_nodes && is_of_encoder(graph) == m->encoder; i++)
+    for (uint32_t i = 0; i < graph->n_nodes && mutant_is_other(graph) == m->encoder; i++)
         m->mutant->apply(&graph->nodes[i]);
 }
 
@@ -75,7 +69,7 @@ static bool cancels(const lp_network *network, const lp_graph *graph, lp_tensor_
 static void mutate_drop(lp_graph *graph, const void *user)
 {
     const dropped *d = user;
-    if (is_of_encoder(graph) == d->encoder)
+    if (mutant_is_other(graph) == d->encoder)
         graph->nodes[d->node].src[d->src] = LP_NONE;
 }
 
@@ -111,25 +105,25 @@ static void mutate_source(lp_graph *graph, const void *user)
 
 /* ---- */
 
-/* Decoders and encoders, then encoder-decoders; NULL behind the last. */
+/* All fixtures; NULL behind the last. */
 static const char *folder_at(size_t i)
 {
-    const bool first = i < n_model_fixtures;
-    if (!first && i >= n_model_fixtures + n_seq2seq_fixtures)
-        return NULL;
-    return first ? model_fixtures[i].folder : seq2seq_fixtures[i - n_model_fixtures].folder;
+    const model_fixture *f = model_fixture_at(i);
+    return f != NULL ? f->folder : NULL;
 }
 
 static bool has_mutants(size_t i)
 {
-    return i >= n_model_fixtures || model_fixtures[i].mutants;
+    return model_fixture_at(i)->mutants;
 }
 
 typedef struct subject {
     const char *path;
+    int32_t n_ctx;
     lp_network *network;
     expected e;
     float *logits;
+    float *patches; /* of a picture; or NULL */
 } subject;
 
 static void subject_open(subject *s, const char *path)
@@ -137,18 +131,23 @@ static void subject_open(subject *s, const char *path)
     lp_context ctx = {0};
     char *logits = test_path(path, "expected.safetensors");
     s->path = path;
+    s->n_ctx = N_CTX;
     if (lp_network_open(&ctx, path, &s->network) != LP_OK)
         fail_msg("%s", ctx.message);
     s->e = expected_open(logits);
-    assert_in_range(s->e.n_tokens, 24, N_CTX);
-    s->logits = malloc((size_t)s->e.n_tokens * (size_t)s->e.n_vocab * sizeof *s->logits);
+    assert_in_range(s->e.n_tokens, s->e.pixels ? 0 : 24, N_CTX);
+    s->patches = model_patches(s->network, s->e.pixels);
+    s->logits = malloc((size_t)s->e.n_rows * (size_t)s->e.n_vocab * sizeof *s->logits);
     assert_non_null(s->logits);
+    if (s->e.pixels != NULL || s->network->hparams.arch->whole_causal) /* positions are few */
+        s->n_ctx = 28;
     free(logits);
 }
 
 static void subject_close(subject *s)
 {
     free(s->logits);
+    free(s->patches);
     expected_close(&s->e);
     lp_network_destroy(s->network);
 }
@@ -156,7 +155,16 @@ static void subject_close(subject *s)
 /* How many graphs it has. */
 static int n_parts(const subject *s)
 {
-    return s->network->hparams.encoder.n_layer > 0 ? 2 : 1;
+    const lp_hparams *hp = &s->network->hparams;
+    return hp->encoder.n_layer > 0 || hp->vision.n_layer > 0 ? 2 : 1;
+}
+
+/* Which part a graph is of. */
+static lp_network_part part_of(const subject *s, bool encoder)
+{
+    if (!encoder)
+        return model_main_part(s->network);
+    return s->network->hparams.encoder.n_layer > 0 ? LP_PART_ENCODER : LP_PART_PICTURE;
 }
 
 typedef void (*mutate_fn)(lp_graph *graph, const void *user);
@@ -169,12 +177,13 @@ static double moved_by(subject *s, const lp_network *network, mutate_fn mutate, 
                            .types = s->e.types,
                            .source = s->e.source,
                            .n_source = s->e.n_source,
+                           .patches = s->patches,
                            .mutate = mutate,
                            .user = user};
-    model_session *session = model_session_create(network, "reference", LP_F32, N_CTX);
+    model_session *session = model_session_create(network, "reference", LP_F32, s->n_ctx);
     model_session_run(session, &run, s->e.tokens, s->logits);
     model_session_destroy(session);
-    return nmse(s->e.logits, s->logits, (size_t)s->e.n_tokens * (size_t)s->e.n_vocab);
+    return nmse(s->e.logits, s->logits, (size_t)s->e.n_rows * (size_t)s->e.n_vocab);
 }
 
 static void must_move(subject *s, const lp_network *network, mutate_fn mutate, const void *user,
@@ -190,15 +199,13 @@ static lp_graph *build(const subject *s, bool encoder, lp_store *store)
 {
     lp_context ctx = {0};
     lp_graph *graph = NULL;
-    lp_network_options options = {.n_tokens = encoder ? s->e.n_source : s->e.n_tokens,
-                                  .n_ctx = N_CTX,
-                                  .kv_dtype = LP_F32,
-                                  .part = encoder ? LP_PART_ENCODER : LP_PART_DECODER,
-                                  .outputs = encoder ? LP_OUTPUTS_NONE : LP_OUTPUTS_ALL,
-                                  .hidden = s->network->hparams.arch->encoder_only};
+    if (encoder) /* the main graph fills the store: see mutant_is_other() */
+        lp_graph_destroy(build(s, false, store));
+    const lp_network_options options = model_run_options(
+        s->network, part_of(s, encoder), encoder ? s->e.n_source : s->e.n_tokens, s->n_ctx);
     if (lp_network_graph(&ctx, s->network, store, &options, &graph) != LP_OK)
         fail_msg("%s", ctx.message);
-    assert_int_equal(is_of_encoder(graph), encoder);
+    assert_int_equal(mutant_is_other(graph), encoder);
     return graph;
 }
 
@@ -266,7 +273,8 @@ static void drop_sources(subject *s, bool encoder)
     }
     /* per layer at least two residuals; Galactica has no gains and no biases */
     const lp_hparams *hp = &s->network->hparams;
-    assert_true(n >= 2 * (encoder ? hp->encoder.n_layer : hp->n_layer));
+    const uint32_t n_other = hp->encoder.n_layer > 0 ? hp->encoder.n_layer : hp->vision.n_layer;
+    assert_true(n >= 2 * (encoder ? n_other : hp->n_layer));
     lp_graph_destroy(graph);
     lp_store_destroy(&store);
 }
@@ -409,13 +417,69 @@ static bool has_head_gains(const subject *s)
     return found;
 }
 
+/* The picture, and the rows that stand for pictures and texts. Returns whether there is a picture.
+ */
+static bool break_picture(subject *s)
+{
+    lp_hparams vision;
+    lp_hparams_of_vision(&s->network->hparams, &vision);
+    const bool has_projection = lp_weights_find(s->network->weights, "projection.weight") != NULL;
+    if (s->network->hparams.arch->whole_causal) {
+        must_move(s, s->network, mutant_see_all, NULL, "no causal mask");
+        if (has_projection)
+            must_move(s, s->network, mutant_row, &(mutant_moved){false, -1},
+                      "the token before the end");
+    }
+    if (s->patches == NULL)
+        return false;
+    must_move(s, s->network, mutant_row, &(mutant_moved){n_parts(s) > 1, 1},
+              "a patch for the class token");
+    float *right = s->patches;
+    s->patches = malloc(lp_picture_tokens(&vision.picture) * lp_picture_row(&vision.picture) * 4);
+    assert_non_null(s->patches);
+    for (int columns = 0; columns < 2; columns++) {
+        mutant_patches(&vision.picture, columns != 0, right, s->patches);
+        must_move(s, s->network, NULL, NULL,
+                  columns ? "patches column by column" : "channels last in patches");
+    }
+    free(s->patches);
+    s->patches = right;
+    return true;
+}
+
+/* Norms of sums in place of norms before them. */
+static void post_norms(subject *s)
+{
+    lp_network changed = *s->network;
+    changed.hparams.norms =
+        (s->network->hparams.norms & ~(unsigned)LP_NORMS_PRE) | LP_NORMS_SUM | LP_NORMS_OUTPUT;
+    must_move(s, &changed, NULL, NULL, "norms behind the sums");
+}
+
+/* One token more than the text has. */
+static void later_end(subject *s)
+{
+    lp_network changed = *s->network;
+    const size_t end = lp_hparams_text_end(&changed.hparams, s->e.tokens, (size_t)s->e.n_tokens);
+    int32_t *tokens = malloc((size_t)s->e.n_tokens * sizeof *tokens);
+    const int32_t *right = s->e.tokens;
+    assert_true(tokens != NULL && end + 1 < (size_t)s->e.n_tokens);
+    memcpy(tokens, right, (size_t)s->e.n_tokens * sizeof *tokens);
+    changed.hparams.ends_at_largest = false; /* the last token that a graph reads stands for all */
+    changed.hparams.end_token = (uint32_t)(tokens[end + 1] = 129);
+    s->e.tokens = tokens;
+    must_move(s, &changed, NULL, NULL, "the token behind the end");
+    s->e.tokens = right;
+    free(tokens);
+}
+
 /* What is decided before there is a graph. */
 static void test_hyperparameters(void **state)
 {
     (void)state;
     unsigned n_numbers[N_NUMBER_MUTANTS] = {0};
     unsigned n_moved[N_ROPE_MUTANTS] = {0}, n_unrotated = 0, n_gains = 0, n_relative = 0;
-    unsigned n_sinusoids = 0;
+    unsigned n_sinusoids = 0, n_pictures = 0;
     for (size_t f = 0; folder_at(f) != NULL; f++) {
         if (!has_mutants(f))
             continue;
@@ -448,6 +512,12 @@ static void test_hyperparameters(void **state)
         }
         if (hp->encoder.n_layer > 0)
             must_move(&s, s.network, mutate_source, &s.e.n_source, "source one token shorter");
+        if (hp->arch->sizes != NULL) {
+            n_pictures += break_picture(&s);
+            post_norms(&s);
+            if (hp->vision.n_layer > 0)
+                later_end(&s);
+        }
         if (has_head_gains(&s)) {
             must_move(&s, s.network, mutate_gains, NULL, "the first head's gain for all");
             n_gains++;
@@ -461,6 +531,7 @@ static void test_hyperparameters(void **state)
         if (n_moved[i] == 0)
             fail_msg("no fixture has what this mutant breaks: %s", rope_mutants[i].what);
     assert_true(n_unrotated > 0 && n_gains > 0 && n_relative > 0 && n_sinusoids > 0);
+    assert_true(n_pictures > 0);
 
     /* GGUF: the divisors are a tensor */
     subject s;

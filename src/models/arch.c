@@ -36,6 +36,31 @@
     .names = lp_names_bart, .hf_prefixes = "model."
 #define BART_COPIES "encoder.embed_tokens.weight decoder.embed_tokens.weight"
 
+/* Towers of CLIP, and what is like the one that reads pictures. */
+static const lp_arch_sizes vit_sizes = {
+    .n_embd = 768, .n_layer = 12, .n_head = 12, .n_ff = 3072, .picture = {224, 16, 3, 1}};
+static const lp_arch_sizes deit_sizes = {
+    .n_embd = 768, .n_layer = 12, .n_head = 12, .n_ff = 3072, .picture = {224, 16, 3, 2}};
+static const lp_arch_sizes clip_vision_sizes = {.n_embd = 768,
+                                                .n_layer = 12,
+                                                .n_head = 12,
+                                                .n_ff = 3072,
+                                                .n_projected = 512,
+                                                .picture = {224, 32, 3, 1}};
+static const lp_arch_sizes clip_text_sizes = {.n_vocab = 49408,
+                                              .n_context = 77,
+                                              .n_embd = 512,
+                                              .n_layer = 12,
+                                              .n_head = 8,
+                                              .n_ff = 2048,
+                                              .n_projected = 512,
+                                              .end_token = 49407};
+#define VISION ENCODER, .norms = LP_NORMS_PRE, .norm_eps = 1e-12f, .position = LP_POSITION_LEARNED
+#define CLIP                                                                                       \
+    .norm = LP_NORM_LAYER, .norm_eps = 1e-5f, .encoder_only = true, .tied = true,                  \
+    .act = LP_ACT_GELU_QUICK, .position = LP_POSITION_LEARNED
+#define CLIP_TEXT CLIP, .norms = LP_NORMS_PRE, .whole_causal = true, .hf_prefixes = "text_model."
+
 /* Layers of PyTorch's nn.LSTM or nn.GRU. */
 #define RECURRENT                                                                                  \
     .position = LP_POSITION_NONE, .context = 4096, .norm_eps = 1, .names = lp_names_recurrent,     \
@@ -687,6 +712,52 @@ const lp_arch lp_archs[] = {
         .rotary = 0.5f,
         .names = lp_names_persimmon,
         .hf_prefixes = "model.",
+    },
+    {
+        /* Dosovitskiy et al. 2020, arXiv:2010.11929 */
+        .hf = "vit",
+        VISION,
+        .sizes = &vit_sizes,
+        .names = lp_names_vit,
+        .hf_prefixes = "vit.",
+        .hf_ignored = "embeddings.mask_token",
+    },
+    {
+        /* Touvron et al. 2020, arXiv:2012.12877 */
+        .hf = "deit",
+        VISION,
+        .sizes = &deit_sizes,
+        .names = lp_names_vit,
+        .hf_prefixes = "deit.",
+        .hf_ignored = "embeddings.mask_token",
+    },
+    {
+        /* Radford et al. 2021, arXiv:2103.00020: both towers, */
+        .hf = "clip",
+        CLIP_TEXT,
+        .sizes = &clip_text_sizes,
+        .text_tower = "clip_text_model",
+        .vision_tower = "clip_vision_model",
+        .names = lp_names_clip_text,
+        .more_names = lp_names_clip_towers,
+        .hf_ignored = "embeddings.position_ids vision_model.embeddings.position_ids",
+    },
+    {
+        /* each by itself */
+        .hf = "clip_text_model",
+        CLIP_TEXT,
+        .sizes = &clip_text_sizes,
+        .names = lp_names_clip_text,
+        .hf_ignored = "embeddings.position_ids",
+    },
+    {
+        .hf = "clip_vision_model",
+        CLIP,
+        .norms = LP_NORMS_EMBD | LP_NORMS_PRE,
+        .sizes = &clip_vision_sizes,
+        .names = lp_names_clip_vision,
+        .hf_prefixes = "vision_model.",
+        .hf_ignored = "embeddings.position_ids",
     },
 };
 const size_t lp_n_archs = sizeof lp_archs / sizeof lp_archs[0];

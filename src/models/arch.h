@@ -48,14 +48,16 @@ typedef enum lp_weight_form {
     LP_FORM_QKV_HEADS,  /* rows [H, 3, D]: the same with a key and a value per head */
     LP_FORM_QVK_PARTS,  /* rows [4, 3, H / 4, D]: CodeGen, queries, values, keys of four parts */
     LP_FORM_ROW,        /* one row, in GGUF files as a vector or as a matrix */
-    LP_FORM_VECTOR, /* [1, n]; its name has no ".weight" or ".bias" there, and both names are whole
-                     */
-    LP_FORM_MXFP4,  /* bytes [E, out, in / 32, 16] of nibbles, element 2 j low in byte j, and with
-                       "_scales" in place of "_blocks" [E, out, in / 32] of exponents; both names
-                       are whole */
-    LP_FORM_EXPERT, /* one of n_expert matrices that become one tensor; "%e" is its number */
-    LP_FORM_HEAD,   /* the same of n_head vectors */
-    LP_FORM_HEAD_KV /* the same of n_head_kv vectors */
+    LP_FORM_VECTOR,  /* [1, n]; its name has no ".weight" or ".bias" there, and both names are whole
+                      */
+    LP_FORM_MXFP4,   /* bytes [E, out, in / 32, 16] of nibbles, element 2 j low in byte j, and with
+                        "_scales" in place of "_blocks" [E, out, in / 32] of exponents; both names
+                        are whole */
+    LP_FORM_PATCHES, /* [out, C, P, P]: a convolution that moves by its own size */
+    LP_FORM_FLAT,    /* leading dimensions of 1: [1, 1, n] is [n]; both names are whole */
+    LP_FORM_EXPERT,  /* one of n_expert matrices that become one tensor; "%e" is its number */
+    LP_FORM_HEAD,    /* the same of n_head vectors */
+    LP_FORM_HEAD_KV  /* the same of n_head_kv vectors */
 } lp_weight_form;
 
 /* Which of its output features a weight is, where a file has several weights in one tensor; the
@@ -83,6 +85,21 @@ typedef struct lp_weight_name {
     lp_weight_part part; /* of what is there */
 } lp_weight_name;
 
+/* Pictures as sequences of patches: Dosovitskiy et al. 2020, arXiv:2010.11929. */
+typedef struct lp_picture_hparams {
+    uint32_t size;     /* pixels of each side */
+    uint32_t patch;    /* the same of a patch; 0: no pictures are read */
+    uint32_t channels; /* 3 */
+    uint32_t n_first;  /* learned tokens before those of patches: class, DeiT's distillation */
+} lp_picture_hparams;
+
+/* Sizes that config.json may leave out. */
+typedef struct lp_arch_sizes {
+    uint32_t n_vocab, n_context, n_embd, n_layer, n_head, n_ff;
+    uint32_t n_projected, end_token; /* see lp_hparams */
+    lp_picture_hparams picture;
+} lp_arch_sizes;
+
 typedef struct lp_arch {
     const char *gguf;    /* general.architecture; NULL: comes in Hugging Face folders only */
     const char *hf;      /* model_type of config.json; NULL: GGUF files only */
@@ -95,6 +112,7 @@ typedef struct lp_arch {
     lp_act_kind act;          /* unless config.json tells otherwise; GGUF files do not */
     bool gelu_is_tanh;        /* where config.json says "gelu", it means the tanh approximation */
     bool encoder_only;        /* every token sees all others; there is no cache */
+    bool whole_causal;        /* though an encoder: tokens see those before them only */
     bool first_unnormed; /* the first layer's attention reads the embeddings without attn_norm */
     bool embd_in_last;   /* embeddings are added up and normed before embd_in, not after */
     bool mlm_gelu;       /* the head's activation is GELU, whatever config.json says of others */
@@ -138,6 +156,9 @@ typedef struct lp_arch {
     float rope_base;            /* base of RoPE where config.json does not say; 0: 10000 */
     float window_rope_base;     /* base of RoPE in layers with a window; 0: as in the others */
     uint32_t full_scale_layers; /* GGUF, Gemma: models of so many layers scale by N / H, not by D */
+    const lp_arch_sizes *sizes; /* NULL: config.json says them all */
+    const char *text_tower;   /* model_type of what config.json's text_config describes; or NULL */
+    const char *vision_tower; /* and its vision_config */
     const lp_weight_name *names;
     const lp_weight_name *more_names; /* looked up after those; or NULL */
     const lp_weight_name *gguf_names; /* weights that have other names than the canonical ones in

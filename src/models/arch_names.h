@@ -17,7 +17,8 @@ extern const lp_weight_name lp_names_t5_gguf[];
 
 /* arch_names_encoders.c */
 extern const lp_weight_name lp_names_bert[], lp_names_roberta[], lp_names_electra[],
-    lp_names_distilbert[], lp_names_modernbert[];
+    lp_names_distilbert[], lp_names_modernbert[], lp_names_vit[], lp_names_clip_text[],
+    lp_names_clip_vision[], lp_names_clip_towers[];
 
 /* arch_names_papers.c */
 extern const lp_weight_name lp_names_recurrent[], lp_names_paper[], lp_names_post_norm[],

@@ -1,6 +1,7 @@
 /* Tables of names of encoders, see arch.h. */
 #include "models/arch_names_rows.h"
 
+/* BERT's encoder; RoBERTa's and ELECTRA's have its names, too. */
 const lp_weight_name lp_names_bert[] = {
     ROW("token_embd", "embeddings.word_embeddings"),
     ROW("position_embd", "embeddings.position_embeddings"),
@@ -70,5 +71,69 @@ const lp_weight_name lp_names_modernbert[] = {
     ROW("mlm_dense", "head.dense"),
     ROW("mlm_norm", "head.norm"),
     ROW("output", "decoder"),
+    END,
+};
+
+/* The tower that reads pictures has its own prefix, also where there is no other. */
+const lp_weight_name lp_names_vit[] = {
+    FORM("v.class_embd.weight", "embeddings.cls_token", LP_FORM_FLAT),
+    FORM("v.distilled_embd.weight", "embeddings.distillation_token", LP_FORM_FLAT),
+    FORM("v.position_embd.weight", "embeddings.position_embeddings", LP_FORM_FLAT),
+    FORM("v.patch_embd", "embeddings.patch_embeddings.projection", LP_FORM_PATCHES),
+    ROW("v.blk.%d.attn_norm", "encoder.layer.%d.layernorm_before"),
+    ROW("v.blk.%d.attn_q", "encoder.layer.%d.attention.attention.query"),
+    ROW("v.blk.%d.attn_k", "encoder.layer.%d.attention.attention.key"),
+    ROW("v.blk.%d.attn_v", "encoder.layer.%d.attention.attention.value"),
+    ROW("v.blk.%d.attn_output", "encoder.layer.%d.attention.output.dense"),
+    ROW("v.blk.%d.ffn_norm", "encoder.layer.%d.layernorm_after"),
+    ROW("v.blk.%d.ffn_up", "encoder.layer.%d.intermediate.dense"),
+    ROW("v.blk.%d.ffn_down", "encoder.layer.%d.output.dense"),
+    ROW("v.output_norm", "layernorm"),
+    ROW("v.pooler", "pooler.dense"),
+    ROW("v.head", "classifier"),
+    ROW("v.head", "cls_classifier"),
+    ROW("v.head_distilled", "distillation_classifier"),
+    END,
+};
+
+const lp_weight_name lp_names_clip_text[] = {
+    ROW("token_embd", "embeddings.token_embedding"),
+    ROW("position_embd", "embeddings.position_embedding"),
+    ROW("blk.%d.attn_norm", "encoder.layers.%d.layer_norm1"),
+    ROW("blk.%d.attn_q", "encoder.layers.%d.self_attn.q_proj"),
+    ROW("blk.%d.attn_k", "encoder.layers.%d.self_attn.k_proj"),
+    ROW("blk.%d.attn_v", "encoder.layers.%d.self_attn.v_proj"),
+    ROW("blk.%d.attn_output", "encoder.layers.%d.self_attn.out_proj"),
+    ROW("blk.%d.ffn_norm", "encoder.layers.%d.layer_norm2"),
+    ROW("blk.%d.ffn_up", "encoder.layers.%d.mlp.fc1"),
+    ROW("blk.%d.ffn_down", "encoder.layers.%d.mlp.fc2"),
+    ROW("output_norm", "final_layer_norm"),
+    ROW("projection", "text_projection"),
+    END,
+};
+
+#define CLIP_VISION(p)                                                                             \
+    FORM("v.class_embd.weight", p "embeddings.class_embedding", LP_FORM_FLAT),                     \
+        ROW("v.position_embd", p "embeddings.position_embedding"),                                 \
+        FORM("v.patch_embd", p "embeddings.patch_embedding", LP_FORM_PATCHES),                     \
+        ROW("v.token_embd_norm", p "pre_layrnorm"),                                                \
+        ROW("v.blk.%d.attn_norm", p "encoder.layers.%d.layer_norm1"),                              \
+        ROW("v.blk.%d.attn_q", p "encoder.layers.%d.self_attn.q_proj"),                            \
+        ROW("v.blk.%d.attn_k", p "encoder.layers.%d.self_attn.k_proj"),                            \
+        ROW("v.blk.%d.attn_v", p "encoder.layers.%d.self_attn.v_proj"),                            \
+        ROW("v.blk.%d.attn_output", p "encoder.layers.%d.self_attn.out_proj"),                     \
+        ROW("v.blk.%d.ffn_norm", p "encoder.layers.%d.layer_norm2"),                               \
+        ROW("v.blk.%d.ffn_up", p "encoder.layers.%d.mlp.fc1"),                                     \
+        ROW("v.blk.%d.ffn_down", p "encoder.layers.%d.mlp.fc2"),                                   \
+        ROW("v.output_norm", p "post_layernorm"), ROW("v.projection", "visual_projection")
+
+const lp_weight_name lp_names_clip_vision[] = {
+    CLIP_VISION(""),
+    END,
+};
+
+const lp_weight_name lp_names_clip_towers[] = {
+    CLIP_VISION("vision_model."),
+    FORM("logit_scale.weight", "logit_scale", LP_FORM_SAME),
     END,
 };

@@ -26,6 +26,13 @@ lp_status lp_config_bool(const lp_config *c, const char *keys, bool *value);
 /* Mixtures of experts (config_experts.c). */
 lp_status lp_config_experts(const lp_config *c, lp_hparams *hp);
 
+/* All of a model, or of one tower of it. */
+lp_status lp_config_model(const lp_config *c, const lp_arch *arch, lp_hparams *hp);
+/* What only models have that read pictures, or texts that go with pictures (config_picture.c). */
+lp_status lp_config_picture(const lp_config *c, lp_hparams *hp);
+/* A model of two towers, each with a config of its own within `c`. */
+lp_status lp_config_towers(const lp_config *c, const lp_arch *arch, lp_hparams *hp);
+
 /* All that concerns RoPE (config_rope.c); sizes and context are known already. */
 lp_status lp_config_rope(const lp_config *c, lp_hparams *hp);
 

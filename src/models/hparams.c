@@ -231,6 +231,61 @@ void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder)
     encoder->attn_scale = hp->arch->unscaled ? 1 : (float)(1 / sqrt((double)hp->encoder.head));
 }
 
+bool lp_hparams_reads_texts(const lp_hparams *hp)
+{
+    return hp->picture.patch == 0;
+}
+
+bool lp_hparams_reads_pictures(const lp_hparams *hp)
+{
+    return hp->picture.patch > 0 || hp->vision.n_layer > 0;
+}
+
+size_t lp_hparams_text_end(const lp_hparams *hp, const int32_t *tokens, size_t n)
+{
+    size_t end = 0;
+    if (!hp->ends_at_largest) {
+        while (end < n && (uint32_t)tokens[end] != hp->end_token)
+            end++;
+        return end;
+    }
+    for (size_t i = 1; i < n; i++)
+        if (tokens[i] > tokens[end])
+            end = i;
+    return end;
+}
+
+uint32_t lp_picture_tokens(const lp_picture_hparams *picture)
+{
+    const uint32_t n = picture->size / picture->patch;
+    return picture->n_first + n * n;
+}
+
+uint32_t lp_picture_row(const lp_picture_hparams *picture)
+{
+    return picture->channels * picture->patch * picture->patch;
+}
+
+void lp_hparams_of_vision(const lp_hparams *hp, lp_hparams *vision)
+{
+    const lp_vision_hparams *v = &hp->vision;
+    *vision = *hp;
+    if (v->n_layer == 0)
+        return;
+    lp_hparams_init(vision, lp_arch_find_hf(hp->arch->vision_tower));
+    vision->n_context = lp_picture_tokens(&v->picture);
+    vision->n_layer = v->n_layer;
+    vision->n_embd = vision->n_embd_token = v->n_embd;
+    vision->n_head = vision->n_head_kv = v->n_head;
+    vision->head_k = vision->head_v = v->n_embd / v->n_head;
+    vision->n_ff = v->n_ff;
+    vision->norm_eps = v->norm_eps;
+    vision->act = v->act;
+    vision->attn_scale = (float)(1 / sqrt((double)vision->head_k));
+    vision->picture = v->picture;
+    vision->n_projected = hp->n_projected;
+}
+
 bool lp_layer_has_window(const lp_arch *arch, uint32_t every, uint32_t layer)
 {
     return every == 0 || layer % every != (arch->window_every_first ? 0 : every - 1);
@@ -279,6 +334,23 @@ static void put_text(writer *w, const char *name, const char *value)
     snprintf(fact->value, sizeof fact->value, "%s", value);
 }
 
+static void put_picture(writer *w, const lp_picture_hparams *p)
+{
+    put_count(w, "picture_side", p->size);
+    put_count(w, "patch_side", p->patch);
+    put_count(w, "patches", lp_picture_tokens(p) - p->n_first);
+}
+
+/* A tower beside one that reads texts. */
+static void put_vision(writer *w, const lp_vision_hparams *v)
+{
+    put_picture(w, &v->picture);
+    put_count(w, "picture_layers", v->n_layer);
+    put_count(w, "picture_embedding_length", v->n_embd);
+    put_count(w, "picture_heads", v->n_head);
+    put_count(w, "picture_feed_forward_length", v->n_ff);
+}
+
 size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
 {
     static const char *const acts[] = {
@@ -301,7 +373,9 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     };
     writer w = {facts, 0};
     put_text(&w, "architecture", hp->arch->hf);
-    put_count(&w, "vocabulary", hp->n_vocab);
+    if (hp->picture.patch > 0)
+        put_picture(&w, &hp->picture);
+    put_count(&w, hp->picture.patch > 0 ? "labels" : "vocabulary", hp->n_vocab);
     put_count(&w, "context_length", hp->n_context);
     put_count(&w, "layers", hp->n_layer);
     put_count(&w, "embedding_length", hp->n_embd);
@@ -340,13 +414,19 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_count(&w, "encoder_heads", hp->encoder.n_head);
         put_count(&w, "encoder_feed_forward_length", hp->encoder.n_ff);
     }
+    if (hp->vision.n_layer > 0)
+        put_vision(&w, &hp->vision);
+    if (hp->n_projected > 0)
+        put_count(&w, "projected_length", hp->n_projected);
     put_text(&w, "norm", hp->arch->norm == LP_NORM_RMS ? "rms" : "layer");
     put_number(&w, "norm_epsilon", (double)hp->norm_eps);
     put_text(&w, "activation", hp->solu ? "solu" : acts[hp->act]);
-    put_text(&w, "head", hp->tied ? "tied to the token embedding" : "untied");
+    if (hp->arch->sizes == NULL)
+        put_text(&w, "head", hp->tied ? "tied to the token embedding" : "untied");
     if (hp->n_types > 0)
         put_count(&w, "token_types", hp->n_types);
-    put_text(&w, "attention", hp->both_ways ? "all tokens see each other" : "causal");
+    put_text(&w, "attention",
+             hp->both_ways && !hp->arch->whole_causal ? "all tokens see each other" : "causal");
     put_text(&w, "block", hp->parallel ? "attention and feed-forward in parallel" : "one by one");
     if (hp->residual_scale != 1)
         put_number(&w, "residual_factor", (double)hp->residual_scale);

@@ -26,6 +26,15 @@ typedef struct lp_encoder_hparams {
     uint32_t n_head, head, n_ff; /* head: size of one */
 } lp_encoder_hparams;
 
+/* What a tower that reads pictures has otherwise than the one beside it that reads texts. */
+typedef struct lp_vision_hparams {
+    uint32_t n_layer; /* 0: there is no such tower beside this network */
+    uint32_t n_embd, n_head, n_ff;
+    float norm_eps;
+    lp_act_kind act;
+    lp_picture_hparams picture;
+} lp_vision_hparams;
+
 typedef struct lp_hparams {
     const lp_arch *arch;
     uint32_t n_vocab, n_context, n_embd, n_layer, n_ff;
@@ -33,7 +42,13 @@ typedef struct lp_hparams {
     uint32_t n_types;      /* kinds of segments that have embeddings; 0: none */
     uint32_t n_head, n_head_kv, head_k, head_v; /* head sizes of keys and values */
     lp_encoder_hparams encoder;
-    bool both_ways;                  /* all tokens see each other, and nothing is cached */
+    lp_picture_hparams picture; /* of a network that reads a picture; n_context: its tokens,
+                                   n_vocab: labels */
+    lp_vision_hparams vision;
+    uint32_t n_projected; /* size of the space that texts and pictures share; 0: there is none */
+    uint32_t end_token;   /* the token that stands for its text: the first with this id, */
+    bool ends_at_largest; /* or with the largest */
+    bool both_ways;       /* all tokens see each other, and nothing is cached */
     uint32_t n_bucket, max_distance; /* of relative positions */
     uint32_t n_layer_unused; /* that files have behind the n_layer: predictors of further tokens */
     uint32_t n_kv_latent;    /* latent attention: what keys and values are made of; 0: it is none */
@@ -101,6 +116,17 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp);
 
 /* The encoder of an encoder-decoder, as if it were a model of its own. */
 void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder);
+
+/* The tower that reads pictures, as if it were a model of its own. */
+void lp_hparams_of_vision(const lp_hparams *hp, lp_hparams *vision);
+bool lp_hparams_reads_texts(const lp_hparams *hp);
+bool lp_hparams_reads_pictures(const lp_hparams *hp);
+/* The place of the token that stands for its text in such models: the first end token, or n where
+ * there is none. */
+size_t lp_hparams_text_end(const lp_hparams *hp, const int32_t *tokens, size_t n);
+/* Tokens of a picture, and elements of a patch [C, P, P]. */
+uint32_t lp_picture_tokens(const lp_picture_hparams *picture);
+uint32_t lp_picture_row(const lp_picture_hparams *picture);
 
 /* Whether layer `layer` has the window, if one in `every` layers has not; 0: all have it. */
 bool lp_layer_has_window(const lp_arch *arch, uint32_t every, uint32_t layer);

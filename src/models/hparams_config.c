@@ -304,23 +304,29 @@ static lp_status refuse_unknown(const lp_config *c)
 
 static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
 {
-    LP_TRY(lp_config_u32(c, "vocab_size", LP_JSON_REQUIRED, &hp->n_vocab));
-    hp->n_context = hp->arch->context;
+    static const lp_arch_sizes none = {0};
+    const lp_arch_sizes *sizes = hp->arch->sizes ? hp->arch->sizes : &none;
+    const lp_json_need need = sizes != &none ? LP_JSON_OPTIONAL : LP_JSON_REQUIRED;
+    hp->n_vocab = sizes->n_vocab;
+    hp->n_embd = sizes->n_embd;
+    hp->n_layer = sizes->n_layer;
+    hp->n_head = sizes->n_head;
+    LP_TRY(lp_config_u32(c, "vocab_size", need, &hp->n_vocab));
+    hp->n_context = sizes->n_context ? sizes->n_context : hp->arch->context;
     LP_TRY(lp_config_u32(c, "max_position_embeddings n_positions max_seq_len seq_length",
-                         hp->n_context ? LP_JSON_OPTIONAL : LP_JSON_REQUIRED, &hp->n_context));
-    LP_TRY(
-        lp_config_u32(c, "hidden_size n_embd d_model n_embed dim", LP_JSON_REQUIRED, &hp->n_embd));
+                         hp->n_context ? LP_JSON_OPTIONAL : need, &hp->n_context));
+    LP_TRY(lp_config_u32(c, "hidden_size n_embd d_model n_embed dim", need, &hp->n_embd));
     LP_TRY(lp_config_u32(c, "word_embed_proj_dim embedding_size", LP_JSON_OPTIONAL,
                          &hp->n_embd_token));
     LP_TRY(lp_config_u32(c,
                          "num_decoder_layers decoder_layers num_hidden_layers n_layer n_layers "
                          "num_layers",
-                         LP_JSON_REQUIRED, &hp->n_layer));
+                         need, &hp->n_layer));
     LP_TRY(lp_hparams_check_layers(c->ctx, c->where, hp));
     if (hp->arch->cell != LP_CELL_NONE)
         return LP_OK;
     LP_TRY(lp_config_u32(c, "decoder_attention_heads num_attention_heads n_head n_heads num_heads",
-                         LP_JSON_REQUIRED, &hp->n_head));
+                         need, &hp->n_head));
     LP_TRY(lp_config_u32(c, "type_vocab_size", LP_JSON_OPTIONAL, &hp->n_types));
     hp->n_head_kv = hp->n_head;
     LP_TRY(lp_config_u32(c, "num_key_value_heads num_kv_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
@@ -328,6 +334,8 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
     uint32_t ratio = 4;
     LP_TRY(lp_config_u32(c, "expansion_ratio", LP_JSON_OPTIONAL, &ratio));
     hp->n_ff = ratio > 0 && hp->n_embd <= UINT32_MAX / ratio ? ratio * hp->n_embd : UINT32_MAX;
+    if (sizes->n_ff > 0)
+        hp->n_ff = sizes->n_ff;
     LP_TRY(lp_config_u32(c,
                          "decoder_ffn_dim intermediate_size n_inner ffn_dim ffn_hidden_size d_ff "
                          "hidden_dim",
@@ -468,18 +476,11 @@ static lp_status read_chunks(const lp_config *c, lp_hparams *hp)
     return LP_OK;
 }
 
-static lp_status read_config(const lp_config *c, lp_hparams *hp)
+lp_status lp_config_model(const lp_config *c, const lp_arch *arch, lp_hparams *hp)
 {
-    const char *type = NULL;
-    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "model_type", LP_JSON_REQUIRED, &type));
-    const lp_arch *arch = lp_arch_find_hf(type);
-    if (!arch)
-        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
-                       "%s: model_type \"%.60s\" is not supported; the supported one that is most "
-                       "like it is \"%s\"",
-                       c->where, type, lp_arch_nearest(false, type));
     lp_hparams_init(hp, arch);
     LP_TRY(read_sizes(c, hp));
+    LP_TRY(lp_config_picture(c, hp));
     LP_TRY(read_latent(c, hp));
     LP_TRY(lp_config_experts(c, hp));
     LP_TRY(lp_config_f32(c, "rms_norm_eps norm_epsilon layer_norm_epsilon layer_norm_eps norm_eps",
@@ -504,6 +505,19 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
     LP_TRY(refuse_unknown_encoder(c, hp));
     LP_TRY(refuse_unknown(c));
     return lp_hparams_finish(c->ctx, c->where, hp);
+}
+
+static lp_status read_config(const lp_config *c, lp_hparams *hp)
+{
+    const char *type = NULL;
+    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "model_type", LP_JSON_REQUIRED, &type));
+    const lp_arch *arch = lp_arch_find_hf(type);
+    if (!arch)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
+                       "%s: model_type \"%.60s\" is not supported; the supported one that is most "
+                       "like it is \"%s\"",
+                       c->where, type, lp_arch_nearest(false, type));
+    return arch->vision_tower ? lp_config_towers(c, arch, hp) : lp_config_model(c, arch, hp);
 }
 
 static lp_status read_doc(lp_context *ctx, const char *where, yyjson_doc *doc, lp_hparams *hp)

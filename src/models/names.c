@@ -39,8 +39,8 @@ static bool matches(const lp_hparams *hp, const char *pattern, const char *suffi
             continue;
         }
         bool layer = *++pattern == 'd';
-        const uint32_t n_layer =
-            hp->n_layer > hp->encoder.n_layer ? hp->n_layer : hp->encoder.n_layer;
+        uint32_t n_layer = hp->n_layer > hp->encoder.n_layer ? hp->n_layer : hp->encoder.n_layer;
+        n_layer = n_layer > hp->vision.n_layer ? n_layer : hp->vision.n_layer;
         if (!take_number(&name, layer ? n_layer : UINT32_MAX, layer ? &at->layer : &at->part))
             return false;
     }
@@ -240,6 +240,18 @@ static lp_status sort_qkv(lp_context *ctx, const char *where, const lp_hparams *
     return replace(ctx, weights, weight, &memory);
 }
 
+/* [N, C, P, P] becomes [N, C P P], a bias [N] stays. */
+static lp_status flatten_patches(lp_context *ctx, const char *where, lp_weight *weight)
+{
+    const lp_shape shape = weight->shape;
+    if (shape.n == 1)
+        return LP_OK;
+    if (shape.n != 4 || lp_dtype_table[weight->dtype].block != 1)
+        return fail_form(ctx, where, weight, "a kernel [N, C, P, P]");
+    weight->shape = LP_SHAPE2(shape.dim[0], shape.dim[1] * shape.dim[2] * shape.dim[3]);
+    return LP_OK;
+}
+
 /* As the graph wants it. */
 static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hparams *hp,
                                  lp_weight_form form, lp_weights *weights, lp_weight *weight)
@@ -264,6 +276,14 @@ static lp_status bring_into_form(lp_context *ctx, const char *where, const lp_hp
         if (weight->shape.n != 2 || weight->shape.dim[0] != 1)
             return fail_form(ctx, where, weight, "one row");
         weight->shape = LP_SHAPE1(weight->shape.dim[1]);
+        return LP_OK;
+    case LP_FORM_PATCHES:
+        return flatten_patches(ctx, where, weight);
+    case LP_FORM_FLAT:
+        while (weight->shape.n > 1 && weight->shape.dim[0] == 1) {
+            memmove(weight->shape.dim, weight->shape.dim + 1, sizeof(int64_t[LP_MAX_DIMS - 1]));
+            weight->shape.dim[--weight->shape.n] = 1;
+        }
         return LP_OK;
     case LP_FORM_SAME:
     case LP_FORM_MXFP4:
@@ -481,6 +501,18 @@ lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *h
     return status;
 }
 
+/* Whether the graph sees a weight by way of a table that is made of it, or only the host does. */
+static bool goes_into_table(const char *name)
+{
+    static const char *const whole[] = {"v.class_embd.weight", "v.distilled_embd.weight",
+                                        "v.position_embd.weight", "v.patch_embd.bias",
+                                        "logit_scale.weight"};
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+        if (strcmp(name, whole[i]) == 0)
+            return true;
+    return strncmp(name, "rope_", 5) == 0 || strstr(name, ".attn_rel_b") != NULL;
+}
+
 lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hparams *hp,
                               lp_weights *weights, const lp_store *store)
 {
@@ -488,9 +520,7 @@ lp_status lp_names_check_read(lp_context *ctx, const char *where, const lp_hpara
         const char *suffix, *name = lp_weights_at(weights, i)->name;
         place at;
         const lp_weight_name *row = find_row(hp, false, name, &at, &suffix);
-        if (!row || lp_store_find(store, name) != UINT32_MAX ||
-            strncmp(row->name, "rope_", 5) == 0 ||      /* goes into a table */
-            strstr(row->name, ".attn_rel_b") != NULL || /* the same */
+        if (!row || lp_store_find(store, name) != UINT32_MAX || goes_into_table(name) ||
             (hp->tied && strcmp(row->name, "output") == 0))
             continue;
         return lp_fail(

@@ -1,6 +1,7 @@
 /* Opening models and making their graphs, see model.h. */
 #include "models/network.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,10 +67,33 @@ lp_status lp_network_adapt(lp_context *ctx, lp_network *model, const char *path,
     return lp_adapters_add(ctx, &model->adapters, &model->hparams, model->weights, path, scale);
 }
 
+static lp_status check_picture(lp_context *ctx, const lp_network *model,
+                               const lp_network_options *o)
+{
+    lp_hparams vision;
+    lp_hparams_of_vision(&model->hparams, &vision);
+    if (o->n_ctx < 1 || o->n_ctx > LP_MAX_CONTEXT || o->n_tokens < 0 ||
+        (uint32_t)o->n_tokens != vision.n_context)
+        return lp_fail(ctx, LP_E_ARG, "%d tokens of a picture that has %u, in a context of %d",
+                       o->n_tokens, vision.n_context, o->n_ctx);
+    if (o->sample || o->outputs == LP_OUTPUTS_LAST)
+        return lp_fail(ctx, LP_E_ARG, "a picture has logits of its labels or none");
+    if (o->outputs != LP_OUTPUTS_NONE && !lp_network_has_head(model))
+        return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: this model has no head that tells labels",
+                       model->path);
+    return LP_OK;
+}
+
 static lp_status check_options(lp_context *ctx, const lp_network *model,
                                const lp_network_options *o)
 {
     const lp_hparams *hp = &model->hparams;
+    const bool picture = o->part == LP_PART_PICTURE;
+    if (picture ? !lp_hparams_reads_pictures(hp) : !lp_hparams_reads_texts(hp))
+        return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %s models read no %s", model->path, hp->arch->hf,
+                       picture ? "pictures" : "texts");
+    if (picture)
+        return check_picture(ctx, model, o);
     if (o->n_tokens < 1 || o->n_ctx < 1 || o->n_ctx > LP_MAX_CONTEXT || o->n_tokens > o->n_ctx ||
         o->kv_max < o->n_tokens || o->kv_max > o->n_ctx)
         return lp_fail(ctx, LP_E_ARG, "%d tokens with a K/V length up to %d in a context of %d",
@@ -94,14 +118,16 @@ static lp_status check_options(lp_context *ctx, const lp_network *model,
     return LP_OK;
 }
 
-/* The first graph of a decoder must name what its encoder needs, too: the store is filled by it. */
-static lp_status name_encoder(lp_context *ctx, const lp_network *model, lp_store *store,
-                              const lp_network_options *options)
+/* The first graph must name what the other one needs, too, that of an encoder or of pictures: the
+ * store is filled by it. */
+static lp_status name_other(lp_context *ctx, const lp_network *model, lp_store *store,
+                            const lp_network_options *options, lp_network_part part)
 {
     lp_network_options o = *options;
     lp_graph *graph = NULL;
-    o.part = LP_PART_ENCODER;
-    o.n_tokens = 1;
+    o.part = part;
+    o.n_tokens =
+        part == LP_PART_PICTURE ? (int32_t)lp_picture_tokens(&model->hparams.vision.picture) : 1;
     LP_TRY(lp_network_graph(ctx, model, store, &o, &graph));
     lp_graph_destroy(graph);
     return LP_OK;
@@ -110,7 +136,26 @@ static lp_status name_encoder(lp_context *ctx, const lp_network *model, lp_store
 bool lp_network_has_head(const lp_network *model)
 {
     return !model->hparams.arch->encoder_only ||
-           lp_weights_find(model->weights, "mlm_dense.weight");
+           lp_weights_find(model->weights, "mlm_dense.weight") ||
+           lp_weights_find(model->weights, "v.head.weight");
+}
+
+lp_status lp_network_logit_scale(lp_context *ctx, const lp_network *model, double *scale)
+{
+    const char *name = "logit_scale.weight";
+    const lp_weight *weight = lp_weights_find(model->weights, name);
+    float value = 0;
+    if (weight == NULL)
+        return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %s models do not compare texts with pictures",
+                       model->path, model->hparams.arch->hf);
+    LP_TRY(lp_weight_usable(ctx, weight));
+    if (lp_shape_elements(weight->shape) != 1 || lp_dtype_table[weight->dtype].block != 1)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: logit_scale is not one number", model->path);
+    lp_dtype_table[weight->dtype].to_f32(weight->data, &value, 1);
+    *scale = exp((double)value);
+    if (isfinite(*scale))
+        return LP_OK;
+    return lp_fail(ctx, LP_E_FORMAT, "%s: logit_scale is %g", model->path, (double)value);
 }
 
 /* Whether a graph with these options names every weight. */
@@ -129,14 +174,17 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
     if (o.kv_max == 0)
         o.kv_max = o.n_ctx;
     LP_TRY(check_options(ctx, model, &o));
-    const bool decodes = o.part == LP_PART_DECODER;
-    if (model->hparams.encoder.n_layer > 0 && decodes && !store->frozen)
-        LP_TRY(name_encoder(ctx, model, store, &o));
+    const bool first =
+        o.part == (lp_hparams_reads_texts(&model->hparams) ? LP_PART_DECODER : LP_PART_PICTURE);
+    if (model->hparams.encoder.n_layer > 0 && first && !store->frozen)
+        LP_TRY(name_other(ctx, model, store, &o, LP_PART_ENCODER));
+    if (model->hparams.vision.n_layer > 0 && first && !store->frozen)
+        LP_TRY(name_other(ctx, model, store, &o, LP_PART_PICTURE));
     lp_builder b;
     LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
     lp_transformer_build(&b, model, &o);
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
-    if (status == LP_OK && !store->frozen && decodes && reads_all(model, &o)) {
+    if (status == LP_OK && !store->frozen && first && reads_all(model, &o)) {
         status = lp_names_check_read(ctx, model->path, &model->hparams, model->weights, store);
         if (status == LP_OK)
             status = lp_adapters_check_read(ctx, &model->adapters, store);

@@ -26,6 +26,10 @@ void lp_network_destroy(lp_network *model);
 /* Adds an adapter, see lp_adapters_add(). To be done before the first graph is built. */
 lp_status lp_network_adapt(lp_context *ctx, lp_network *model, const char *path, float scale);
 
+/* exp(logit_scale): what the cosine of a text and a picture is multiplied by before a softmax over
+ * texts (Radford et al. 2021); LP_E_UNSUPPORTED where a model does not compare them. */
+lp_status lp_network_logit_scale(lp_context *ctx, const lp_network *model, double *scale);
+
 /* Whether it can tell which token stands somewhere: a decoder can, of an encoder it depends on the
  * file. */
 bool lp_network_has_head(const lp_network *model);
@@ -39,8 +43,8 @@ typedef enum lp_network_outputs {
 
 #define LP_MAX_CONTEXT (1 << 26)
 
-/* Of an encoder-decoder. */
-typedef enum lp_network_part { LP_PART_DECODER, LP_PART_ENCODER } lp_network_part;
+/* Of an encoder-decoder, or of what reads pictures. Everything else is LP_PART_DECODER. */
+typedef enum lp_network_part { LP_PART_DECODER, LP_PART_ENCODER, LP_PART_PICTURE } lp_network_part;
 
 typedef struct lp_network_options {
     int32_t n_tokens;  /* T */
@@ -49,13 +53,19 @@ typedef struct lp_network_options {
     lp_dtype kv_dtype; /* F16 or F32 */
     lp_network_outputs outputs;
     bool hidden; /* the last layer's results after the last norm, "hidden" [T, N]; where there is a
-                    pooler "pooled" [1, N] */
+                    pooler "pooled" [1, N]; of CLIP's towers "pooled" is the projection [1, P], of a
+                    text that of its last token: which is to be the one that stands for it */
     bool sample; /* draw a token from the last row: history[position + T], on the device */
     bool no_fusion;
-    lp_network_part part; /* of an encoder-decoder, which graph */
+    lp_network_part part; /* which graph */
 } lp_network_options;
 
-/* An encoder-decoder has two graphs. That of its encoder is for T tokens that stand in "source" I32
+/* The graph of a picture (LP_PART_PICTURE) is for as many tokens as a picture has; they lie in
+ * "patches" F32 [T, C P P] (HOST): rows of zeros for the tokens before those of patches, then a
+ * patch [C, P, P] per row, line by line. The cursor must be at 0 and stays. "logits" [1, V] are
+ * those of the labels.
+ *
+ * An encoder-decoder has two graphs. That of its encoder is for T tokens that stand in "source" I32
  * [C + 2] (HOST) from position 0 on, where the cursor must be and stays; it leaves keys and values
  * of them in "dec.blk.N.cross_attn_k_cache" and "…_v_cache", and its result as the tensor "hidden"
  * [T, N]. That of its decoder looks at the first cursor[LP_CURSOR_SOURCE] of these.

@@ -190,16 +190,36 @@ static lp_tensor_id head(lp_walk *w, lp_tensor_id x, lp_tensor_id table)
                          hp->logit_softcap);
 }
 
-/* x [T, N] after the last norm, for the host; where the model has a pooler, also its view of the
- * first token: tanh(pooler x[0]) [1, N], Devlin et al. 2018. */
+/* x [T, N] after the last norm, for the host; and where the model has such a view of it, one row
+ * for all: of the first token tanh(pooler x[0]) [1, N], Devlin et al. 2018, or the projection into
+ * the space that texts and pictures share, of a text's last token, of a picture's first: Radford et
+ * al. 2021. */
 static void put_hidden(lp_walk *w, lp_tensor_id x)
 {
     const int64_t n = w->hp->n_embd;
     lp_output(w->b, x, "hidden");
-    if (!lp_weights_find(w->model->weights, "pooler.weight"))
-        return;
-    lp_tensor_id first = lp_walk_linear(w, "pooler", lp_view_rows(w->b, x, 0, 1), n, n);
-    lp_output(w->b, lp_act(w->b, "pooler_act", LP_ACT_TANH, first), "pooled");
+    const int64_t last = w->hp->arch->whole_causal ? (int64_t)w->options->n_tokens - 1 : 0;
+    if (lp_walk_has_weight(w, "pooler")) {
+        lp_tensor_id first = lp_walk_linear(w, "pooler", lp_view_rows(w->b, x, 0, 1), n, n);
+        lp_output(w->b, lp_act(w->b, "pooler_act", LP_ACT_TANH, first), "pooled");
+    } else if (lp_walk_has_weight(w, "projection")) {
+        lp_tensor_id row = lp_view_rows(w->b, x, last, 1);
+        lp_output(w->b, lp_walk_linear(w, "projection", row, w->hp->n_projected, n), "pooled");
+    }
+}
+
+/* Of a picture, x [T, N] -> logits [1, V] of its labels; with a distillation token (Touvron et al.
+ * 2020, arXiv:2012.12877) that has a head, the mean of its and the class token's. */
+static lp_tensor_id labels(lp_walk *w, lp_tensor_id x)
+{
+    const int64_t n = w->hp->n_embd, n_labels = w->hp->n_vocab;
+    lp_tensor_id y = lp_walk_linear(w, "head", lp_view_rows(w->b, x, 0, 1), n_labels, n);
+    if (!lp_walk_has_weight(w, "head_distilled"))
+        return y;
+    lp_tensor_id other =
+        lp_walk_linear(w, "head_distilled", lp_view_rows(w->b, x, 1, 1), n_labels, n);
+    return lp_act_scaled(w->b, "head_mean", LP_ACT_NONE, 1, lp_add(w->b, "head_sum", y, other),
+                         0.5f);
 }
 
 /* Where weights of the part's block `layer` are; of the whole part where there is none. */
@@ -220,7 +240,7 @@ static lp_tensor_id walk(lp_walk *w, lp_tensor_id table, lp_walk_rows wanted)
     const uint32_t n_layer = w->hp->n_layer;
     lp_walk_positions(w);
     enter_block(w, -1);
-    lp_tensor_id x = embed(w, table);
+    lp_tensor_id x = w->hp->picture.patch > 0 ? lp_walk_picture(w) : embed(w, table);
     for (uint32_t i = 0; i < n_layer && w->b->status == LP_OK; i++) {
         enter_block(w, i);
         x = block(w, x, i + 1 == n_layer ? wanted : LP_ROWS_ALL);
@@ -259,6 +279,31 @@ static void build_encoder(lp_builder *b, const lp_network *model, const lp_netwo
     }
 }
 
+/* What a session keeps beside weights and caches. */
+static void name_states(lp_walk *w)
+{
+    const int32_t n_ctx = w->options->n_ctx;
+    w->cursor = cursor_tensor(w->b);
+    w->history = lp_state_tensor(w->b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(n_ctx + 2), "history");
+    w->sampler =
+        lp_state_tensor(w->b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_SAMPLER_WORDS), "sampler");
+    w->bias = LP_NONE;
+}
+
+/* The tower that reads pictures. */
+static void build_picture(lp_builder *b, const lp_network *model, const lp_network_options *options)
+{
+    lp_hparams vision;
+    lp_hparams_of_vision(&model->hparams, &vision);
+    lp_walk w = {.b = b, .model = model, .hp = &vision, .options = options, .part = "v."};
+    name_states(&w);
+    lp_tensor_id x = walk(&w, LP_NONE, LP_ROWS_ALL);
+    if (options->hidden)
+        put_hidden(&w, x);
+    if (options->outputs != LP_OUTPUTS_NONE)
+        lp_output(b, labels(&w, x), "logits");
+}
+
 void lp_transformer_build(lp_builder *b, const lp_network *model, const lp_network_options *options)
 {
     lp_walk w = {.b = b, .model = model, .hp = &model->hparams, .options = options, .part = ""};
@@ -269,10 +314,11 @@ void lp_transformer_build(lp_builder *b, const lp_network *model, const lp_netwo
         build_encoder(b, model, options);
         return;
     }
-    w.cursor = cursor_tensor(b);
-    w.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 2), "history");
-    w.sampler = lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_SAMPLER_WORDS), "sampler");
-    w.bias = LP_NONE;
+    if (options->part == LP_PART_PICTURE) {
+        build_picture(b, model, options);
+        return;
+    }
+    name_states(&w);
 
     bool has_head = options->outputs != LP_OUTPUTS_NONE || options->sample;
     lp_walk_rows wanted = options->outputs == LP_OUTPUTS_ALL || options->hidden ? LP_ROWS_ALL

@@ -59,6 +59,11 @@ lp_tensor_id lp_walk_sinusoids(lp_walk *w);
 /* What the layers' attention needs to know of positions. */
 void lp_walk_positions(lp_walk *w);
 
+/* ---- pictures (walk_picture.c) */
+
+/* What the first block reads of the picture whose patches lie in the slot "patches": [T, N]. */
+lp_tensor_id lp_walk_picture(lp_walk *w);
+
 /* ---- attention */
 
 /* Normed x [T, N] -> [T, N] or [1, N]; LP_NONE if only the cache was to be filled. */

@@ -61,7 +61,8 @@ static lp_tensor_id attend(lp_walk *w, lp_tensor_id q, lp_tensor_id keys, lp_ten
     const lp_attention_options options = {.scale = hp->attn_scale,
                                           .kv_max = hp->both_ways ? w->options->n_tokens
                                                                   : w->options->kv_max,
-                                          .mask = hp->both_ways             ? LP_MASK_FULL
+                                          .mask = hp->arch->whole_causal    ? LP_MASK_CAUSAL
+                                                  : hp->both_ways           ? LP_MASK_FULL
                                                   : kind & LP_LAYER_CHUNKED ? LP_MASK_CHUNKED
                                                   : kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
                                                   : kind & LP_LAYER_FIXED   ? LP_MASK_FIXED

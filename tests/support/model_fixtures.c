@@ -103,3 +103,23 @@ const model_fixture seq2seq_fixtures[] = {
     FOLDER("transformer-torch", 1),
 };
 const size_t n_seq2seq_fixtures = sizeof seq2seq_fixtures / sizeof seq2seq_fixtures[0];
+
+const model_fixture picture_fixtures[] = {
+    FOLDER("vit", 2),
+    FOLDER("deit", 1),
+    FOLDER("clip", 2),
+    FOLDER("clip-eos", 0),
+    FOLDER("clip_text_model", 1),
+};
+const size_t n_picture_fixtures = sizeof picture_fixtures / sizeof picture_fixtures[0];
+
+const model_fixture *model_fixture_at(size_t i)
+{
+    if (i < n_model_fixtures)
+        return &model_fixtures[i];
+    i -= n_model_fixtures;
+    if (i < n_seq2seq_fixtures)
+        return &seq2seq_fixtures[i];
+    i -= n_seq2seq_fixtures;
+    return i < n_picture_fixtures ? &picture_fixtures[i] : NULL;
+}

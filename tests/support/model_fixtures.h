@@ -1,5 +1,5 @@
-/* The decoders and encoders among the model fixtures (fixtures/models/make.py makes them): one row each, which
- * test_models.c, test_configs.c and test_mutants.c walk. */
+/* The decoders and encoders among the model fixtures (fixtures/models/make.py makes them): one row
+ * each, which test_models.c, test_configs.c and test_mutants.c walk. */
 #ifndef LP_TEST_MODEL_FIXTURES_H
 #define LP_TEST_MODEL_FIXTURES_H
 
@@ -24,5 +24,12 @@ extern const size_t n_model_fixtures;
 /* The same of those whose decoders look at what an encoder made of a source text. */
 extern const model_fixture seq2seq_fixtures[];
 extern const size_t n_seq2seq_fixtures;
+
+/* The same of those that read pictures, of which some read texts, too. */
+extern const model_fixture picture_fixtures[];
+extern const size_t n_picture_fixtures;
+
+/* All of the three lists, one behind the other; NULL behind the last. */
+const model_fixture *model_fixture_at(size_t i);
 
 #endif

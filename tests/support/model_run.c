@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "cpu/cpu_backend.h"
+#include "image/patches.h"
 #include "tensor/safetensors.h"
 #include "vulkan/vulkan_backend.h"
 
@@ -36,7 +37,10 @@ expected expected_open(const char *path)
     CHECK(&ctx, lp_safetensors_open(&ctx, path, e.weights));
     const lp_weight *tokens = lp_weights_find(e.weights, "tokens");
     const lp_weight *logits = lp_weights_find(e.weights, "logits");
-    assert_true(tokens && tokens->dtype == LP_I32 && tokens->shape.n == 1);
+    e.pixels = optional(&e, "pixels", LP_F32);
+    e.match = optional(&e, "match", LP_F32);
+    e.penultimate = optional(&e, "penultimate", LP_F32);
+    assert_true((tokens && tokens->dtype == LP_I32 && tokens->shape.n == 1) || e.pixels);
     assert_true(logits && logits->dtype == LP_F32 && logits->shape.n == 2);
     const lp_weight *prefix = lp_weights_find(e.weights, "prefix");
     const lp_weight *encoder = lp_weights_find(e.weights, "encoder");
@@ -48,13 +52,14 @@ expected expected_open(const char *path)
         e.encoder = encoder->data;
         tokens = prefix;
     }
-    assert_int_equal(tokens->shape.dim[0], logits->shape.dim[0]);
-    e.tokens = tokens->data;
+    assert_true(e.pixels || tokens->shape.dim[0] == logits->shape.dim[0]);
+    e.tokens = tokens ? tokens->data : NULL;
+    e.n_tokens = tokens ? (int32_t)tokens->shape.dim[0] : 0;
     e.logits = logits->data;
     e.types = optional(&e, "types", LP_I32);
     e.hidden = optional(&e, "hidden", LP_F32);
     e.pooled = optional(&e, "pooled", LP_F32);
-    e.n_tokens = (int32_t)logits->shape.dim[0];
+    e.n_rows = (int32_t)logits->shape.dim[0];
     e.n_vocab = (int32_t)logits->shape.dim[1];
     return e;
 }
@@ -106,6 +111,38 @@ void lp_test_device_destroy(lp_test_device *device)
     assert_int_equal(errors, 0);
 }
 
+lp_network_part model_main_part(const lp_network *network)
+{
+    return lp_hparams_reads_texts(&network->hparams) ? LP_PART_DECODER : LP_PART_PICTURE;
+}
+
+lp_network_options model_run_options(const lp_network *network, lp_network_part part,
+                                     int32_t n_tokens, int32_t n_ctx)
+{
+    lp_network_options o = {.n_tokens = n_tokens, .n_ctx = n_ctx, .kv_dtype = LP_F32, .part = part};
+    if (part == LP_PART_PICTURE) {
+        lp_hparams vision;
+        lp_hparams_of_vision(&network->hparams, &vision);
+        o.n_tokens = (int32_t)vision.n_context;
+    }
+    if (part != LP_PART_ENCODER && lp_network_has_head(network))
+        o.outputs = LP_OUTPUTS_ALL;
+    o.hidden = part != LP_PART_ENCODER && network->hparams.arch->encoder_only;
+    return o;
+}
+
+float *model_patches(const lp_network *network, const float *pixels)
+{
+    lp_hparams vision;
+    if (pixels == NULL)
+        return NULL;
+    lp_hparams_of_vision(&network->hparams, &vision);
+    float *rows = malloc((size_t)vision.n_context * lp_picture_row(&vision.picture) * sizeof *rows);
+    assert_non_null(rows);
+    lp_picture_patches(&vision.picture, pixels, rows);
+    return rows;
+}
+
 struct model_session {
     lp_context ctx;
     const lp_network *network;
@@ -119,13 +156,10 @@ struct model_session {
 lp_graph *model_session_graph(model_session *s, int32_t n_tokens, bool no_fusion)
 {
     lp_graph *graph = NULL;
-    lp_network_options options = {.n_tokens = n_tokens,
-                                  .n_ctx = s->n_ctx,
-                                  .kv_dtype = s->kv_dtype,
-                                  .outputs = lp_network_has_head(s->network) ? LP_OUTPUTS_ALL
-                                                                             : LP_OUTPUTS_NONE,
-                                  .hidden = s->network->hparams.arch->encoder_only,
-                                  .no_fusion = no_fusion};
+    lp_network_options options =
+        model_run_options(s->network, model_main_part(s->network), n_tokens, s->n_ctx);
+    options.kv_dtype = s->kv_dtype;
+    options.no_fusion = no_fusion;
     CHECK(&s->ctx, lp_network_graph(&s->ctx, s->network, &s->store, &options, &graph));
     return graph;
 }
@@ -212,8 +246,65 @@ static void encode(model_session *s, const model_run *run)
     lp_graph_destroy(graph);
 }
 
+/* Runs one part over n tokens; its result goes to `rows`: the logits or, without a head, the
+ * projection or, without one, the hidden states. Returns where the next part's goes. */
+static float *run_part(model_session *s, const model_run *run, lp_network_part part, int32_t n,
+                       float *rows)
+{
+    lp_context *ctx = &s->ctx;
+    const int32_t cursor[LP_CURSOR_WORDS] = {0};
+    lp_graph *graph = NULL;
+    uint64_t ticket;
+    lp_network_options options = model_run_options(s->network, part, n, s->n_ctx);
+    CHECK(ctx, s->backend->table->slot_write(s->backend, lp_store_find(&s->store, "cursor"), 0,
+                                             cursor, sizeof cursor));
+    options.no_fusion = run->no_fusion;
+    CHECK(ctx, lp_network_graph(ctx, s->network, &s->store, &options, &graph));
+    if (run->mutate)
+        run->mutate(graph, run->user);
+    lp_program *program = plan_program(s, run, graph);
+    CHECK(ctx, s->backend->table->submit(program, 1, &ticket));
+    CHECK(ctx, s->backend->table->wait(s->backend, ticket));
+    lp_tensor_id id = lp_graph_find(graph, "logits");
+    if (id == LP_NONE)
+        id = lp_graph_find(graph, "pooled");
+    if (id == LP_NONE)
+        id = lp_graph_find(graph, "hidden");
+    CHECK(ctx, s->backend->table->tensor_read(program, id, rows));
+    rows += lp_shape_elements(graph->tensors[id].shape);
+    s->backend->table->program_destroy(program);
+    lp_graph_destroy(graph);
+    return rows;
+}
+
+/* The text as far as it is looked at, then the picture. */
+static void run_towers(model_session *s, const model_run *run, const int32_t *tokens, float *rows)
+{
+    const lp_backend_table *table = s->backend->table;
+    const lp_hparams *hp = &s->network->hparams;
+    lp_context *ctx = &s->ctx;
+    if (lp_hparams_reads_texts(hp)) {
+        size_t n = (size_t)run->chunks[0];
+        if (lp_weights_find(s->network->weights, "projection.weight"))
+            n = lp_hparams_text_end(hp, tokens, n) + 1;
+        CHECK(ctx, table->slot_write(s->backend, lp_store_find(&s->store, "history"), 0, tokens,
+                                     4 * (uint64_t)n));
+        rows = run_part(s, run, LP_PART_DECODER, (int32_t)n, rows);
+    }
+    if (run->patches == NULL)
+        return;
+    const uint32_t slot = lp_store_find(&s->store, "patches");
+    CHECK(ctx, table->slot_write(s->backend, slot, 0, run->patches,
+                                 4 * (uint64_t)lp_shape_elements(s->store.slots[slot].shape)));
+    run_part(s, run, LP_PART_PICTURE, 0, rows);
+}
+
 void model_session_run(model_session *s, const model_run *run, const int32_t *tokens, float *logits)
 {
+    if (s->network->hparams.arch->sizes != NULL) {
+        run_towers(s, run, tokens, logits);
+        return;
+    }
     lp_context *ctx = &s->ctx;
     lp_backend *backend = s->backend;
     const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = run->n_source};

@@ -7,7 +7,12 @@
 
 /* Tokens [T] and logits [T, V] of a fixture, from expected.safetensors. Of an encoder-decoder those
  * of its decoder, and what its encoder reads and makes of it. Of an encoder also the last layer's
- * results [T, N], and where it has them the kinds of segments [T] and the pooler's result [N]. */
+ * results [T, N], and where it has them the kinds of segments [T] and the pooler's result [N].
+ *
+ * Of a model that reads pictures: the pixels [3, S, S] and the logits [1, V] of its labels. Of
+ * CLIP's towers: in place of logits the projections [2, P] of text and picture, and `match`, what
+ * the model makes of their cosine. Of the text's tower alone: the hidden states [T, N], `pooled`,
+ * and those before the last layer. */
 typedef struct expected {
     lp_weights *weights; /* owns the following */
     const int32_t *tokens, *types;
@@ -16,6 +21,8 @@ typedef struct expected {
     const int32_t *source; /* [n_source]; NULL: no encoder-decoder */
     const float *encoder;  /* [n_source, N] */
     int32_t n_source;
+    int32_t n_rows; /* of the logits; n_tokens but for models that read pictures */
+    const float *pixels, *match, *penultimate;
 } expected;
 
 expected expected_open(const char *path);
@@ -48,10 +55,21 @@ typedef struct model_run {
     const int32_t *source;
     int32_t n_source;
     float *encoder;
+    /* Of what reads pictures: from model_patches(). */
+    const float *patches;
     /* Called with every graph before it is planned; may be NULL. */
     void (*mutate)(lp_graph *graph, const void *user);
     const void *user;
 } model_run;
+
+/* The network's own kind of main graph, or another of its parts, with all outputs that it has;
+ * n_tokens is that of texts. */
+lp_network_options model_run_options(const lp_network *network, lp_network_part part,
+                                     int32_t n_tokens, int32_t n_ctx);
+/* The part that the first graph is of. */
+lp_network_part model_main_part(const lp_network *network);
+/* Patches of the pixels, malloc'ed; NULL without pixels. */
+float *model_patches(const lp_network *network, const float *pixels);
 
 /* Logits [T, V] of all positions (NULL: of an encoder that has no head), from an empty context; the
  * caches hold what the run before left there. Chunks of equal size that follow each other replay

@@ -55,6 +55,11 @@ static bool gelu_quick(lp_node *n)
     return change_act(n, LP_ACT_GELU_TANH, LP_ACT_GELU_QUICK);
 }
 
+static bool gelu_not_quick(lp_node *n)
+{
+    return change_act(n, LP_ACT_GELU_QUICK, LP_ACT_GELU_ERF);
+}
+
 static bool silu_to_gelu_quick(lp_node *n)
 {
     return change_act(n, LP_ACT_SILU, LP_ACT_GELU_QUICK);
@@ -283,6 +288,44 @@ static bool positions_later(lp_node *n)
     return true;
 }
 
+bool mutant_is_other(const lp_graph *graph)
+{
+    return lp_graph_find(graph, "source") != LP_NONE ||
+           (lp_graph_find(graph, "patches") != LP_NONE &&
+            lp_store_find(graph->store, "token_embd.weight") != UINT32_MAX);
+}
+
+void mutant_see_all(lp_graph *graph, const void *user)
+{
+    (void)user;
+    for (uint32_t i = 0; i < graph->n_nodes && !mutant_is_other(graph); i++)
+        if (graph->nodes[i].op == LP_OP_ATTENTION)
+            graph->nodes[i].p.attention.mask = LP_MASK_FULL;
+}
+
+void mutant_row(lp_graph *graph, const void *user)
+{
+    const mutant_moved *m = user;
+    for (uint32_t i = 0; i < graph->n_nodes && mutant_is_other(graph) == m->encoder; i++) {
+        const lp_node *node = &graph->nodes[i];
+        lp_tensor *x = node->op == LP_OP_LINEAR ? &graph->tensors[node->src[0]] : NULL;
+        if (x != NULL && x->base != node->src[0] && x->shape.dim[0] == 1)
+            x->offset += (uint64_t)m->by * x->stride;
+    }
+}
+
+void mutant_patches(const lp_picture_hparams *p, bool columns, const float *from, float *to)
+{
+    const size_t n_row = lp_picture_row(p), area = p->patch * p->patch, n = p->size / p->patch;
+    memcpy(to, from, lp_picture_tokens(p) * n_row * sizeof *to);
+    for (size_t t = p->n_first; t < lp_picture_tokens(p); t++) {
+        const size_t i = t - p->n_first, other = columns ? i % n * n + i / n : i;
+        for (size_t k = 0; k < n_row; k++)
+            to[t * n_row + (columns ? k : k % area * p->channels + k / area)] =
+                from[(p->n_first + other) * n_row + k];
+    }
+}
+
 const mutant mutants[] = {
     {"RoPE pairing swapped", swap_rope_pairing},
     {"eps times 100", eps_times_100},
@@ -290,6 +333,7 @@ const mutant mutants[] = {
     {"GELU by erf", gelu_erf},
     {"GELU by tanh", gelu_tanh},
     {"quick GELU", gelu_quick},
+    {"GELU for quick GELU", gelu_not_quick},
     {"quick GELU for SiLU", silu_to_gelu_quick},
     {"ReLU for SiLU", silu_to_relu},
     {"SiLU for ReLU", relu_to_silu},
