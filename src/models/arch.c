@@ -24,6 +24,12 @@
     GATED, .norm = LP_NORM_RMS, .act = LP_ACT_GELU_TANH, .tied = true, .embed_scaled = true,       \
            .gguf_halves = true, .norm_eps = 1e-6f
 
+/* What published files of Gemma 3 that see images leave out. */
+#define GEMMA3_DEFAULTS                                                                            \
+    "{\"model_type\": \"gemma3_text\", \"vocab_size\": 262208, \"num_attention_heads\": 8, "       \
+    "\"num_key_value_heads\": 4, \"head_dim\": 256, \"max_position_embeddings\": 131072, "         \
+    "\"rms_norm_eps\": 1e-6, \"query_pre_attn_scalar\": 256, \"rope_theta\": 1000000}"
+
 /* Of encoder-decoders; copies of the token embedding that files hold, too. */
 #define T5                                                                                         \
     .norm = LP_NORM_RMS, .norms = LP_NORMS_PRE, .norm_eps = 1e-6f,                                 \
@@ -192,6 +198,8 @@ const lp_arch lp_archs[] = {
         /* Meta 2025, Llama 4, what reads text; growth of queries: arXiv:2501.19399 */
         .gguf = "llama4",
         .hf = "llama4_text",
+        .hf_nested = "llama4",
+        .hf_defaults = "{\"model_type\": \"llama4_text\"}",
         LLAMA,
         .norms = LP_NORMS_PRE | LP_NORMS_QK_TURNED,
         .norm_eps = 1e-5f,
@@ -293,6 +301,8 @@ const lp_arch lp_archs[] = {
         /* Gemma Team 2025, arXiv:2503.19786 */
         .gguf = "gemma3",
         .hf = "gemma3_text",
+        .hf_nested = "gemma3",
+        .hf_defaults = GEMMA3_DEFAULTS,
         GEMMA,
         .norms = LP_NORMS_PRE | LP_NORMS_ATTN_POST | LP_NORMS_FFN_POST | LP_NORMS_QK_HEAD,
         .window = 4096,
@@ -776,6 +786,14 @@ const lp_arch *lp_arch_find_hf(const char *name)
 {
     for (size_t i = 0; i < lp_n_archs; i++)
         if (lp_archs[i].hf && strcmp(lp_archs[i].hf, name) == 0)
+            return &lp_archs[i];
+    return NULL;
+}
+
+const lp_arch *lp_arch_find_nested(const char *name)
+{
+    for (size_t i = 0; i < lp_n_archs; i++)
+        if (lp_archs[i].hf_nested && strcmp(lp_archs[i].hf_nested, name) == 0)
             return &lp_archs[i];
     return NULL;
 }

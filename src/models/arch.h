@@ -101,9 +101,12 @@ typedef struct lp_arch_sizes {
 } lp_arch_sizes;
 
 typedef struct lp_arch {
-    const char *gguf;    /* general.architecture; NULL: comes in Hugging Face folders only */
-    const char *hf;      /* model_type of config.json; NULL: GGUF files only */
-    const char *gguf_as; /* what it calls itself in GGUF files if that is another row's name */
+    const char *gguf;        /* general.architecture; NULL: comes in Hugging Face folders only */
+    const char *hf;          /* model_type of config.json; NULL: GGUF files only */
+    const char *hf_nested;   /* model_type of config.json files that have this model's as their
+                                text_config, beside models of other things; or NULL */
+    const char *hf_defaults; /* JSON: keys that such a text_config may lack; or NULL */
+    const char *gguf_as;     /* what it calls itself in GGUF files if that is another row's name */
     lp_norm_kind norm;
     unsigned norms; /* LP_NORMS_ */
     lp_position_kind position;
@@ -167,12 +170,17 @@ typedef struct lp_arch {
     const char *hf_ignored;  /* whole names of buffers that are no weights, by " "; or NULL */
 } lp_arch;
 
+/* Parts of such models that are no text: starts of names. */
+#define LP_ARCH_NO_TEXT "vision_model. vision_tower. multi_modal_projector."
+
 extern const lp_arch lp_archs[];
 extern const size_t lp_n_archs;
 
 /* Row by either name, or NULL. */
 const lp_arch *lp_arch_find_gguf(const char *name, size_t bytes);
 const lp_arch *lp_arch_find_hf(const char *name);
+/* The row whose hf_nested it is, or NULL. */
+const lp_arch *lp_arch_find_nested(const char *name);
 /* The known name that resembles `name` most. `gguf`: among those of GGUF files. */
 const char *lp_arch_nearest(bool gguf, const char *name);
 

@@ -23,6 +23,10 @@ lp_status lp_config_f32(const lp_config *c, const char *keys, float *value);
 lp_status lp_config_positive(const lp_config *c, const char *keys, float *value);
 lp_status lp_config_bool(const lp_config *c, const char *keys, bool *value);
 
+/* The config of a text model that is one of several (config_nested.c): `c` with `text_config` as
+ * its root, and what that leaves out. Any other stays as it is. *doc is to be freed. */
+lp_status lp_config_text(lp_config *c, yyjson_doc **doc);
+
 /* Mixtures of experts (config_experts.c). */
 lp_status lp_config_experts(const lp_config *c, lp_hparams *hp);
 

@@ -523,7 +523,14 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
 static lp_status read_doc(lp_context *ctx, const char *where, yyjson_doc *doc, lp_hparams *hp)
 {
     lp_config c = {ctx, where, yyjson_doc_get_root(doc)};
-    lp_status status = read_config(&c, hp);
+    yyjson_doc *text = NULL;
+    const lp_config whole = c;
+    lp_status status = lp_config_text(&c, &text);
+    if (status == LP_OK && text)
+        status = refuse_unknown(&whole);
+    if (status == LP_OK)
+        status = read_config(&c, hp);
+    yyjson_doc_free(text);
     yyjson_doc_free(doc);
     return status;
 }

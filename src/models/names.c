@@ -103,14 +103,26 @@ static bool next_word(const char **list, char word[MAX_NAME])
     return n > 0;
 }
 
-/* `name` without the prefixes that it may have, each at most once. */
-static const char *without_prefixes(const lp_arch *arch, const char *name)
+/* `name` without the prefixes of a list that it has, each at most once. */
+static const char *strip(const char *list, const char *name)
 {
     char prefix[MAX_NAME];
-    for (const char *list = arch->hf_prefixes; next_word(&list, prefix);)
+    while (next_word(&list, prefix))
         if (strncmp(name, prefix, strlen(prefix)) == 0)
             name += strlen(prefix);
     return name;
+}
+
+static const char *without_prefixes(const lp_arch *arch, const char *name)
+{
+    return strip(arch->hf_prefixes, arch->hf_nested ? strip("model. language_model.", name) : name);
+}
+
+/* A tensor of a part of the model that is no text. */
+static bool is_no_text(const lp_arch *arch, const char *name)
+{
+    const char *part = arch->hf_nested ? strip("model.", name) : name;
+    return arch->hf_nested && strip(LP_ARCH_NO_TEXT, part) != part;
 }
 
 static bool is_ignored(const lp_hparams *hp, const char *name)
@@ -420,8 +432,17 @@ lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams 
     bool *drop = calloc(MAX_PARTS * n + 1, sizeof *drop);
     uint32_t *stacked = calloc(n + 1, sizeof *stacked);
     lp_status status = drop && stacked ? LP_OK : lp_fail_memory(ctx, "the names of tensors");
-    for (size_t i = 0; i < n && status == LP_OK; i++)
-        status = settle(ctx, where, hp, weights, i, drop, stacked);
+    uint32_t n_skipped = 0;
+    for (size_t i = 0; i < n && status == LP_OK; i++) {
+        drop[i] = is_no_text(hp->arch, lp_weights_at(weights, i)->name);
+        n_skipped += drop[i];
+        if (!drop[i])
+            status = settle(ctx, where, hp, weights, i, drop, stacked);
+    }
+    if (n_skipped > 0 && status == LP_OK)
+        lp_log(ctx, LP_LOG_WARN,
+               "%s: only the text model is read; %u tensors of what sees images are skipped", where,
+               n_skipped);
     for (size_t i = 0; i < n && status == LP_OK; i++) {
         const lp_weight *weight = lp_weights_at(weights, i);
         if (stacked[i] != 0 && stacked[i] != weight->shape.dim[0])
