@@ -170,8 +170,8 @@ static void broken_ones_are_refused(void **state)
         {"{\"model_type\": \"gemma3\", \"text_config\": 3}", "text_config: object expected",
          LP_E_FORMAT},
         {"{\"model_type\": \"gemma3\", \"text_config\": {}}", "hidden_size", LP_E_MISSING},
-        {"{\"model_type\": \"llama4\", \"text_config\": {\"model_type\": \"clip\"}}",
-         "model_type \"clip\" is not supported", LP_E_UNSUPPORTED},
+        {"{\"model_type\": \"llama4\", \"text_config\": {\"model_type\": \"mamba\"}}",
+         "model_type \"mamba\" is not supported", LP_E_UNSUPPORTED},
     };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         lp_context ctx = {0};
