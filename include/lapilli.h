@@ -116,8 +116,8 @@ typedef struct lp_model lp_model;
  * key. */
 LP_API lp_status lp_model_open(lp_context *ctx, const char *path, lp_model **model);
 /* The same for who wants to know what is in it: a tokenizer that is missing or cannot be read is a
- * warning, no error. lp_model_tokenizer() then gives "none", and whatever needs tokens or a session
- * fails. */
+ * warning, no error. lp_model_tokenizer() then gives "none"; sessions take and give ids of tokens, and
+ * whatever needs texts fails. */
 LP_API lp_status lp_model_look(lp_context *ctx, const char *path, lp_model **model);
 LP_API void lp_model_destroy(lp_model *model);
 

@@ -110,7 +110,6 @@ lp_status lp_session_create(lp_devices *devices, size_t device, const lp_model *
     if (lp_devices_context(devices) != lp_model_context_of(model))
         return lp_fail(lp_model_context_of(model), LP_E_ARG,
                        "devices and model belong to different contexts");
-    LP_TRY(lp_model_needs_tokenizer(model));
     lp_session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return lp_fail_memory(lp_model_context_of(model), "a session");
@@ -186,6 +185,7 @@ lp_status lp_session_feed_infill(lp_session *session, const char *prefix, size_t
 {
     int32_t *tokens;
     size_t n_tokens;
+    LP_TRY(lp_model_needs_tokenizer(session->model));
     LP_TRY(lp_infill_tokens(lp_model_context_of(session->model), lp_model_vocab(session->model),
                             (lp_tokenizer_text){prefix, prefix_bytes},
                             (lp_tokenizer_text){suffix, suffix_bytes},
@@ -210,10 +210,21 @@ lp_status lp_session_score(lp_session *session, const int32_t *tokens, size_t n_
     return lp_session_check_fault(session);
 }
 
+/* What looks at texts of tokens. */
+static bool looks_at_texts(const lp_sampling *s)
+{
+    bool texts = s->grammar != NULL || s->json_schema != NULL || s->dry_multiplier != 0;
+    for (size_t i = 0; i < s->n_bias; i++)
+        texts |= s->bias[i].text != NULL;
+    return texts;
+}
+
 lp_status lp_session_sampling(lp_session *session, const lp_sampling *sampling)
 {
     const lp_model *model = session->model;
     lp_sampler *sampler;
+    if (looks_at_texts(sampling))
+        LP_TRY(lp_model_needs_tokenizer(model));
     LP_TRY(lp_sampler_create(lp_model_context_of(model), lp_model_target_tokenizer(model), lp_model_vocabulary(model),
                              sampling, &sampler));
     const lp_sampling plain = lp_sampler_for_device(sampler);
@@ -234,9 +245,12 @@ lp_status lp_session_draft(lp_session *session, lp_session *draft, uint32_t most
     if (draft == session || (draft != NULL && lp_model_context_of(draft->model) != ctx))
         return lp_fail(ctx, LP_E_ARG, "a draft is another session, of the same context");
     if (most > 0) {
-        if (draft != NULL)
+        if (draft != NULL) {
+            LP_TRY(lp_model_needs_tokenizer(session->model));
+            LP_TRY(lp_model_needs_tokenizer(draft->model));
             LP_TRY(lp_speculation_check(ctx, lp_model_target_tokenizer(session->model),
                                         lp_model_target_tokenizer(draft->model)));
+        }
         if (session->sampler == NULL)
             LP_TRY(lp_session_sampling(session, &greedy));
         LP_TRY(lp_speculation_create(ctx, session->runner, draft != NULL ? draft->runner : NULL,
@@ -269,6 +283,7 @@ lp_status lp_session_next(lp_session *session, uint32_t wanted, int32_t *token)
 lp_status lp_session_generate(lp_session *session, const lp_generate_options *options,
                               lp_generation *result)
 {
+    LP_TRY(lp_model_needs_tokenizer(session->model));
     LP_TRY(lp_generate(lp_model_context_of(session->model), session->runner,
                        lp_model_target_tokenizer(session->model), session->sampler,
                        session->speculation, options, result));

@@ -105,6 +105,7 @@ lp_status lp_session_search(lp_session *session, const lp_search_options *option
     if (!lp_model_reads_source(model))
         return lp_fail(ctx, LP_E_UNSUPPORTED, "%s models do not answer a source text",
                        lp_model_architecture(model));
+    LP_TRY(lp_model_needs_tokenizer(model));
     LP_CHECK(lp_search(ctx, lp_session_runner(session), &lp_model_generation(model)->rules, options,
                        stop, user, &beams));
     LP_CHECK(lp_session_check_fault(session));

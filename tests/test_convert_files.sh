@@ -48,6 +48,18 @@ grep -Eq '^  output_norm.weight +F32 ' "$out/stdout" || fail "a gain is not F32"
 [ "$("$LAPILLI" inspect "$out/q8.gguf" | tail -n 1)" = \
     "38 tensors, 3,541,248 parameters, 3,769,344 bytes (3.6 MiB)" ] || fail "other tensors"
 
+# --- Without a tokenizer ---------------------------------------------------------------------------
+expect 0 "llama2: no tokenizer: .*; the file is written without one" convert "$fixtures/llama2" "$out/ids.gguf"
+expect 1 "tokenizer.ggml.model: the file was written without a tokenizer" run -p a -m "$out/ids.gguf"
+for model in "$fixtures/llama2" "$out/ids.gguf"; do
+    "$LAPILLI" check -d cpu --quick -m "$model" > "$out/stdout" 2> "$out/stderr" || fail "check of $model"
+    head -n 1 "$out/stdout" | grep -q " agrees with " || fail "check: $(head -n 1 "$out/stdout")"
+    "$LAPILLI" bench -d cpu -p 4 -n 4 -r 1 -m "$model" > "$out/stdout" 2> "$out/stderr" || fail "bench of $model"
+    grep -q "| *tg4 |" "$out/stdout" || fail "bench says nothing of tg4"
+done
+expect 1 "written without a tokenizer" check -d cpu -p a -m "$out/ids.gguf"
+rm "$out/ids.gguf"
+
 # --- What goes wrong -------------------------------------------------------------------------------
 expect 1 "blk.0.attn_q.weight is Q4_0 already; .* must be allowed \(--allow-requantize\)" quantize "$out/q4.gguf" "$out/x.gguf" Q8_0
 nothing_left 4

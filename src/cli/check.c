@@ -232,6 +232,25 @@ static void print_what(const state *t)
             device->name, device->id, against->name, against->id);
 }
 
+/* The prompt's tokens; without a tokenizer, ids spread over the vocabulary. */
+static lp_status make_tokens(settings *s, state *t)
+{
+    enum { N_IDS = 24 };
+    const bool given = s->prompt_text || s->prompt_file;
+    if (given || strcmp(lp_model_tokenizer(t->model), "none") != 0)
+        return lp_model_tokenize(t->model, s->prompt.text ? s->prompt.text : "", s->prompt.bytes,
+                                 LP_TOKENS_SPECIAL, &t->tokens, &s->check.n_tokens);
+    const uint32_t most = s->check.n_ctx && s->check.n_ctx < lp_model_context(t->model)
+                              ? s->check.n_ctx
+                              : lp_model_context(t->model);
+    s->check.n_tokens = most < 2 * N_IDS ? most / 2 : N_IDS;
+    t->tokens = malloc((s->check.n_tokens + 1) * sizeof(*t->tokens));
+    if (!t->tokens)
+        return LP_E_MEMORY;
+    cli_ids(lp_model_vocabulary(t->model), t->tokens, s->check.n_tokens);
+    return LP_OK;
+}
+
 /* Everything that the check needs; returns the exit code. */
 static int prepare(settings *s, state *t)
 {
@@ -244,12 +263,11 @@ static int prepare(settings *s, state *t)
         return CLI_FAILED;
     if (!s->job.path && !(t->shipped = cli_default_model()))
         return CLI_FAILED;
-    lp_status status = lp_model_open(t->ctx, s->job.path ? s->job.path : t->shipped, &t->model);
+    lp_status status = lp_model_look(t->ctx, s->job.path ? s->job.path : t->shipped, &t->model);
     if (status == LP_OK)
         status = cli_adapters_apply(&s->job.adapters, t->model);
     if (status == LP_OK)
-        status = lp_model_tokenize(t->model, s->prompt.text ? s->prompt.text : "", s->prompt.bytes,
-                                   LP_TOKENS_SPECIAL, &t->tokens, &s->check.n_tokens);
+        status = make_tokens(s, t);
     if (status != LP_OK)
         return cli_failed(t->ctx, status);
     if (s->check.n_tokens == 0) {
@@ -441,7 +459,8 @@ const cli_command cli_check = {
         "\n"
         "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
         "                        ships with lapilli\n"
-        "  -p, --prompt=PROMPT   text to compute (default: a short sentence)\n"
+        "  -p, --prompt=PROMPT   text to compute (default: a short sentence; some ids where the\n"
+        "                        model has no tokenizer)\n"
         "  -f, --file=FILE       the text is in a file; - is standard input\n" CLI_ADAPTER_HELP
         "  -d, --device=DEVICE   to check: an id (vulkan:0, cpu) or a part of a name\n"
         "      --against=DEVICE  what is taken as right (default: reference)\n"

@@ -74,6 +74,15 @@ bool cli_job_option(const cli_command *command, cli_job *job, int id, int *code)
     return true;
 }
 
+void cli_ids(uint32_t vocabulary, int32_t *tokens, size_t n)
+{
+    uint32_t x = 1;
+    for (size_t i = 0; i < n; i++) {
+        x = x * 1664525u + 1013904223u; /* Knuth's "quick and dirty" generator */
+        tokens[i] = (int32_t)((x >> 8) % vocabulary);
+    }
+}
+
 int cli_job_open(cli_job *job)
 {
     job->ctx = cli_context(job->verbose);
@@ -83,7 +92,8 @@ int cli_job_open(cli_job *job)
         return CLI_FAILED;
     if (!job->path && !(job->path = job->shipped = cli_default_model()))
         return CLI_FAILED;
-    lp_status status = lp_model_open(job->ctx, job->path, &job->model);
+    lp_status status = job->ids_only ? lp_model_look(job->ctx, job->path, &job->model)
+                                     : lp_model_open(job->ctx, job->path, &job->model);
     if (status == LP_OK)
         status = cli_adapters_apply(&job->adapters, job->model);
     if (status != LP_OK)

@@ -62,6 +62,7 @@ typedef struct cli_job {
     int verbose;
     bool quiet;
     uint32_t least_context;     /* that the subcommand can work with */
+    bool ids_only;              /* no texts: the model needs no tokenizer */
     lp_session_options options; /* without the fields that cli_job_session() fills */
 
     lp_context *ctx;
@@ -77,14 +78,18 @@ typedef struct cli_job {
 bool cli_job_option(const cli_command *command, cli_job *job, int id, int *code);
 /* What --guard recomputed, on stderr; nothing without --guard. */
 void cli_job_print_guard(const cli_job *job);
+/* n ids spread over the vocabulary, the same every time. */
+void cli_ids(uint32_t vocabulary, int32_t *tokens, size_t n);
 /* Model and device. Prints failures; returns the exit code. */
 int cli_job_open(cli_job *job);
 /* Then the session, with a bar while weights are loaded. The same. */
 int cli_job_session(cli_job *job);
-/* Whether the model is of a kind that `command` takes. False with a message. After cli_job_open(). */
+/* Whether the model is of a kind that `command` takes. False with a message. After cli_job_open().
+ */
 enum { CLI_DECODERS = 1, CLI_ENCODERS = 2, CLI_ENCODER_DECODERS = 4 };
 bool cli_job_takes(const cli_job *job, const cli_command *command, unsigned kinds);
-/* As cli_failed(), for what uses a workaround (NULL: none): its mistakes are named with its file. */
+/* As cli_failed(), for what uses a workaround (NULL: none): its mistakes are named with its file.
+ */
 int cli_job_failed(const lp_context *ctx, lp_status status, const char *workaround);
 /* "lapilli: llama 3.5M F16 on CPU (cpu): asked for" on stderr. */
 void cli_job_print(const cli_job *job);
