@@ -21,7 +21,7 @@ layout(constant_id = 9) const uint SUMMARY = 1u;
 
 const uint MASK = FLAGS & LP_ATTENTION_MASK;
 const uint LP_MASK_CAUSAL = 0u, LP_MASK_FULL = 1u, LP_MASK_CHUNKED = 2u, LP_MASK_STRIDED = 3u,
-           LP_MASK_FIXED = 4u;
+           LP_MASK_FIXED = 4u, LP_MASK_PREFIX = 5u;
 const bool SOFTCAP = (FLAGS & LP_ATTENTION_SOFTCAP) != 0u;
 const bool SLOPES = (FLAGS & LP_ATTENTION_SLOPES) != 0u;
 const bool TABLE = (FLAGS & LP_ATTENTION_TABLE) != 0u;
@@ -66,6 +66,9 @@ int seen_first(uint t)
 int seen_end(uint t)
 {
     int i = position() + int(t);
+    if (MASK == LP_MASK_PREFIX) {
+        i = max(i, lp_ints(p.cursor).v[LP_CURSOR_SOURCE] - 1);
+    }
     if (MASK != LP_MASK_FULL) {
         return clamp(i + p.mask_shift + 1, 0, int(p.kv_max));
     }

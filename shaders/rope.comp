@@ -3,6 +3,8 @@
 // [T, H, F] the turned ones are the last of x's heads, and y [T, H, F + n_rotated] has the front before
 // them.
 //
+// With TWO_AXES the second half of the pairs is turned by another position, see src/ops/rope.c.
+//
 // table [256 + n, n_rotated / 2, 2]: (cos, sin) of the angles of positions 0 ... 255, then of
 // 256 b; the angle of position 256 b + a is the sum of two, so its cos and sin are the product of
 // two complex numbers. There is no sine here: its precision is not guaranteed.
@@ -13,11 +15,22 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const bool HALVES = false; // pairs (k, k + n/2) instead of (2k, 2k + 1)
+layout(constant_id = 2) const bool TWO_AXES = false;
 
 layout(push_constant) uniform push_block
 {
     lp_rope_params p;
 };
+
+// The position of the token at `place`, on the axis that is meant.
+uint position_of(uint place, bool second)
+{
+    uint n_source = uint(lp_ints(p.cursor).v[LP_CURSOR_SOURCE]);
+    if (place < n_source) {
+        return second ? 0u : place;
+    }
+    return second ? place - n_source + 1u : uint(lp_ints(p.cursor).v[LP_CURSOR_BLANK]);
+}
 
 void main()
 {
@@ -46,13 +59,18 @@ void main()
         return;
     }
     uint position = uint(lp_ints(p.cursor).v[LP_CURSOR_POSITION]) + t;
+    uint per_axis = TWO_AXES ? pairs / 2u : pairs;
+    if (TWO_AXES) {
+        position = position_of(position, k >= per_axis);
+    }
     uint row = min(256u + (position >> 8u), p.table_rows - 1u); // past the context: never used
     lp_floats table = lp_floats(p.table);
     uint low = ((position & 255u) * pairs + k) * 2u, high = (row * pairs + k) * 2u;
     float ca = table.v[low], sa = table.v[low + 1u], cb = table.v[high], sb = table.v[high + 1u];
     float c = ca * cb - sa * sb, s = sa * cb + ca * sb;
 
-    uint first = HALVES ? k : 2u * k, second = HALVES ? k + pairs : 2u * k + 1u;
+    uint first = HALVES ? k + k / per_axis * per_axis : 2u * k;
+    uint second = HALVES ? first + per_axis : 2u * k + 1u;
     float a = x.v[from + first], b = x.v[from + second];
     y.v[to + first] = a * c - b * s;
     y.v[to + second] = a * s + b * c;

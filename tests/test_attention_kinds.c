@@ -61,7 +61,8 @@ static void check_kind(const kind *c, bool f16, bool fast)
     uint16_t half_k[MOST], half_v[MOST], short_bias[MOST], short_sinks[MOST];
     int32_t cursor[LP_CURSOR_WORDS] = {c->position, 0, c->n_source};
     const int n_y = c->t * c->h * c->dv, n_keys = c->kv_max;
-    const int seen = c->n_source > 0 ? c->n_source : n_keys;
+    const bool from_source = c->n_source > 0 && c->mask == LP_MASK_FULL;
+    const int seen = from_source ? c->n_source : n_keys;
     fill(q, c->t * c->h * c->dk, 37);
     fill(k, CONTEXT * c->g * c->dk, 29);
     fill(v, CONTEXT * c->g * c->dv, 23);
@@ -85,7 +86,7 @@ static void check_kind(const kind *c, bool f16, bool fast)
     node.p.attention.window = c->window;
     node.p.attention.stride = c->stride;
     node.p.attention.summary = c->summary;
-    node.p.attention.from_source = c->n_source > 0;
+    node.p.attention.from_source = from_source;
     node.p.attention.softcap = c->softcap;
     lp_cpu_call call = {.node = &node, .fast = fast, .sigma = fast ? NULL : sigma};
     const lp_dtype type = f16 ? LP_F16 : LP_F32;
@@ -190,6 +191,15 @@ static void window_and_stride(attempt *a)
     a->options.stride = 4;
     a->options.window = 2;
 }
+static void prefix(attempt *a)
+{
+    a->options.mask = LP_MASK_PREFIX;
+}
+static void prefix_with_window(attempt *a)
+{
+    a->options.mask = LP_MASK_PREFIX;
+    a->options.window = 3;
+}
 static void source_but_causal(attempt *a)
 {
     a->options.from_source = true;
@@ -253,12 +263,14 @@ static void what_is_refused(void **state)
         {no_change, NULL},
         {softcap_negative, "attn: softcap -1 is out of range"},
         {softcap_nan, "attn: softcap nan is out of range"},
-        {mask_unknown, "attn: mask 5 does not exist"},
+        {mask_unknown, "attn: mask 6 does not exist"},
         {no_stride, "attn: stride 0 or summary 0 is out of range"},
         {stride_negative, "attn: stride -4 or summary 0 is out of range"},
         {summary_too_long, "attn: stride 4 or summary 5 is out of range"},
         {no_summary, "attn: stride 4 or summary 0 is out of range"},
         {window_and_stride, "attn: kv_max 20 or window 2 is out of range"},
+        {prefix, NULL},
+        {prefix_with_window, "attn: kv_max 20 or window 3 is out of range"},
         {source_but_causal, "attn: a causal mask does not end with the source"},
         {too_few_keys, "attn: kv_max 2 or window 0 is out of range"},
         {no_keys, "attn: kv_max 0 or window 0 is out of range"},

@@ -219,8 +219,9 @@ static bool applies(const subject *s, const mutation *m)
         found |= m->mutant->apply(&graph->nodes[i]);
     lp_graph_destroy(graph);
     lp_store_destroy(&store);
-    return found &&
-           !(m->mutant->apply == scale_embedding && s->network->hparams.norms & LP_NORMS_EMBD);
+    const lp_hparams *hp = &s->network->hparams; /* a norm makes no difference of it */
+    const bool normed = hp->norms & LP_NORMS_EMBD || hp->residual_normed;
+    return found && !(m->mutant->apply == scale_embedding && normed);
 }
 
 static void test_mechanisms(void **state)
@@ -383,9 +384,10 @@ static void unscaled_rope(subject *s)
     must_move(s, &changed, NULL, NULL, "base of RoPE times 1.5");
     if (s->network->hparams.n_kv_latent == 0) { /* else it is also a size of weights */
         changed = *s->network;
-        changed.hparams.rope.n_rotated -= 2;
-        changed.hparams.rope_window.n_rotated -= 2;
-        must_move(s, &changed, NULL, NULL, "RoPE on two elements less");
+        const uint32_t n = s->network->hparams.rope.two_axes ? 4 : 2;
+        changed.hparams.rope.n_rotated -= n;
+        changed.hparams.rope_window.n_rotated -= n;
+        must_move(s, &changed, NULL, NULL, "RoPE on a pair of elements less");
     }
 }
 

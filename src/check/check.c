@@ -54,25 +54,27 @@ static lp_status load(lp_checker *c, uint32_t *n_nodes)
     memcpy(&words[LP_SAMPLER_TOP_P], &one, 4);
     memcpy(&words[LP_SAMPLER_PENALTY], &one, 4);
     LP_TRY(write_all(c, c->sampler, 0, words, sizeof words));
+    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] =
+                                                 (int32_t)(c->n_source + c->prefix.n),
+                                             [LP_CURSOR_BLANK] = (int32_t)c->prefix.blank};
+    LP_TRY(write_all(c, c->cursor, 0, cursor, sizeof cursor));
     if (c->n_source == 0)
         return write_all(c, c->history, 0, c->options->tokens, 4 * c->options->n_tokens);
-    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = (int32_t)c->n_source};
-    LP_TRY(write_all(c, c->cursor, 0, cursor, sizeof cursor));
     LP_TRY(write_all(c, c->history, 0, &c->start, 4));
     return write_all(c, lp_store_find(&c->store, "source"), 0, c->options->tokens,
                      4 * c->options->n_tokens);
 }
 
-/* Tokens that stand for a text: any ids will do, but always the same ones. The first is what the chain
- * drew. */
+/* Tokens that stand for a text: any ids will do, but always the same ones. The first is what the
+ * chain drew. */
 static lp_status make_text(lp_checker *c, uint32_t n)
 {
     uint64_t state = 0x9e3779b97f4a7c15u + c->position;
     for (uint32_t i = 1; i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX generator */
         const int32_t token = (int32_t)((state >> 33) % c->network->hparams.n_vocab);
-        LP_TRY(c->chain->table->slot_write(c->chain, c->history, 4ull * (c->position + i), &token,
-                                           4));
+        LP_TRY(
+            c->chain->table->slot_write(c->chain, c->history, 4ull * (c->position + i), &token, 4));
     }
     return LP_OK;
 }
@@ -136,8 +138,10 @@ static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
     if (c->n_source > 0)
         LP_TRY(encoder_pass(c));
     while (c->position < n_prompt) {
-        uint32_t left = n_prompt - c->position;
-        LP_TRY(pass(c, left < most ? left : most, "prompt"));
+        uint32_t left = n_prompt - c->position, n = left < most ? left : most;
+        if (c->position == 0 && n < c->prefix.n)
+            n = c->prefix.n;
+        LP_TRY(pass(c, n, "prompt"));
     }
     for (uint32_t i = 0; i < n_sweep; i++) {
         if (c->position + sweep[i] > c->n_ctx || sweep[i] > most)
@@ -206,8 +210,8 @@ static void say_bad(lp_text *text, const lp_report *r)
             lp_text_printf(text, "%llu", (unsigned long long)d->worst);
         else
             print_index(text, n, d->worst);
-        lp_text_printf(text, " is %.9g, expected %.9g",
-                       isnan(d->got) ? fabs(d->got) : d->got, d->expected);
+        lp_text_printf(text, " is %.9g, expected %.9g", isnan(d->got) ? fabs(d->got) : d->got,
+                       d->expected);
         if (isfinite(d->largest))
             lp_text_printf(text, " (%.3g sigma)", d->largest);
     }
@@ -229,11 +233,12 @@ static void say_good(lp_text *text, const lp_report *r, bool encoder)
         nmse = fmax(nmse, pass_->logits.nmse);
         kl = fmax(kl, pass_->kl);
     }
-    lp_text_printf(text,
-                   " agrees with %s on %s within %.2g sigma per node (bound %g) and NMSE %.2g of the "
-                   "%s, on these shapes: %zu nodes in %zu passes of 1 to %u tokens",
-                   r->against, r->model, largest, LP_SIGMA_LARGEST, nmse,
-                   encoder ? "results" : "logits", n_runs, r->n_passes, most);
+    lp_text_printf(
+        text,
+        " agrees with %s on %s within %.2g sigma per node (bound %g) and NMSE %.2g of the "
+        "%s, on these shapes: %zu nodes in %zu passes of 1 to %u tokens",
+        r->against, r->model, largest, LP_SIGMA_LARGEST, nmse, encoder ? "results" : "logits",
+        n_runs, r->n_passes, most);
     if (encoder)
         return;
     lp_text_printf(text, "; same likeliest token in %zu of %zu", n_same, n_logits);
@@ -314,8 +319,7 @@ static lp_status write_workaround(lp_checker *c)
     if (c->report->agrees || !c->has_workaround)
         return LP_OK;
     const lp_quirks quirks = lp_quirks_both(&c->quirks, &c->workaround);
-    LP_TRY(lp_quirks_json(c->ctx, &quirks,
-                          (lp_quirks_device){c->report->device, c->report->driver},
+    LP_TRY(lp_quirks_json(c->ctx, &quirks, (lp_quirks_device){c->report->device, c->report->driver},
                           c->report->sentence, &json));
     c->report->workaround = lp_arena_strdup(c->arena, json);
     free(json);
@@ -338,6 +342,9 @@ lp_status lp_checker_run(lp_checker *c)
                            (int)o->tokens[i], c->network->hparams.n_vocab);
     c->n_trial_runs = o->n_runs;
     c->n_source = c->network->hparams.encoder.n_layer > 0 ? (uint32_t)o->n_tokens : 0;
+    if (c->network->hparams.prefix.used &&
+        lp_network_prefix(c->ctx, c->network, o->tokens, o->n_tokens, &c->prefix) != LP_OK)
+        c->prefix = (lp_prefix){(uint32_t)o->n_tokens, (uint32_t)o->n_tokens - 1}; /* all of it */
     LP_TRY(load(c, &n_nodes));
     LP_TRY(run_passes(c, n_nodes));
     LP_TRY(lp_checker_verdict(c));

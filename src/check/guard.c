@@ -105,6 +105,7 @@ lp_status lp_guard_look(lp_guard *guard, lp_backend *backend, lp_program *progra
                          .position = position,
                          .draws = draws,
                          .n_source = guard->n_source,
+                         .blank = guard->blank,
                          .budget = BUDGET,
                          .random = guard->seed + guard->visits};
     lp_recomputed cursor; /* first: if it is wrong, much else is */

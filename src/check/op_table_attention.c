@@ -37,8 +37,11 @@ enum { SOFTCAP = 1, SLOPES = 2, TABLE = 4, SINKS = 8, ACTIVATIONS = 16 /* no cac
 /* Keys that some token may see: the others are NaN. */
 static int64_t keys_seen(const int64_t *arg)
 {
+    const int64_t so_far = arg[A_POSITION] + arg[A_T];
+    if (arg[A_MASK] == LP_MASK_PREFIX)
+        return arg[A_SOURCE] > so_far ? arg[A_SOURCE] : so_far;
     if (arg[A_MASK] != LP_MASK_FULL)
-        return arg[A_POSITION] + arg[A_T];
+        return so_far;
     if (arg[A_SOURCE] == NO_SOURCE)
         return 0;
     return arg[A_SOURCE] > 0 && arg[A_SOURCE] < arg[A_KV_MAX] ? arg[A_SOURCE] : arg[A_KV_MAX];
@@ -82,7 +85,7 @@ static void build_attention(lp_case_build *c, const int64_t *arg)
     node.p.attention.mask = (lp_mask_kind)arg[A_MASK];
     node.p.attention.stride = (int32_t)arg[A_STRIDE];
     node.p.attention.summary = (int32_t)arg[A_SUMMARY];
-    node.p.attention.from_source = arg[A_SOURCE] != 0;
+    node.p.attention.from_source = arg[A_SOURCE] != 0 && arg[A_MASK] == LP_MASK_FULL;
     node.p.attention.softcap = arg[A_EXTRAS] & SOFTCAP ? arg[A_SCALE] > 1 ? 30 : 1.5f : 0;
     node.src[0] = lp_case_heads(c, arg[A_T], arg[A_H], arg[A_DK], arg[A_VIEW],
                                 (lp_case_fill){0, (float)arg[A_SCALE]});
@@ -98,11 +101,12 @@ static void build_attention(lp_case_build *c, const int64_t *arg)
 
 static void attention(lp_case_table *table, const int64_t arg[N_ARGS])
 {
-    static const char *const masks[] = {"", " full", " chunked", " strided", " fixed"};
+    static const char *const masks[] = {"", " full", " chunked", " strided", " fixed", " prefix"};
     const int64_t x = arg[A_EXTRAS];
     char mask[32] = "", extras[64];
     if (arg[A_MASK] > LP_MASK_FULL)
-        snprintf(mask, sizeof mask, "%s%d", masks[arg[A_MASK]], (int)arg[A_STRIDE]);
+        snprintf(mask, sizeof mask, "%s%d", masks[arg[A_MASK]],
+                 (int)(arg[A_MASK] == LP_MASK_PREFIX ? arg[A_SOURCE] : arg[A_STRIDE]));
     else
         snprintf(mask, sizeof mask, "%s", masks[arg[A_MASK]]);
     snprintf(extras, sizeof extras, "%s%s%s%s%s", x & SOFTCAP ? " softcap" : "",
@@ -271,10 +275,34 @@ static void sources(lp_case_table *table)
     }
 }
 
+/* Causal behind a beginning that all see, which has other tokens of the graph or none; or is empty.
+ */
+static void prefixes(lp_case_table *table)
+{
+    static const int64_t kinds[][4] = {
+        {40, 0, 40, 300}, {40, 0, 23, 300},  {9, 0, 9, 16},         {1, 60, 33, 300},
+        {5, 33, 33, 90},  {70, 20, 61, 300}, {150, 0, 77, 150},     {8, 0, NO_SOURCE, 60},
+        {30, 11, 5, 50},  {1, 0, 1, 300},    {1, 2900, 1200, 3000}, {3, 4, 5, 64},
+    }; /* T, position, beginning, C */
+    static const int64_t more[] = {0, SINKS, TABLE, SLOPES | SOFTCAP};
+    int64_t arg[N_ARGS];
+    for (unsigned i = 0; i < N_OF(kinds); i++) {
+        place(arg, i % N_OF(places));
+        arg[A_T] = kinds[i][0];
+        arg[A_POSITION] = kinds[i][1];
+        arg[A_SOURCE] = kinds[i][2];
+        arg[A_C] = arg[A_KV_MAX] = kinds[i][3];
+        arg[A_MASK] = LP_MASK_PREFIX;
+        arg[A_EXTRAS] = more[i / 2 % N_OF(more)];
+        attention(table, arg);
+    }
+}
+
 void lp_cases_attention(lp_case_table *table)
 {
     plain(table);
     masks(table);
     extras(table);
     sources(table);
+    prefixes(table);
 }

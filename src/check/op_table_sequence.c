@@ -10,7 +10,7 @@
 
 /* ---- rope */
 
-enum { R_T, R_H, R_D, R_N, R_PAIRING, R_POSITION, R_VIEW, R_SIZE, R_SCALED, R_FRONT };
+enum { R_T, R_H, R_D, R_N, R_PAIRING, R_POSITION, R_VIEW, R_SIZE, R_SCALED, R_FRONT, R_AXES };
 
 static void build_rope(lp_case_build *c, const int64_t *arg)
 {
@@ -18,16 +18,21 @@ static void build_rope(lp_case_build *c, const int64_t *arg)
     for (int i = 0; i < arg[R_N] / 2; i++)
         frequencies[i] = pow(10000, -2.0 * i / (double)arg[R_N]);
     lp_node node = lp_case_node(c, LP_OP_ROPE);
-    lp_rope_angles angles = lp_rope_table(c->b, c->row->name, frequencies, (int32_t)arg[R_N],
-                                          (int32_t)(arg[R_POSITION] + arg[R_T]),
-                                          arg[R_SCALED] ? 1.3f : 1);
+    lp_rope_angles angles =
+        lp_rope_table(c->b, c->row->name, frequencies, (int32_t)arg[R_N],
+                      (int32_t)(arg[R_POSITION] + arg[R_T]), arg[R_SCALED] ? 1.3f : 1);
     node.p.rope.pairing = (lp_rope_pairing)arg[R_PAIRING];
     node.p.rope.n_rotated = angles.n_rotated;
     node.p.rope.frequencies = angles.frequencies;
     node.p.rope.scale = angles.scale;
     node.src[0] = lp_case_heads(c, arg[R_T], arg[R_H], arg[R_D], arg[R_VIEW],
                                 (lp_case_fill){0, (float)arg[R_SIZE]});
-    node.src[1] = lp_case_cursor(c, (int32_t)arg[R_POSITION], 0, false);
+    const int32_t cursor[LP_CURSOR_WORDS] = {
+        [LP_CURSOR_POSITION] = (int32_t)arg[R_POSITION],
+        [LP_CURSOR_SOURCE] = (int32_t)(arg[R_POSITION] + arg[R_T] / 2), /* in the midst */
+        [LP_CURSOR_BLANK] = (int32_t)arg[R_POSITION] / 3};
+    node.p.rope.two_axes = arg[R_AXES] != 0;
+    node.src[1] = lp_case_state(c, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), cursor, false);
     node.src[2] = angles.table;
     if (arg[R_FRONT] > 0)
         node.src[3] = lp_case_heads(c, arg[R_T], arg[R_H], arg[R_FRONT], !arg[R_VIEW],
@@ -37,12 +42,14 @@ static void build_rope(lp_case_build *c, const int64_t *arg)
 
 static void ropes(lp_case_table *table)
 {
-    static const int64_t sizes[][3] = {{1, 8, 8}, {3, 20, 10}, {12, 64, 64}, {8, 128, 128},
-                                       {5, 80, 32}, {2, 2, 2},
-                                       {16, 192, 64}, {1, 576, 64}, {3, 24, 6}};
-    static const int64_t fronts[N_OF(sizes)] = {[6] = 512, 512, 18}; /* as latent attention has them */
-    static const int64_t tokens_and_position[][2] = {{1, 0}, {1, 255}, {1, 131071}, {2, 255},
-                                                     {9, 250}, {33, 1000}};
+    static const int64_t sizes[][3] = {{1, 8, 8},   {3, 20, 10}, {12, 64, 64},   {8, 128, 128},
+                                       {5, 80, 32}, {2, 2, 2},   {16, 192, 64},  {1, 576, 64},
+                                       {3, 24, 6},  {4, 24, 24}, {32, 128, 128}, {3, 20, 12}};
+    static const int64_t fronts[N_OF(sizes)] = {
+        [6] = 512, 512, 18}; /* as latent attention has them */
+    static const bool axes[N_OF(sizes)] = {[9] = true, true, true};
+    static const int64_t tokens_and_position[][2] = {{1, 0},   {1, 255}, {1, 131071},
+                                                     {2, 255}, {9, 250}, {33, 1000}};
     for (unsigned s = 0; s < N_OF(sizes); s++)
         for (unsigned p = 0; p < N_OF(tokens_and_position); p++)
             for (int pairing = LP_ROPE_ADJACENT; pairing <= LP_ROPE_HALVES; pairing++) {
@@ -53,13 +60,16 @@ static void ropes(lp_case_table *table)
                                        pairing,
                                        tokens_and_position[p][1],
                                        (s + p) % 2,
-                                       (s + p) % 5 == 0 ? 0 : (s + p) % 7 == 0 ? 1000000 : 1,
+                                       (s + p) % 5 == 0   ? 0
+                                       : (s + p) % 7 == 0 ? 1000000
+                                                          : 1,
                                        (s + p) % 3 == 1,
-                                       fronts[s]};
+                                       fronts[s],
+                                       axes[s]};
                 lp_case *row = lp_case_add(
-                    table, LP_OP_ROPE, build_rope, "rope%d T%d H%d D%d n%d position%d front%d",
-                    pairing, (int)arg[R_T], (int)arg[R_H], (int)arg[R_D], (int)arg[R_N],
-                    (int)arg[R_POSITION], (int)arg[R_FRONT]);
+                    table, LP_OP_ROPE, build_rope, "rope%d%s T%d H%d D%d n%d position%d front%d",
+                    pairing, axes[s] ? " two axes" : "", (int)arg[R_T], (int)arg[R_H],
+                    (int)arg[R_D], (int)arg[R_N], (int)arg[R_POSITION], (int)arg[R_FRONT]);
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)arg[R_T];
             }
@@ -91,18 +101,13 @@ static void kv_writes(lp_case_table *table)
     for (unsigned s = 0; s < N_OF(sizes); s++)
         for (unsigned p = 0; p < N_OF(tokens_and_position); p++)
             for (int type = LP_F32; type <= LP_F16; type++) {
-                const int64_t arg[] = {tokens_and_position[p][0],
-                                       sizes[s][0],
-                                       sizes[s][1],
-                                       40,
-                                       type,
-                                       tokens_and_position[p][1],
-                                       (s + p) % 2,
-                                       (s + p) % 5};
-                lp_case *row = lp_case_add(
-                    table, LP_OP_KV_WRITE, build_kv_write, "kv_write %s T%d G%d D%d position%d",
-                    lp_dtype_table[type].name, (int)arg[K_T], (int)arg[K_G], (int)arg[K_D],
-                    (int)arg[K_POSITION]);
+                const int64_t arg[] = {
+                    tokens_and_position[p][0], sizes[s][0], sizes[s][1], 40, type,
+                    tokens_and_position[p][1], (s + p) % 2, (s + p) % 5};
+                lp_case *row =
+                    lp_case_add(table, LP_OP_KV_WRITE, build_kv_write,
+                                "kv_write %s T%d G%d D%d position%d", lp_dtype_table[type].name,
+                                (int)arg[K_T], (int)arg[K_G], (int)arg[K_D], (int)arg[K_POSITION]);
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)arg[K_T];
                 row->gate = LP_CASE_EXACT;
@@ -138,12 +143,12 @@ static void recurrences(lp_case_table *table)
     for (unsigned s = 0; s < N_OF(sizes); s++)
         for (int64_t position = 0; position <= 3; position += 3)
             for (int cell = LP_CELL_LSTM; cell <= LP_CELL_GRU; cell++) {
-                const int64_t arg[] = {sizes[s][0], sizes[s][1], cell, position, (s + position) % 2,
-                                       s % 2 ? LP_BF16 : LP_F32};
+                const int64_t arg[] = {sizes[s][0], sizes[s][1],        cell,
+                                       position,    (s + position) % 2, s % 2 ? LP_BF16 : LP_F32};
                 lp_case *row =
-                    lp_case_add(table, LP_OP_RECURRENCE, build_recurrence,
-                                "%s T%d N%d position%d", cell == LP_CELL_LSTM ? "lstm" : "gru",
-                                (int)arg[C_T], (int)arg[C_N], (int)arg[C_POSITION]);
+                    lp_case_add(table, LP_OP_RECURRENCE, build_recurrence, "%s T%d N%d position%d",
+                                cell == LP_CELL_LSTM ? "lstm" : "gru", (int)arg[C_T], (int)arg[C_N],
+                                (int)arg[C_POSITION]);
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)arg[C_T];
             }
@@ -187,21 +192,19 @@ static void samples(lp_case_table *table)
     static const int64_t position_and_advance[][2] = {{0, 1}, {13, 3}, {19, 1}, {20, 1}, {0, 21}};
     for (unsigned s = 0; s < N_OF(sizes); s++)
         for (unsigned p = 0; p < N_OF(position_and_advance); p++) {
-            const int64_t arg[] = {sizes[s], position_and_advance[p][0],
-                                   position_and_advance[p][1], (int64_t)(s + p) % 3 * 5};
-            lp_case *row =
-                lp_case_add(table, LP_OP_SAMPLE, build_sample,
-                             "sample V%d position%d advance%d temperature%g", (int)arg[S_V],
-                             (int)arg[S_POSITION], (int)arg[S_ADVANCE],
-                             (double)arg[S_TEMPERATURE] / 10);
+            const int64_t arg[] = {sizes[s], position_and_advance[p][0], position_and_advance[p][1],
+                                   (int64_t)(s + p) % 3 * 5};
+            lp_case *row = lp_case_add(table, LP_OP_SAMPLE, build_sample,
+                                       "sample V%d position%d advance%d temperature%g",
+                                       (int)arg[S_V], (int)arg[S_POSITION], (int)arg[S_ADVANCE],
+                                       (double)arg[S_TEMPERATURE] / 10);
             memcpy(row->arg, arg, sizeof arg);
             row->gate = LP_CASE_EXACT;
         }
     for (unsigned p = 0; p < N_OF(position_and_advance); p++) {
         const int64_t arg[] = {0, position_and_advance[p][0], position_and_advance[p][1]};
-        lp_case *row = lp_case_add(table, LP_OP_ADVANCE, build_advance,
-                                     "advance position%d by %d", (int)arg[S_POSITION],
-                                     (int)arg[S_ADVANCE]);
+        lp_case *row = lp_case_add(table, LP_OP_ADVANCE, build_advance, "advance position%d by %d",
+                                   (int)arg[S_POSITION], (int)arg[S_ADVANCE]);
         memcpy(row->arg, arg, sizeof arg);
         row->gate = LP_CASE_EXACT;
     }

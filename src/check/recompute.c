@@ -216,8 +216,8 @@ static lp_status prepare_route(part *p)
     return plain_sources(p);
 }
 
-/* The chosen tokens, from the state that the device itself went on from, put where the cache's first
- * row is. */
+/* The chosen tokens, from the state that the device itself went on from, put where the cache's
+ * first row is. */
 static lp_status prepare_recurrence(part *p)
 {
     enum { CURSOR = 3, STATES };
@@ -501,6 +501,7 @@ lp_status lp_recompute_cursor(const lp_recompute *what, lp_recomputed *result)
     p.cursor[LP_CURSOR_POSITION] = (int32_t)what->position + p.node.p.cursor.advance;
     p.cursor[LP_CURSOR_DRAWS] = (int32_t)(what->draws + draws);
     p.cursor[LP_CURSOR_SOURCE] = (int32_t)what->n_source;
+    p.cursor[LP_CURSOR_BLANK] = (int32_t)what->blank;
     lp_status status = compare_cursor(&p, p.node.dst[draws ? 1 : 0], result);
     lp_arena_destroy(&p.arena);
     return status;
@@ -522,6 +523,7 @@ lp_status lp_recompute_node(const lp_recompute *what, lp_recomputed *result)
     p.cursor[LP_CURSOR_POSITION] = (int32_t)what->position;
     p.cursor[LP_CURSOR_DRAWS] = (int32_t)what->draws;
     p.cursor[LP_CURSOR_SOURCE] = (int32_t)what->n_source;
+    p.cursor[LP_CURSOR_BLANK] = (int32_t)what->blank;
     lp_status status = run(&p, result);
     lp_arena_destroy(&p.arena);
     return status;

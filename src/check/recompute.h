@@ -14,7 +14,7 @@ typedef struct lp_recompute {
     const lp_graph *graph;
     uint32_t node; /* its sources and outputs must still be there (keep_all, or marked outputs) */
     uint32_t position; /* the cursor's words before the run */
-    uint32_t draws, n_source;
+    uint32_t draws, n_source, blank;
     uint64_t budget; /* multiply-adds, about */
     uint64_t random; /* chooses the part */
 } lp_recompute;

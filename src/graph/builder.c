@@ -375,6 +375,7 @@ lp_tensor_id lp_rope_behind(lp_builder *b, const char *name, lp_rope_pairing pai
     node.p.rope.n_rotated = angles.n_rotated;
     node.p.rope.frequencies = angles.frequencies;
     node.p.rope.scale = angles.scale;
+    node.p.rope.two_axes = angles.two_axes;
     return emit(b, name, node);
 }
 

@@ -36,10 +36,10 @@ typedef struct lp_tensor {
 typedef enum lp_act_kind {
     LP_ACT_NONE,
     LP_ACT_RELU,
-    LP_ACT_GELU_ERF,  /* x/2 (1 + erf(x/sqrt 2)): Hendrycks & Gimpel 2016 */
-    LP_ACT_GELU_TANH, /* the same paper's tanh approximation */
-    LP_ACT_GELU_QUICK,/* x sigmoid(1.702 x) */
-    LP_ACT_SILU,      /* x sigmoid(x) */
+    LP_ACT_GELU_ERF,   /* x/2 (1 + erf(x/sqrt 2)): Hendrycks & Gimpel 2016 */
+    LP_ACT_GELU_TANH,  /* the same paper's tanh approximation */
+    LP_ACT_GELU_QUICK, /* x sigmoid(1.702 x) */
+    LP_ACT_SILU,       /* x sigmoid(x) */
     LP_ACT_TANH,
     LP_ACT_SIGMOID,
     LP_ACT_RELU_SQUARED, /* max(x, 0)^2: So et al. 2021, arXiv:2109.08668 */
@@ -66,22 +66,24 @@ typedef enum lp_mask_kind {
     LP_MASK_STRIDED, /* j <= i and (i - j < stride or (i - j) % stride == 0): Child et al. 2019 */
     LP_MASK_FIXED,   /* j <= i and (i / stride == j / stride or j % stride >= stride - summary):
                         the same paper */
+    LP_MASK_PREFIX,  /* j <= i or j < cursor[LP_CURSOR_SOURCE]: Du et al. 2022, arXiv:2103.10360 */
     LP_N_MASKS
 } lp_mask_kind;
 
 /* What a router makes of its logits. */
 typedef enum lp_route_score {
     LP_ROUTE_SOFTMAX, /* over all experts: Switch, Qwen MoE, DeepSeek V2 */
-    LP_ROUTE_SIGMOID, /* each by itself: DeepSeek V3, Llama 4; a shared expert's gate is E = k = 1 */
+    LP_ROUTE_SIGMOID, /* each by itself: DeepSeek V3, Llama 4; a shared expert's gate is E = k = 1
+                       */
     LP_ROUTE_CHOSEN   /* softmax over the chosen ones: Mixtral, gpt-oss */
 } lp_route_score;
 
 typedef struct lp_route_options {
     lp_route_score score;
-    int32_t k;          /* experts that a token uses */
-    bool normalise;     /* divide by the sum of the chosen ones' scores */
-    float scale;        /* of the weights, last; 1 for most models */
-    int32_t n_groups;   /* 0: none; else the experts are so many groups of neighbours, */
+    int32_t k;             /* experts that a token uses */
+    bool normalise;        /* divide by the sum of the chosen ones' scores */
+    float scale;           /* of the weights, last; 1 for most models */
+    int32_t n_groups;      /* 0: none; else the experts are so many groups of neighbours, */
     int32_t n_groups_used; /* of which only so many are used, */
     int32_t group_best; /* ranked by the sum of so many of their best: 1 (DeepSeek V2) or 2 (V3) */
     int32_t capacity;   /* 0: no limit; else an expert serves so many of the graph's tokens, in
@@ -92,7 +94,9 @@ typedef struct lp_route_options {
 enum {
     LP_CURSOR_POSITION, /* position of the batch's first token = tokens in the cache */
     LP_CURSOR_DRAWS,    /* tokens drawn so far: the random counter */
-    LP_CURSOR_SOURCE,   /* tokens of the source text: keys that cross-attention sees */
+    LP_CURSOR_SOURCE,   /* tokens of the source text: keys that cross-attention sees; where all
+                           tokens see the beginning of their text, how long that is */
+    LP_CURSOR_BLANK,    /* there, the position of the token in whose place the rest stands */
     LP_CURSOR_WORDS = 8
 };
 
@@ -128,13 +132,13 @@ enum {
  * COMBINE   src: 0 y [T k, N], 1 routes [T, k, 2], 2 residual [T, N]?   dst: 0 [T, N]
  *           sum over a token's slots of weight times row, plus residual
  * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2], 3 front [T, H, F]?
- *           dst: 0 [T, H, D], or with a front [T, H, F + n]: it stands before the last n elements of
- *           x's heads, which are turned then
- * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] f16 or f32 (slot, in place)
- * RECURRENCE src: 0 x [T, g N], 1 w [g N, N] (of lp_weight_vectors), 2 bias [g N]?, 3 cursor,
- *                4 states [C, 1, s N] f32 (slot)    dst: 0 [T, s N]
- *           LSTM: g = 4 gates, s = 2 states, h and c; GRU: 3 and 1, h (src/ops/recurrence.c); row t is
- *           the state after token t, that before the first token is the cache's row position - 1, or 0
+ *           dst: 0 [T, H, D], or with a front [T, H, F + n]: it stands before the last n elements
+ * of x's heads, which are turned then. With two axes the first half of what is turned is so by the
+ * place in the source text, the other by that behind it (src/ops/rope.c) KV_WRITE  src: 0 x [T, G,
+ * D], 1 cursor   dst: 0 cache [C, G, D] f16 or f32 (slot, in place) RECURRENCE src: 0 x [T, g N], 1
+ * w [g N, N] (of lp_weight_vectors), 2 bias [g N]?, 3 cursor, 4 states [C, 1, s N] f32 (slot) dst:
+ * 0 [T, s N] LSTM: g = 4 gates, s = 2 states, h and c; GRU: 3 and 1, h (src/ops/recurrence.c); row
+ * t is the state after token t, that before the first token is the cache's row position - 1, or 0
  * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor,
  *                4 bias [H] or [H, 2 M + 1]?, 5 sinks [H]?      dst: 0 [T, H, Dv]
  *           keys and values: caches, f16 or f32, or f32 activations
@@ -163,13 +167,15 @@ typedef struct lp_node {
         } linear;
         struct {
             lp_rope_pairing pairing;
-            int32_t n_rotated;         /* leading elements of each head that are rotated, even */
-            const double *frequencies; /* [n_rotated / 2] radians per position, in the graph's arena */
-            float scale;               /* of what is turned */
+            int32_t n_rotated; /* leading elements of each head that are rotated, even */
+            bool two_axes;     /* n_rotated / 2 of them by each of two positions */
+            const double
+                *frequencies; /* [n_rotated / 2] radians per position, in the graph's arena */
+            float scale;      /* of what is turned */
         } rope;
         struct {
-            float scale;        /* of q k^T */
-            int32_t kv_max;     /* keys from here on are seen by nobody in this graph; <= C */
+            float scale;    /* of q k^T */
+            int32_t kv_max; /* keys from here on are seen by nobody in this graph; <= C */
             lp_mask_kind mask;
             int32_t window;     /* CAUSAL, FULL: 0: none */
             int32_t stride;     /* CHUNKED, STRIDED, FIXED */

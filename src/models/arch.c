@@ -672,6 +672,38 @@ const lp_arch lp_archs[] = {
         .more_names = lp_names_llama,
     },
     {
+        /* ChatGLM 2 and 3, GLM-4-9B as it was published first: Team GLM 2024, arXiv:2406.12793 */
+        .hf = "chatglm",
+        .hf_key = "multi_query_attention",
+        .gguf_as = "chatglm",
+        .norm = LP_NORM_RMS,
+        .norm_eps = 1e-5f,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_SILU,
+        .gated = true,
+        .interleaved = true,
+        .rotary = 0.5f,
+        .names = lp_names_chatglm2,
+        .hf_prefixes = "transformer. encoder.",
+        .hf_ignored = "rotary_pos_emb.inv_freq",
+    },
+    {
+        /* ChatGLM-6B: Du et al. 2022, arXiv:2103.10360; Zeng et al. 2022, arXiv:2210.02414 */
+        .hf = "chatglm",
+        GPT,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_TANH,
+        .deepnorm = true,
+        .residual_normed = true,
+        .prefix = true,
+        .two_axes = true,
+        .names = lp_names_chatglm,
+        .hf_prefixes = "transformer.",
+        .hf_ignored = "layers.%d.attention.rotary_emb.inv_freq",
+    },
+    {
         /* Zhipu AI 2025, GLM-4-0414 */
         .gguf = "glm4",
         .hf = "glm4",
@@ -795,6 +827,17 @@ const lp_arch *lp_arch_find_nested(const char *name)
     for (size_t i = 0; i < lp_n_archs; i++)
         if (lp_archs[i].hf_nested && strcmp(lp_archs[i].hf_nested, name) == 0)
             return &lp_archs[i];
+    return NULL;
+}
+
+const lp_arch *lp_arch_find_config(const char *name, bool (*has)(const void *user, const char *key),
+                                   const void *user)
+{
+    for (size_t i = 0; i < lp_n_archs; i++) {
+        const lp_arch *row = &lp_archs[i];
+        if (row->hf && strcmp(row->hf, name) == 0 && (!row->hf_key || has(user, row->hf_key)))
+            return row;
+    }
     return NULL;
 }
 

@@ -106,6 +106,7 @@ typedef struct lp_arch {
     const char *hf_nested;   /* model_type of config.json files that have this model's as their
                                 text_config, beside models of other things; or NULL */
     const char *hf_defaults; /* JSON: keys that such a text_config may lack; or NULL */
+    const char *hf_key;      /* of rows with one model_type: config.json has this key; or NULL */
     const char *gguf_as;     /* what it calls itself in GGUF files if that is another row's name */
     lp_norm_kind norm;
     unsigned norms; /* LP_NORMS_ */
@@ -116,18 +117,21 @@ typedef struct lp_arch {
     bool gelu_is_tanh;        /* where config.json says "gelu", it means the tanh approximation */
     bool encoder_only;        /* every token sees all others; there is no cache */
     bool whole_causal;        /* though an encoder: tokens see those before them only */
-    bool first_unnormed; /* the first layer's attention reads the embeddings without attn_norm */
-    bool embd_in_last;   /* embeddings are added up and normed before embd_in, not after */
-    bool mlm_gelu;       /* the head's activation is GELU, whatever config.json says of others */
-    bool gated;          /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
-    bool has_encoder;    /* the decoder looks at what an encoder made of a source text */
-    bool head_scaled;    /* a tied head reads its input times 1/sqrt(N): T5 */
-    bool parallel;       /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
-    bool tied;           /* where config.json does not say: is the head the token embedding? */
-    lp_cell_kind cell;   /* layers are those of an LSTM or a GRU, not of a transformer */
-    bool sparse;         /* layer_types says what each layer's attention sees */
-    bool deepnorm;       /* residuals times sqrt(2 n_layer), unless a key says otherwise */
-    bool unscaled;       /* q k^T is not divided by sqrt(d) */
+    bool first_unnormed;  /* the first layer's attention reads the embeddings without attn_norm */
+    bool embd_in_last;    /* embeddings are added up and normed before embd_in, not after */
+    bool mlm_gelu;        /* the head's activation is GELU, whatever config.json says of others */
+    bool gated;           /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
+    bool has_encoder;     /* the decoder looks at what an encoder made of a source text */
+    bool head_scaled;     /* a tied head reads its input times 1/sqrt(N): T5 */
+    bool parallel;        /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
+    bool tied;            /* where config.json does not say: is the head the token embedding? */
+    lp_cell_kind cell;    /* layers are those of an LSTM or a GRU, not of a transformer */
+    bool sparse;          /* layer_types says what each layer's attention sees */
+    bool deepnorm;        /* residuals times sqrt(2 n_layer), unless a key says otherwise */
+    bool residual_normed; /* what is added to a part's result is its normed input; the same */
+    bool prefix;          /* all tokens see the text up to where the answer begins: see lp_prefix */
+    bool two_axes; /* RoPE turns one half of a head by the place in that, one by that behind it */
+    bool unscaled; /* q k^T is not divided by sqrt(d) */
     bool embed_scaled;   /* embeddings times sqrt(N) */
     bool interleaved;    /* Hugging Face: pairs of RoPE or of sinusoids are (2k, 2k + 1) instead of
                             (k, k + d/2) */
@@ -181,6 +185,9 @@ const lp_arch *lp_arch_find_gguf(const char *name, size_t bytes);
 const lp_arch *lp_arch_find_hf(const char *name);
 /* The row whose hf_nested it is, or NULL. */
 const lp_arch *lp_arch_find_nested(const char *name);
+/* Of rows that have the name: the one that `has` the key that tells them apart. */
+const lp_arch *lp_arch_find_config(const char *name, bool (*has)(const void *user, const char *key),
+                                   const void *user);
 /* The known name that resembles `name` most. `gguf`: among those of GGUF files. */
 const char *lp_arch_nearest(bool gguf, const char *name);
 

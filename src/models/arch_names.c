@@ -190,6 +190,32 @@ const lp_weight_name lp_names_glm4[] = {
     END,
 };
 
+const lp_weight_name lp_names_chatglm[] = {
+    ROW("token_embd", "word_embeddings"),
+    ROW("blk.%d.attn_norm", "layers.%d.input_layernorm"),
+    FORM("blk.%d.attn_qkv", "layers.%d.attention.query_key_value", LP_FORM_QKV_HEADS),
+    ROW("blk.%d.attn_output", "layers.%d.attention.dense"),
+    ROW("blk.%d.ffn_norm", "layers.%d.post_attention_layernorm"),
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.dense_h_to_4h"),
+    ROW("blk.%d.ffn_down", "layers.%d.mlp.dense_4h_to_h"),
+    ROW("output_norm", "final_layernorm"),
+    ROW("output", "lm_head"),
+    END,
+};
+
+const lp_weight_name lp_names_chatglm2[] = {
+    ROW("token_embd", "embedding.word_embeddings"),
+    ROW("blk.%d.attn_norm", "layers.%d.input_layernorm"),
+    ROW("blk.%d.attn_qkv", "layers.%d.self_attention.query_key_value"),
+    ROW("blk.%d.attn_output", "layers.%d.self_attention.dense"),
+    ROW("blk.%d.ffn_norm", "layers.%d.post_attention_layernorm"),
+    ROW("blk.%d.ffn_up", "layers.%d.mlp.dense_h_to_4h"),
+    ROW("blk.%d.ffn_down", "layers.%d.mlp.dense_4h_to_h"),
+    ROW("output_norm", "final_layernorm"),
+    ROW("output", "output_layer"),
+    END,
+};
+
 const lp_weight_name lp_names_starcoder2[] = {
     ROW("blk.%d.ffn_up", "layers.%d.mlp.c_fc"),
     ROW("blk.%d.ffn_down", "layers.%d.mlp.c_proj"),

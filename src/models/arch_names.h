@@ -9,8 +9,8 @@ extern const lp_weight_name lp_names_gpt2[], lp_names_gpt_neo[], lp_names_gptj[]
     lp_names_qk_norm[], lp_names_gemma[], lp_names_gemma2[], lp_names_mixtral[],
     lp_names_qwen_moe[], lp_names_gpt_oss[], lp_names_deepseek[], lp_names_llama4[],
     lp_names_olmo2[], lp_names_phi[], lp_names_persimmon[], lp_names_bigcode[], lp_names_codegen[],
-    lp_names_fused[], lp_names_glm4[], lp_names_starcoder2[], lp_names_stablelm[], lp_names_t5[],
-    lp_names_switch[], lp_names_bart[];
+    lp_names_fused[], lp_names_glm4[], lp_names_chatglm[], lp_names_chatglm2[],
+    lp_names_starcoder2[], lp_names_stablelm[], lp_names_t5[], lp_names_switch[], lp_names_bart[];
 
 /* T5's in GGUF files */
 extern const lp_weight_name lp_names_t5_gguf[];

@@ -36,6 +36,8 @@ lp_status lp_config_model(const lp_config *c, const lp_arch *arch, lp_hparams *h
 lp_status lp_config_picture(const lp_config *c, lp_hparams *hp);
 /* A model of two towers, each with a config of its own within `c`. */
 lp_status lp_config_towers(const lp_config *c, const lp_arch *arch, lp_hparams *hp);
+/* ChatGLM's own keys (config_chatglm.c); RoPE is known already. */
+lp_status lp_config_chatglm(const lp_config *c, lp_hparams *hp);
 
 /* All that concerns RoPE (config_rope.c); sizes and context are known already. */
 lp_status lp_config_rope(const lp_config *c, lp_hparams *hp);

@@ -36,6 +36,8 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
         .act = arch->act,
         .glu_limit = arch->glu_limit,
         .parallel = arch->parallel,
+        .residual_normed = arch->residual_normed,
+        .prefix = {.used = arch->prefix},
         .tied = arch->tied,
         .norm_plain = arch->norm_plain,
         .embed_scale = 1,
@@ -47,6 +49,7 @@ void lp_hparams_init(lp_hparams *hp, const lp_arch *arch)
     if (arch->position == LP_POSITION_ROPE)
         hp->rope = (lp_rope_hparams){.base = arch->rope_base != 0 ? arch->rope_base : 10000,
                                      .factor = 1,
+                                     .two_axes = arch->two_axes,
                                      .untruncated = arch->yarn_untruncated};
 }
 
@@ -75,6 +78,20 @@ static lp_status check_relative(lp_context *ctx, const char *where, const lp_hpa
                        "%s: relative positions up to %u in %u buckets; more than half as many as "
                        "buckets, up to %u are possible",
                        where, hp->max_distance, hp->n_bucket, 1u << 26);
+    return LP_OK;
+}
+
+static lp_status check_prefix(lp_context *ctx, const char *where, const lp_hparams *hp)
+{
+    const lp_prefix_hparams *p = &hp->prefix;
+    const uint32_t tokens[] = {p->start, p->blanks[0], p->blanks[1]};
+    for (int i = 0; i < 3; i++)
+        if (tokens[i] >= hp->n_vocab)
+            return lp_fail(ctx, LP_E_FORMAT, "%s: token %u beside the answer; there are %u", where,
+                           tokens[i], hp->n_vocab);
+    if (p->start == p->blanks[0] || p->start == p->blanks[1])
+        return lp_fail(ctx, LP_E_FORMAT, "%s: answers begin with the token %u that they replace",
+                       where, p->start);
     return LP_OK;
 }
 
@@ -159,6 +176,8 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         LP_TRY(check_experts(ctx, where, hp));
     if (hp->arch->has_encoder)
         LP_TRY(check_encoder(ctx, where, hp));
+    if (hp->prefix.used)
+        LP_TRY(check_prefix(ctx, where, hp));
     if (hp->position == LP_POSITION_RELATIVE)
         LP_TRY(check_relative(ctx, where, hp));
     if (hp->arch->embed_scaled)
@@ -426,7 +445,11 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     if (hp->n_types > 0)
         put_count(&w, "token_types", hp->n_types);
     put_text(&w, "attention",
-             hp->both_ways && !hp->arch->whole_causal ? "all tokens see each other" : "causal");
+             hp->both_ways && !hp->arch->whole_causal ? "all tokens see each other"
+             : hp->prefix.used                        ? "causal behind the prefix"
+                                                      : "causal");
+    if (hp->prefix.used)
+        put_count(&w, "first_token_of_answers", hp->prefix.start);
     put_text(&w, "block", hp->parallel ? "attention and feed-forward in parallel" : "one by one");
     if (hp->residual_scale != 1)
         put_number(&w, "residual_factor", (double)hp->residual_scale);
@@ -478,6 +501,8 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     if (hp->position != LP_POSITION_ROPE)
         return w.n;
     const lp_rope_hparams *rope = &hp->rope;
+    if (rope->two_axes)
+        put_text(&w, "rope_axes", "place in the prefix, place behind it");
     put_text(&w, "rope_pairing", rope->pairing == LP_ROPE_HALVES ? "halves" : "adjacent");
     put_count(&w, "rope_elements", rope->n_rotated);
     put_number(&w, "rope_base", (double)rope->base);

@@ -35,6 +35,13 @@ typedef struct lp_vision_hparams {
     lp_picture_hparams picture;
 } lp_vision_hparams;
 
+/* Of models in which all tokens see the text up to where the answer begins (Du et al. 2022,
+ * arXiv:2103.10360): a token tells where that is, and one before it what the answer replaces. */
+typedef struct lp_prefix_hparams {
+    bool used;
+    uint32_t start, blanks[2]; /* the text's first token of the first kind that it has is meant */
+} lp_prefix_hparams;
+
 typedef struct lp_hparams {
     const lp_arch *arch;
     uint32_t n_vocab, n_context, n_embd, n_layer, n_ff;
@@ -42,6 +49,7 @@ typedef struct lp_hparams {
     uint32_t n_types;      /* kinds of segments that have embeddings; 0: none */
     uint32_t n_head, n_head_kv, head_k, head_v; /* head sizes of keys and values */
     lp_encoder_hparams encoder;
+    lp_prefix_hparams prefix;
     lp_picture_hparams picture; /* of a network that reads a picture; n_context: its tokens,
                                    n_vocab: labels */
     lp_vision_hparams vision;

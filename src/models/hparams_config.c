@@ -311,10 +311,11 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
     hp->n_embd = sizes->n_embd;
     hp->n_layer = sizes->n_layer;
     hp->n_head = sizes->n_head;
-    LP_TRY(lp_config_u32(c, "vocab_size", need, &hp->n_vocab));
+    LP_TRY(lp_config_u32(c, "padded_vocab_size vocab_size", need, &hp->n_vocab));
     hp->n_context = sizes->n_context ? sizes->n_context : hp->arch->context;
-    LP_TRY(lp_config_u32(c, "max_position_embeddings n_positions max_seq_len seq_length",
-                         hp->n_context ? LP_JSON_OPTIONAL : need, &hp->n_context));
+    LP_TRY(lp_config_u32(
+        c, "max_position_embeddings n_positions max_seq_len seq_length max_sequence_length",
+        hp->n_context ? LP_JSON_OPTIONAL : need, &hp->n_context));
     LP_TRY(lp_config_u32(c, "hidden_size n_embd d_model n_embed dim", need, &hp->n_embd));
     LP_TRY(lp_config_u32(c, "word_embed_proj_dim embedding_size", LP_JSON_OPTIONAL,
                          &hp->n_embd_token));
@@ -329,7 +330,8 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
                          need, &hp->n_head));
     LP_TRY(lp_config_u32(c, "type_vocab_size", LP_JSON_OPTIONAL, &hp->n_types));
     hp->n_head_kv = hp->n_head;
-    LP_TRY(lp_config_u32(c, "num_key_value_heads num_kv_heads", LP_JSON_OPTIONAL, &hp->n_head_kv));
+    LP_TRY(lp_config_u32(c, "num_key_value_heads num_kv_heads multi_query_group_num",
+                         LP_JSON_OPTIONAL, &hp->n_head_kv));
     /* GPT-2 and others leave it out: four times the embedding */
     uint32_t ratio = 4;
     LP_TRY(lp_config_u32(c, "expansion_ratio", LP_JSON_OPTIONAL, &ratio));
@@ -338,11 +340,11 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
         hp->n_ff = sizes->n_ff;
     LP_TRY(lp_config_u32(c,
                          "decoder_ffn_dim intermediate_size n_inner ffn_dim ffn_hidden_size d_ff "
-                         "hidden_dim",
+                         "hidden_dim inner_hidden_size",
                          hp->arch->gated ? LP_JSON_REQUIRED : LP_JSON_OPTIONAL, &hp->n_ff));
     if (hp->n_head > 0)
         hp->head_k = hp->n_embd / hp->n_head;
-    LP_TRY(lp_config_u32(c, "head_dim d_kv", LP_JSON_OPTIONAL, &hp->head_k));
+    LP_TRY(lp_config_u32(c, "head_dim d_kv kv_channels", LP_JSON_OPTIONAL, &hp->head_k));
     hp->head_v = hp->head_k;
     return LP_OK;
 }
@@ -483,7 +485,9 @@ lp_status lp_config_model(const lp_config *c, const lp_arch *arch, lp_hparams *h
     LP_TRY(lp_config_picture(c, hp));
     LP_TRY(read_latent(c, hp));
     LP_TRY(lp_config_experts(c, hp));
-    LP_TRY(lp_config_f32(c, "rms_norm_eps norm_epsilon layer_norm_epsilon layer_norm_eps norm_eps",
+    LP_TRY(lp_config_f32(c,
+                         "rms_norm_eps norm_epsilon layer_norm_epsilon layer_norm_eps norm_eps "
+                         "layernorm_epsilon",
                          &hp->norm_eps));
     LP_TRY(lp_config_bool(c, "tie_word_embeddings", &hp->tied));
     LP_TRY(read_encoder(c, hp));
@@ -502,16 +506,22 @@ lp_status lp_config_model(const lp_config *c, const lp_arch *arch, lp_hparams *h
     if (hp->position == LP_POSITION_ROPE)
         LP_TRY(lp_config_rope(c, hp));
     LP_TRY(read_act(c, hp));
+    LP_TRY(lp_config_chatglm(c, hp));
     LP_TRY(refuse_unknown_encoder(c, hp));
     LP_TRY(refuse_unknown(c));
     return lp_hparams_finish(c->ctx, c->where, hp);
+}
+
+static bool has_key(const void *root, const char *key)
+{
+    return yyjson_obj_get((yyjson_val *)(uintptr_t)root, key) != NULL;
 }
 
 static lp_status read_config(const lp_config *c, lp_hparams *hp)
 {
     const char *type = NULL;
     LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "model_type", LP_JSON_REQUIRED, &type));
-    const lp_arch *arch = lp_arch_find_hf(type);
+    const lp_arch *arch = lp_arch_find_config(type, has_key, c->root);
     if (!arch)
         return lp_fail(c->ctx, LP_E_UNSUPPORTED,
                        "%s: model_type \"%.60s\" is not supported; the supported one that is most "

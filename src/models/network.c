@@ -158,6 +158,34 @@ lp_status lp_network_logit_scale(lp_context *ctx, const lp_network *model, doubl
     return lp_fail(ctx, LP_E_FORMAT, "%s: logit_scale is %g", model->path, (double)value);
 }
 
+/* The first place of a token among n; n: it is not there. */
+static size_t place_of(const int32_t *tokens, size_t n, uint32_t token)
+{
+    size_t i = 0;
+    while (i < n && (uint32_t)tokens[i] != token)
+        i++;
+    return i;
+}
+
+lp_status lp_network_prefix(lp_context *ctx, const lp_network *model, const int32_t *tokens,
+                            size_t n, lp_prefix *prefix)
+{
+    const lp_prefix_hparams *hp = &model->hparams.prefix;
+    const size_t start = place_of(tokens, n, hp->start);
+    size_t blank = n;
+    for (int i = 0; i < 2 && blank == n; i++)
+        blank = place_of(tokens, n, hp->blanks[i]);
+    if (blank >= start || start == n)
+        return lp_fail(ctx, LP_E_ARG,
+                       "the text has no token %u%s: %s models answer behind that, in the place of "
+                       "a token %u or %u before it",
+                       start == n ? hp->start : hp->blanks[0],
+                       start == n ? "" : " before the answer", model->hparams.arch->hf,
+                       hp->blanks[0], hp->blanks[1]);
+    *prefix = (lp_prefix){(uint32_t)start, (uint32_t)blank};
+    return LP_OK;
+}
+
 /* Whether a graph with these options names every weight. */
 static bool reads_all(const lp_network *model, const lp_network_options *o)
 {

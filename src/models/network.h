@@ -34,6 +34,17 @@ lp_status lp_network_logit_scale(lp_context *ctx, const lp_network *model, doubl
  * file. */
 bool lp_network_has_head(const lp_network *model);
 
+/* Where the answer begins in a text that all its tokens see up to there: how long that is, and the
+ * place in it that the answer replaces. They go into the cursor, LP_CURSOR_SOURCE and _BLANK, and
+ * the graph for the text's first tokens must be for so many at least. */
+typedef struct lp_prefix {
+    uint32_t n, blank;
+} lp_prefix;
+
+/* Of the n tokens of a text; LP_E_ARG if it has no such tokens. For models with hparams.prefix. */
+lp_status lp_network_prefix(lp_context *ctx, const lp_network *model, const int32_t *tokens,
+                            size_t n, lp_prefix *prefix);
+
 /* Rows of logits that the host reads after the run, as the tensor "logits" [1 or T, V]. */
 typedef enum lp_network_outputs {
     LP_OUTPUTS_NONE,

@@ -58,6 +58,12 @@ lp_status lp_rope_finish(lp_context *ctx, const char *where, uint32_t head, lp_r
                        "%s: RoPE on %u elements of a head of %u; an even number up to the head's "
                        "size is possible",
                        where, rope->n_rotated, head);
+    if (rope->two_axes && (rope->n_rotated % 4 || rope->scaling != LP_ROPE_SCALING_NONE))
+        return lp_fail(ctx, LP_E_UNSUPPORTED,
+                       "%s: RoPE on %u elements of a head by two positions%s; a multiple of 4 is "
+                       "possible, without scaling",
+                       where, rope->n_rotated,
+                       rope->scaling != LP_ROPE_SCALING_NONE ? ", scaled" : "");
     LP_TRY(check(ctx, where, "base of RoPE", rope->base));
     if (rope->scaling != LP_ROPE_SCALING_NONE)
         LP_TRY(check(ctx, where, "factor of RoPE scaling", rope->factor));
@@ -128,8 +134,9 @@ void lp_rope_frequencies(const lp_rope_hparams *rope, uint32_t n_ctx, const floa
         base = dynamic_base(rope, n_ctx);
     if (rope->scaling == LP_ROPE_SCALING_YARN)
         yarn_bounds(rope, &first, &last);
+    const uint32_t n = rope->two_axes ? rope->n_rotated / 2 : rope->n_rotated;
     for (uint32_t i = 0; i < rope->n_rotated / 2; i++) {
-        double f = pow(base, -2.0 * i / rope->n_rotated);
+        double f = pow(base, -2.0 * (i % (n / 2)) / n);
         switch (rope->scaling) {
         case LP_ROPE_SCALING_LINEAR:
             f /= factor;

@@ -19,6 +19,7 @@ typedef enum lp_rope_scaling {
 typedef struct lp_rope_hparams {
     lp_rope_pairing pairing;
     uint32_t n_rotated; /* leading elements of a head, even; 0: no RoPE */
+    bool two_axes;      /* one half of these is turned by one position, one by another */
     float base;         /* theta */
     lp_rope_scaling scaling;
     float factor;                            /* by how much the context was stretched */
@@ -47,6 +48,8 @@ double lp_yarn_magnitude(const lp_rope_hparams *rope, double m);
  *   beta_slow turns.
  * - dynamic stretches the base, longrope chooses its divisors, by n_ctx. The papers look at the
  *   length of each text instead, which would turn keys that are in the cache already.
+ *
+ * With two axes both halves have the frequencies of one.
  *
  * GGUF files may bring divisors ready-made: `divisors` [n_rotated / 2], or NULL. */
 void lp_rope_frequencies(const lp_rope_hparams *rope, uint32_t n_ctx, const float *divisors,

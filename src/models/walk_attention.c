@@ -63,6 +63,7 @@ static lp_tensor_id attend(lp_walk *w, lp_tensor_id q, lp_tensor_id keys, lp_ten
                                                                   : w->options->kv_max,
                                           .mask = hp->arch->whole_causal    ? LP_MASK_CAUSAL
                                                   : hp->both_ways           ? LP_MASK_FULL
+                                                  : hp->prefix.used         ? LP_MASK_PREFIX
                                                   : kind & LP_LAYER_CHUNKED ? LP_MASK_CHUNKED
                                                   : kind & LP_LAYER_STRIDED ? LP_MASK_STRIDED
                                                   : kind & LP_LAYER_FIXED   ? LP_MASK_FIXED

@@ -49,8 +49,10 @@ static lp_rope_angles make_rope_table(lp_walk *w, const char *name, const lp_rop
     if (status == LP_OK) {
         const int32_t n_ctx = w->options->n_ctx;
         lp_rope_frequencies(rope, (uint32_t)n_ctx, divisors, frequencies);
-        angles = lp_rope_table(w->b, name, frequencies, (int32_t)rope->n_rotated, n_ctx,
-                               rope->attention_factor);
+        /* the second axis counts from 1 */
+        angles = lp_rope_table(w->b, name, frequencies, (int32_t)rope->n_rotated,
+                               rope->two_axes ? n_ctx + 1 : n_ctx, rope->attention_factor);
+        angles.two_axes = rope->two_axes;
     } else if (w->b->status == LP_OK) {
         w->b->status = status;
     }

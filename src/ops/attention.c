@@ -1,7 +1,8 @@
 /* Attention: softmax(scale q k^T) v (Vaswani et al. 2017, arXiv:1706.03762), heads grouped over
  * fewer K/V heads (Ainslie et al. 2023, arXiv:2305.13245): its shapes and its reference. Masks:
  * causal, all keys, windows of either (Beltagy et al. 2020, arXiv:2004.05150), chunks, and the
- * sparse patterns of Child et al. 2019 (arXiv:1904.10509). Extras: a bias by distance (ALiBi, Press
+ * sparse patterns of Child et al. 2019 (arXiv:1904.10509), and causal behind a beginning that all
+ * see (Du et al. 2022, arXiv:2103.10360). Extras: a bias by distance (ALiBi, Press
  * et al. 2021, arXiv:2108.12409, or a table: relative positions of T5, Raffel et al. 2019,
  * arXiv:1910.10683), a softcap of the scores (Gemma 2, arXiv:2408.00118), sinks (gpt-oss,
  * arXiv:2508.10925). The formula is beside ATTENTION in graph.h. */
@@ -50,15 +51,16 @@ static lp_status check_mask(lp_context *ctx, const lp_node *node, int64_t n_toke
     const int32_t kv_max = node->p.attention.kv_max, window = node->p.attention.window;
     const int32_t stride = node->p.attention.stride, summary = node->p.attention.summary;
     const lp_mask_kind mask = node->p.attention.mask;
-    const bool plain = mask == LP_MASK_CAUSAL || mask == LP_MASK_FULL;
+    const bool has_window = mask == LP_MASK_CAUSAL || mask == LP_MASK_FULL;
+    const bool has_stride = !has_window && mask != LP_MASK_PREFIX;
     const float softcap = node->p.attention.softcap;
     if ((unsigned)mask >= LP_N_MASKS)
         return lp_fail(ctx, LP_E_ARG, "%s: mask %d does not exist", node->name, (int)mask);
     if (kv_max < (mask == LP_MASK_FULL ? 1 : n_tokens) || kv_max > n_keys || window < 0 ||
-        (!plain && window != 0))
+        (!has_window && window != 0))
         return lp_fail(ctx, LP_E_ARG, "%s: kv_max %d or window %d is out of range", node->name,
                        (int)kv_max, (int)window);
-    if (!plain && (stride < 1 || (mask == LP_MASK_FIXED && (summary < 1 || summary > stride))))
+    if (has_stride && (stride < 1 || (mask == LP_MASK_FIXED && (summary < 1 || summary > stride))))
         return lp_fail(ctx, LP_E_ARG, "%s: stride %d or summary %d is out of range", node->name,
                        (int)stride, (int)summary);
     if (node->p.attention.from_source && mask != LP_MASK_FULL)
@@ -121,6 +123,10 @@ void lp_attention_range(const lp_node *node, const int32_t *cursor, int64_t plac
         break;
     case LP_MASK_CHUNKED:
         *first = place / stride * stride;
+        break;
+    case LP_MASK_PREFIX:
+        place = most(place, cursor[LP_CURSOR_SOURCE] - 1);
+        *end = least(place + node->p.attention.mask_shift + 1, kv_max);
         break;
     default:
         if (window > 0)

@@ -1,7 +1,12 @@
 /* Rotary position embedding (Su et al. 2021, arXiv:2104.09864): pair k of a head is turned by
  * position * frequency[k] radians. Devices have no sine that can be trusted, so a kernel reads
  * cos/sin from a two-level table and does one complex product (lp_rope_table in graph/builder.h);
- * the reference computes the angle in double and never looks at the table. */
+ * the reference computes the angle in double and never looks at the table.
+ *
+ * With two axes (Du et al. 2022, arXiv:2103.10360, 2.2, as rotations) a token has two positions. Of
+ * a text of S tokens that all see, the one at i has i and 0; behind it, what is generated in the
+ * place of the token at B has B and i - S + 1. The first turns the first half of the pairs, which
+ * are neighbours in the head, the second the other half. */
 #include <math.h>
 
 #include "ops/ops.h"
@@ -21,6 +26,9 @@ lp_status lp_op_rope_infer(lp_context *ctx, const lp_graph *graph, const lp_node
     if (head % 2 != 0 || n < 2 || n % 2 != 0 || n > head)
         return lp_fail(ctx, LP_E_SHAPE, "%s: cannot rotate %lld of %lld elements of a head",
                        node->name, (long long)n, (long long)head);
+    if (node->p.rope.two_axes && (n % 4 != 0 || node->src[FRONT] != LP_NONE))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: cannot rotate %lld elements%s by two positions",
+                       node->name, (long long)n, node->src[FRONT] != LP_NONE ? " at the end" : "");
     if (node->p.rope.frequencies == NULL)
         return lp_fail(ctx, LP_E_ARG, "%s: no frequencies", node->name);
     if (!(isfinite(node->p.rope.scale) && node->p.rope.scale > 0))
@@ -51,6 +59,17 @@ static float rotated_sigma(double scale, double a, double b, double y)
     return lp_sigma(lp_rounding_variance(1) * (4 + 1) * squares + 2 * lp_rounding_variance(y));
 }
 
+/* The position of the token at `place` on an axis. */
+static int64_t position_of(const int32_t *cursor, int64_t place, bool two_axes, bool second)
+{
+    const int64_t n_source = cursor[LP_CURSOR_SOURCE];
+    if (!two_axes)
+        return place;
+    if (place < n_source)
+        return second ? 0 : place;
+    return second ? place - n_source + 1 : cursor[LP_CURSOR_BLANK];
+}
+
 static void copy(const float *from, float *to, float *sigma, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -66,8 +85,10 @@ lp_status lp_op_rope_cpu(const lp_cpu_call *call)
     const lp_view *x = &call->src[X], *y = &call->dst[0], *front = &call->src[FRONT];
     int64_t n_tokens = x->shape.dim[0], n_heads = x->shape.dim[1];
     int64_t head = x->shape.dim[2], y_head = y->shape.dim[2];
-    int32_t position = ((const int32_t *)call->src[CURSOR].data)[LP_CURSOR_POSITION];
+    const int32_t *cursor = call->src[CURSOR].data;
+    const bool two_axes = node->p.rope.two_axes;
     int32_t n_rotated = node->p.rope.n_rotated, pairs = n_rotated / 2;
+    const int32_t per_axis = two_axes ? pairs / 2 : pairs;
     int64_t n_front = front->data != NULL ? front->shape.dim[2] : 0;
     int64_t first = front->data != NULL ? head - n_rotated : 0; /* of x */
     const double scale = (double)node->p.rope.scale;
@@ -78,9 +99,12 @@ lp_status lp_op_rope_cpu(const lp_cpu_call *call)
         float *to = (float *)y->data + (uint64_t)t * y->stride + n_front;
         float *sigma = call->sigma != NULL ? call->sigma + t * n_heads * y_head + n_front : NULL;
         for (int32_t k = 0; k < pairs; k++) {
-            double angle = (double)(position + t) * node->p.rope.frequencies[k];
+            const int64_t position =
+                position_of(cursor, cursor[LP_CURSOR_POSITION] + t, two_axes, k >= per_axis);
+            double angle = (double)position * node->p.rope.frequencies[k];
             double c = scale * cos(angle), s = scale * sin(angle);
-            int64_t i = halves ? k : 2 * k, j = halves ? k + pairs : 2 * k + 1;
+            int64_t i = halves ? k + k / per_axis * per_axis : 2 * k;
+            int64_t j = halves ? i + per_axis : 2 * k + 1;
             for (int64_t h = 0; h < n_heads; h++) {
                 double a = from[h * head + i], b = from[h * head + j];
                 to[h * y_head + i] = (float)(a * c - b * s);
@@ -132,6 +156,7 @@ lp_status lp_op_rope_plan(lp_planner *pl, const lp_node *node)
     lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &push, sizeof push);
     lp_dispatch_spec(d, 0, size);
     lp_dispatch_spec(d, 1, halves);
+    lp_dispatch_spec(d, 2, node->p.rope.two_axes);
     lp_dispatch_tensor(pl, d, offsetof(lp_rope_params, x), node->src[X], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_rope_params, cursor), node->src[CURSOR], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_rope_params, table), node->src[TABLE], LP_READ);

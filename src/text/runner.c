@@ -148,6 +148,7 @@ lp_status lp_runner_settle(lp_runner *s, uint32_t n_cached)
     words[LP_CURSOR_POSITION] = (int32_t)n_cached;
     words[LP_CURSOR_DRAWS] = (int32_t)s->n_draws;
     words[LP_CURSOR_SOURCE] = (int32_t)s->guard.n_source;
+    words[LP_CURSOR_BLANK] = (int32_t)s->guard.blank;
     LP_TRY(s->backend->table->slot_write(s->backend, s->cursor, 0, words, sizeof words));
     const int32_t none = 0; /* no token from logits that are not finite */
     LP_TRY(s->backend->table->slot_write(s->backend, s->history, 4ull * (s->n_ctx + 1), &none, 4));
@@ -171,6 +172,9 @@ lp_status lp_runner_adopt(lp_runner *s, uint32_t n)
     if (n > s->n_tokens || s->n_ahead > 0)
         return lp_fail(s->ctx, LP_E_ARG, "rows of %u of %u tokens", n, s->n_tokens);
     s->edits++;
+    s->n_cached = n;
+    if (s->network->hparams.prefix.used)
+        return lp_runner_find_prefix(s, true);
     return lp_runner_settle(s, n);
 }
 
@@ -230,12 +234,23 @@ static lp_status step(lp_runner *s, uint32_t n, lp_run_end end, bool look, lp_ru
 lp_status lp_runner_evaluate(lp_runner *s, uint32_t to, lp_run_end end, bool look,
                              lp_run_program **last)
 {
+    uint32_t n_whole = 0; /* tokens that see each other are evaluated together */
     if (s->source_new)
         LP_TRY(lp_runner_encode(s, look));
+    if (s->network->hparams.prefix.used) {
+        LP_TRY(lp_runner_find_prefix(s, false));
+        n_whole = s->n_cached == 0 ? s->guard.n_source : 0;
+    }
+    if (to <= n_whole)
+        return lp_fail(s->ctx, LP_E_ARG,
+                       "token %u has no successor of its own: the text is read up to token %u, "
+                       "where the answer begins",
+                       to, n_whole);
     uint32_t n_pieces = (to - s->n_cached + s->n_batch - 1) / s->n_batch;
     uint32_t looked_at = (uint32_t)(s->guard.visits / 7 % n_pieces); /* out of step with the walk */
     for (uint32_t piece = 0;; piece++) {
         uint32_t left = to - s->n_cached, n = lp_min_u32(left, s->n_batch);
+        n = piece == 0 && n < n_whole ? n_whole : n;
         bool here = look && (piece == looked_at || s->guard.rate == 1);
         LP_TRY(step(s, n, n == left ? end : LP_END_NOTHING, here, last));
         if (n == left)

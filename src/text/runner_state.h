@@ -82,6 +82,11 @@ lp_status lp_runner_settle(lp_runner *s, uint32_t n_cached);
 
 lp_status lp_runner_check_tokens(const lp_runner *s, const int32_t *tokens, size_t n);
 
+/* Of models in which all tokens see the text up to where the answer begins: finds that place among
+ * the n_tokens, and drops cache rows that were made for another; those of a part of that beginning
+ * always. adopted: the rows are from elsewhere, and made for these tokens. */
+lp_status lp_runner_find_prefix(lp_runner *s, bool adopted);
+
 /* The encoder reads the source text, all at once: its tokens see each other. */
 lp_status lp_runner_encode(lp_runner *s, bool look);
 

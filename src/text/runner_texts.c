@@ -32,6 +32,26 @@ lp_status lp_runner_source(lp_runner *s, const int32_t *tokens, size_t n)
     return lp_runner_settle(s, 0);
 }
 
+lp_status lp_runner_find_prefix(lp_runner *s, bool adopted)
+{
+    lp_prefix prefix = {0};
+    int32_t *tokens = malloc((s->n_tokens + 1ull) * sizeof *tokens);
+    if (tokens == NULL)
+        return lp_fail_memory(s->ctx, "tokens");
+    lp_status status = lp_runner_tokens(s, 0, s->n_tokens, tokens);
+    if (status == LP_OK)
+        status = lp_network_prefix(s->ctx, s->network, tokens, s->n_tokens, &prefix);
+    free(tokens);
+    LP_TRY(status);
+    const bool same = s->guard.n_source == prefix.n && s->guard.blank == prefix.blank;
+    const bool valid = (same || adopted) && s->n_cached > prefix.n;
+    if (valid && !adopted)
+        return LP_OK;
+    s->guard.n_source = prefix.n;
+    s->guard.blank = prefix.blank;
+    return lp_runner_settle(s, valid ? s->n_cached : 0);
+}
+
 /* The encoder's run over the source text left NaN or infinity behind. */
 static lp_status encoder_not_finite(lp_runner *s)
 {

@@ -86,6 +86,8 @@ const model_fixture model_fixtures[] = {
     FOLDER("smollm3", 1),
     FOLDER("glm", 1),
     FOLDER("glm4", 1),
+    FOLDER("chatglm", 2),
+    FOLDER("chatglm2", 1),
     FOLDER("nemotron", 1),
     FOLDER("codegen", 1),
     FOLDER("persimmon", 1),

@@ -299,6 +299,20 @@ static void run_towers(model_session *s, const model_run *run, const int32_t *to
     run_part(s, run, LP_PART_PICTURE, 0, rows);
 }
 
+/* Of a model in which all tokens see the text up to where the answer begins, the chunks that have a
+ * part of that are one; `merged` has room for as many as there are. */
+static const int32_t *merge_prefix(const int32_t *chunks, int32_t n, int32_t *merged)
+{
+    size_t i = 0;
+    merged[0] = 0;
+    while (chunks[i] != 0 && merged[0] < n)
+        merged[0] += chunks[i++];
+    size_t at = merged[0] > 0;
+    while ((merged[at++] = chunks[i++]) != 0)
+        ;
+    return merged;
+}
+
 void model_session_run(model_session *s, const model_run *run, const int32_t *tokens, float *logits)
 {
     if (s->network->hparams.arch->sizes != NULL) {
@@ -307,12 +321,21 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
     }
     lp_context *ctx = &s->ctx;
     lp_backend *backend = s->backend;
-    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = run->n_source};
-    int32_t n_tokens = 0;
+    int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = run->n_source};
+    int32_t n_tokens = 0, merged[64];
+    const int32_t *chunks = run->chunks;
     if (run->source)
         encode(s, run);
-    for (const int32_t *n = run->chunks; *n; n++)
+    for (const int32_t *n = chunks; *n; n++)
         n_tokens += *n;
+    if (s->network->hparams.prefix.used) {
+        lp_prefix prefix;
+        CHECK(ctx, lp_network_prefix(ctx, s->network, tokens, (size_t)n_tokens, &prefix));
+        assert_true(n_tokens < 64);
+        chunks = merge_prefix(chunks, (int32_t)prefix.n, merged);
+        cursor[LP_CURSOR_SOURCE] = (int32_t)prefix.n;
+        cursor[LP_CURSOR_BLANK] = (int32_t)prefix.blank;
+    }
     CHECK(ctx, backend->table->slot_write(backend, lp_store_find(&s->store, "cursor"), 0, cursor,
                                           sizeof cursor));
     CHECK(ctx, backend->table->slot_write(backend, lp_store_find(&s->store, "history"), 0, tokens,
@@ -322,7 +345,7 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
                                               run->types, 4 * (uint64_t)n_tokens));
     lp_graph *graph = NULL;
     lp_program *program = NULL;
-    for (const int32_t *n = run->chunks; *n; n++) {
+    for (const int32_t *n = chunks; *n; n++) {
         if (!graph || graph->n_tokens != *n) {
             backend->table->program_destroy(program);
             lp_graph_destroy(graph);

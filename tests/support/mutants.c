@@ -280,6 +280,22 @@ static bool capacity_smaller(lp_node *n)
     return true;
 }
 
+static bool prefix_off(lp_node *n)
+{
+    if (n->op != LP_OP_ATTENTION || n->p.attention.mask != LP_MASK_PREFIX)
+        return false;
+    n->p.attention.mask = LP_MASK_CAUSAL;
+    return true;
+}
+
+static bool one_axis(lp_node *n)
+{
+    if (n->op != LP_OP_ROPE || !n->p.rope.two_axes)
+        return false;
+    n->p.rope.two_axes = false;
+    return true;
+}
+
 static bool positions_later(lp_node *n)
 {
     if (n->op != LP_OP_EMBED || n->src[2] != LP_NONE)
@@ -363,5 +379,7 @@ const mutant mutants[] = {
     {"summary of fixed attention dropped", drop_summary},
     {"RMS norm for softmax", no_softmax},
     {"position embeddings one later", positions_later},
+    {"causal mask for a prefix", prefix_off},
+    {"RoPE by one position instead of two", one_axis},
 };
 const size_t n_mutants = sizeof mutants / sizeof mutants[0];
