@@ -14,6 +14,7 @@
 #include "base/half.h"
 #include "graph/builder.h"
 #include "ops/attention.h"
+#include "ops/simd.h"
 
 enum { CONTEXT = 14, MOST = 512 };
 
@@ -55,7 +56,8 @@ static void brain_floats(const float *x, uint16_t *to, int n)
         to[i] = (uint16_t)(lp_f32_bits(x[i]) >> 16);
 }
 
-static void check_kind(const kind *c, bool f16, bool fast)
+/* simd: of the `cpu` device; NULL: the reference. */
+static void check_kind(const kind *c, bool f16, const lp_simd *simd)
 {
     float q[MOST], k[MOST], v[MOST], y[MOST], sigma[MOST], bias[MOST], sinks[MOST];
     uint16_t half_k[MOST], half_v[MOST], short_bias[MOST], short_sinks[MOST];
@@ -79,6 +81,7 @@ static void check_kind(const kind *c, bool f16, bool fast)
         bias[i] = (bias[i] + 2) / 8;
     brain_floats(bias, short_bias, c->h);
 
+    const bool fast = simd != NULL;
     lp_node node = {.op = LP_OP_ATTENTION, .name = "attn"};
     node.p.attention.scale = 0.4f;
     node.p.attention.kv_max = n_keys;
@@ -88,7 +91,7 @@ static void check_kind(const kind *c, bool f16, bool fast)
     node.p.attention.summary = c->summary;
     node.p.attention.from_source = from_source;
     node.p.attention.softcap = c->softcap;
-    lp_cpu_call call = {.node = &node, .fast = fast, .sigma = fast ? NULL : sigma};
+    lp_cpu_call call = {.node = &node, .simd = simd, .sigma = fast ? NULL : sigma};
     const lp_dtype type = f16 ? LP_F16 : LP_F32;
     call.src[0] = heads(q, LP_F32, c->t, c->h, c->dk);
     call.src[1] = heads(f16 ? (void *)half_k : (void *)k, type, CONTEXT, c->g, c->dk);
@@ -118,9 +121,10 @@ static void check_kind(const kind *c, bool f16, bool fast)
 static void kinds_equal_numpy(void **state)
 {
     (void)state;
+    const lp_simd *const ways[] = {NULL, &lp_simd_portable, lp_simd_choose()};
     for (int i = 0; i < N_KINDS; i++)
-        for (int way = 0; way < 4; way++)
-            check_kind(&kinds[i], way & 1, way & 2);
+        for (int way = 0; way < 6; way++)
+            check_kind(&kinds[i], way & 1, ways[way / 2]);
 }
 
 // The fixture tells all kinds of one shape apart.

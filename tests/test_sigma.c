@@ -6,6 +6,7 @@
 #include "check/compare.h"
 #include "ops/ops.h"
 #include "ops/sigma.h"
+#include "ops/simd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -409,10 +410,10 @@ static void attentions(void **state)
         judged j = judge(lp_op_attention_cpu, call, LP_SHAPE3(n_tokens, HEADS, HEAD));
         one_wrong_element(&j, m == 0 ? "attention, 900 keys" : "attention, 20 tokens", 1e-4);
 
-        call->fast = true; // online softmax in float
+        call->simd = lp_simd_choose(); // online softmax in float
         assert_int_equal(lp_op_attention_cpu(call), LP_OK);
         assert_true(agrees(&j));
-        call->fast = false;
+        call->simd = NULL;
         for (int shift = -1; shift <= 1; shift += 2) { // a key too few, one too many
             rig.node.p.attention.mask_shift = shift;
             assert_int_equal(lp_op_attention_cpu(call), LP_OK);
@@ -450,10 +451,10 @@ static void extras_of_attention(void **state)
         // with slopes nearly every key has a larger score than those before it: much rescaling
         one_wrong_element(&j, table ? "attention, a table" : "attention, slopes",
                           table ? 1e-4 : 3e-4);
-        rig.call.fast = true;
+        rig.call.simd = lp_simd_choose();
         assert_int_equal(lp_op_attention_cpu(&rig.call), LP_OK);
         assert_true(agrees(&j));
-        rig.call.fast = false;
+        rig.call.simd = NULL;
 
         rig.node.p.attention.softcap = 2.001f; // each a little: all are noticed
         assert_int_equal(lp_op_attention_cpu(&rig.call), LP_OK);
@@ -483,7 +484,7 @@ static void weights_that_get_lost(void **state)
     for (int64_t i = 0; i < CONTEXT * GROUPS; i++)
         rig.k[i * HEAD] = i < GROUPS ? 0 : -16.8f; // exp(-16.8) = 0.85 2^-24
     judged j = judge(lp_op_attention_cpu, &rig.call, LP_SHAPE3(1, HEADS, HEAD));
-    rig.call.fast = true;
+    rig.call.simd = lp_simd_choose();
     assert_int_equal(lp_op_attention_cpu(&rig.call), LP_OK);
     assert_true(memcmp(j.want, j.got, (size_t)j.n * sizeof *j.got) != 0);
     assert_true(agrees(&j));

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/simd.h"
+
 typedef struct cpu_backend {
     lp_backend base;
-    bool fast;
-    lp_store *store; /* after load */
-    void **states;   /* per slot: memory of states, NULL for weights and tables */
+    const lp_simd *simd; /* NULL: the reference */
+    lp_store *store;     /* after load */
+    void **states;       /* per slot: memory of states, NULL for weights and tables */
     uint64_t state_bytes, arena_bytes;
     uint64_t ticket;
 } cpu_backend;
@@ -92,8 +94,8 @@ static lp_view view_of(const lp_program *program, lp_tensor_id id)
     return view;
 }
 
-static lp_status program_create(lp_backend *backend, const lp_graph *graph,
-                                lp_plan_options options, lp_program **result)
+static lp_status program_create(lp_backend *backend, const lp_graph *graph, lp_plan_options options,
+                                lp_program **result)
 {
     lp_status status = LP_OK;
     cpu_backend *cpu = (cpu_backend *)backend;
@@ -112,8 +114,11 @@ static lp_status program_create(lp_backend *backend, const lp_graph *graph,
     for (uint32_t i = 0; i < graph->n_nodes; i++) {
         lp_cpu_call *call = &program->calls[i];
         const lp_node *node = &graph->nodes[i];
-        *call = (lp_cpu_call){
-            .ctx = backend->ctx, .graph = graph, .node = node, .fast = cpu->fast};
+        *call = (lp_cpu_call){.ctx = backend->ctx,
+                              .graph = graph,
+                              .node = node,
+                              .simd = cpu->simd,
+                              .deterministic = options.deterministic};
         for (int s = 0; s < LP_MAX_SRC; s++)
             call->src[s] = view_of(program, node->src[s]);
         for (int d = 0; d < LP_MAX_DST; d++)
@@ -239,8 +244,9 @@ lp_status lp_cpu_backend_create(lp_context *ctx, bool fast, lp_backend **backend
     cpu_backend *cpu = calloc(1, sizeof *cpu);
     if (cpu == NULL)
         return lp_fail_memory(ctx, "the CPU device");
-    cpu->base = (lp_backend){.table = &table, .ctx = ctx, .ahead = 1, .name = fast ? "cpu" : "reference"};
-    cpu->fast = fast;
+    cpu->base =
+        (lp_backend){.table = &table, .ctx = ctx, .ahead = 1, .name = fast ? "cpu" : "reference"};
+    cpu->simd = fast ? lp_simd_choose() : NULL;
     *backend = &cpu->base;
     return LP_OK;
 }

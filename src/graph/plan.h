@@ -133,7 +133,8 @@ typedef struct lp_cpu_call {
     const lp_graph *graph;
     const lp_node *node;
     lp_view src[LP_MAX_SRC], dst[LP_MAX_DST];
-    bool fast; /* false: the judge, double accumulation; true: the `cpu` device */
+    const struct lp_simd *simd; /* NULL: the judge, double accumulation; else the `cpu` device */
+    bool deterministic;         /* see lp_plan_options; the judge always is */
     /* The reference also computes how large rounding errors of dst[0] are expected to be on a
      * device that computes in fp32: one standard deviation per element, contiguous [elements of
      * dst[0]]; no meaning where the result is not finite (src/ops/sigma.h). Left alone by ops that

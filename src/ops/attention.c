@@ -306,7 +306,7 @@ lp_status lp_op_attention_cpu(const lp_cpu_call *call)
     int64_t work = n * call->node->p.attention.kv_max * call->src[Q].shape.dim[2];
 #pragma omp parallel for schedule(dynamic, 4) if (work > LP_PARALLEL_WORK)
     for (int64_t i = 0; i < n; i++) {
-        if (call->fast)
+        if (call->simd != NULL)
             lp_attention_fast_row(call, i / n_heads, i % n_heads);
         else
             reference_row(call, i / n_heads, i % n_heads);

@@ -1,38 +1,19 @@
 /* Attention of the `cpu` device: online softmax over tiles of keys, in float. */
 #include <math.h>
 
-#include "base/half.h"
 #include "ops/attention.h"
+#include "ops/simd.h"
 
 #define FAST_KEYS 16
 
-/* Without branches, so that compilers make vectors of it; exact, subnormals and NaN included. */
-static void halves_to_floats(const uint16_t *from, float *to, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t h = from[i], low = (h & 0x7fffu) << 13;
-        float x = lp_bits_f32(low) * 0x1p112f;
-        uint32_t special = low >= 0x0f800000u ? low | 0x70000000u : lp_f32_bits(x);
-        to[i] = lp_bits_f32(special | (h & 0x8000u) << 16);
-    }
-}
-
-static const float *load(const lp_view *cache, int64_t row, int64_t column, int64_t n, float *tile)
+static const float *load(const lp_simd *simd, const lp_view *cache, int64_t row, int64_t column,
+                         int64_t n, float *tile)
 {
     uint64_t at = (uint64_t)row * cache->stride + (uint64_t)column;
     if (cache->dtype != LP_F16)
         return (const float *)cache->data + at;
-    halves_to_floats((const uint16_t *)cache->data + at, tile, n);
+    lp_simd_to_f32(simd, LP_F16, (const uint16_t *)cache->data + at, tile, (size_t)n);
     return tile;
-}
-
-static float dot(const float *a, const float *b, int64_t n)
-{
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
 }
 
 /* The score of key j, of s = scale q k. */
@@ -59,6 +40,7 @@ static int64_t next_keys(const lp_node *node, const lp_attention_row *at, int64_
 void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
 {
     const lp_view *keys = &call->src[1], *values = &call->src[2];
+    const lp_simd *simd = call->simd;
     const int64_t dk = keys->shape.dim[2], dv = values->shape.dim[2];
     const lp_attention_row at = lp_attention_row_of(call, t, h);
     float largest = at.sink, sum = at.sink > -INFINITY ? 1 : 0, out[LP_MAX_HEAD] = {0};
@@ -68,9 +50,9 @@ void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
          from = tile[n - 1] + 1) {
         float p[FAST_KEYS], top = largest;
         for (int64_t j = 0; j < n; j++) {
-            const float *k = load(keys, tile[j], at.group * dk, dk, row);
+            const float *k = load(simd, keys, tile[j], at.group * dk, dk, row);
             p[j] = score_of(call->node, &at, tile[j],
-                            call->node->p.attention.scale * dot(at.q, k, dk));
+                            call->node->p.attention.scale * simd->dot(at.q, k, dk));
             top = p[j] > top ? p[j] : top;
         }
         if (top > largest) {
@@ -82,10 +64,9 @@ void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
         }
         for (int64_t j = 0; j < n; j++) {
             float weight = expf(p[j] - largest);
-            const float *v = load(values, tile[j], at.group * dv, dv, row);
+            const float *v = load(simd, values, tile[j], at.group * dv, dv, row);
             sum += weight;
-            for (int64_t i = 0; i < dv; i++)
-                out[i] += weight * v[i];
+            simd->add(out, weight, v, dv);
         }
     }
     for (int64_t i = 0; i < dv; i++)

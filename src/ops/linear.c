@@ -2,10 +2,9 @@
  * With routes w, gate and biases are those of E experts, and each row has the expert that its route
  * says.
  *
- * Reference: every weight row becomes f32 (dtype table), dot products are summed in double. The
- * fast path keeps the same loops in float, split over independent sums so that compilers vectorise
- * them; in both, weights are dequantised once for a tile of rows (that share an expert). */
-#include "ops/ops.h"
+ * Reference: every weight row becomes f32 (dtype table), once for a tile of rows (that share an
+ * expert); dot products are summed in double. The `cpu` device's version is in linear_fast.c. */
+#include "ops/linear.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -14,7 +13,15 @@
 #include "ops/sigma.h"
 #include "params.h"
 
-enum { X, W, BIAS, GATE, RESIDUAL, GATE_BIAS, ROUTES }; /* sources, see graph.h */
+enum {
+    X = LP_LINEAR_X,
+    W = LP_LINEAR_W,
+    BIAS = LP_LINEAR_BIAS,
+    GATE = LP_LINEAR_GATE,
+    RESIDUAL = LP_LINEAR_RESIDUAL,
+    GATE_BIAS = LP_LINEAR_GATE_BIAS,
+    ROUTES = LP_LINEAR_ROUTES
+};
 
 /* Rows of the output: those of x, or one per slot of the routes. Matrices that take turns have as
  * many rows each. */
@@ -78,22 +85,15 @@ lp_status lp_op_linear_infer(lp_context *ctx, const lp_graph *graph, const lp_no
 /* ---- CPU ----------------------------------------------------------------------------------- */
 
 enum {
-    TILE = 16,     /* rows that share one dequantisation */
-    COLUMNS = 256, /* elements dequantised at a time, a multiple of every block */
-    LANES = 32     /* independent sums of the fast path */
+    TILE = 16,    /* rows that share one dequantisation */
+    COLUMNS = 256 /* elements dequantised at a time, a multiple of every block */
 };
 
-/* Rows of the result that one matrix makes: their numbers, and their rows of x. */
+/* Some of the rows that one matrix makes, and their rows of x. */
 typedef struct row_tile {
-    int64_t n;
-    int64_t row[TILE];
+    int64_t first, n;
     const float *x[TILE];
 } row_tile;
-
-static const float *row_of(const lp_view *view, int64_t row)
-{
-    return (const float *)view->data + (uint64_t)row * view->stride;
-}
 
 /* The matrix [N, K] of expert `e`; w itself if it has 2 dimensions. */
 static lp_view matrix_of(const lp_view *w, int64_t e)
@@ -149,37 +149,7 @@ static void dot_variances(const row_tile *rows, const lp_view *w, int64_t n, dou
         variances[r] = lp_dot_variance((double)n_inputs, &sums[r]);
 }
 
-/* The dots in float. */
-static void fast_dots(const row_tile *rows, const lp_view *w, int64_t n, double dots[TILE])
-{
-    const int64_t n_inputs = w->shape.dim[1];
-    float part[COLUMNS], sums[TILE][LANES];
-    memset(sums, 0, sizeof sums);
-    for (int64_t k = 0; k < n_inputs; k += COLUMNS) {
-        const int64_t count = n_inputs - k < COLUMNS ? n_inputs - k : COLUMNS;
-        lp_view_load(w, n, k, part, count);
-        for (int64_t r = 0; r < rows->n; r++) {
-            const float *x = rows->x[r] + k;
-            float lane[LANES];
-            memcpy(lane, sums[r], sizeof lane);
-            int64_t i = 0;
-            for (; i + LANES <= count; i += LANES)
-                for (int j = 0; j < LANES; j++)
-                    lane[j] += x[i + j] * part[i + j];
-            for (; i < count; i++)
-                lane[i % LANES] += x[i] * part[i];
-            memcpy(sums[r], lane, sizeof lane);
-        }
-    }
-    for (int64_t r = 0; r < rows->n; r++) {
-        dots[r] = 0;
-        for (int j = 0; j < LANES; j++)
-            dots[r] += (double)sums[r][j];
-    }
-}
-
-/* bias[n], or of expert e bias[e, n] */
-static double bias_of(const lp_view *bias, int64_t e, int64_t n)
+double lp_linear_bias(const lp_view *bias, int64_t e, int64_t n)
 {
     float value = 0;
     if (bias->data != NULL && bias->shape.n == 2)
@@ -210,56 +180,63 @@ static float output_sigma(const lp_cpu_call *call, double before, double dot_var
     return lp_sigma(variance + lp_rounding_variance(value)); /* the reference's own, to float */
 }
 
-/* Output n of a tile of rows, by the matrices of expert e. */
-static void output_of_tile(const lp_cpu_call *call, const lp_view *w, const lp_view *gate,
-                           const row_tile *rows, int64_t e, int64_t n)
+/* Output n of a tile of rows. */
+static void output_of_tile(const lp_cpu_call *call, const lp_linear_rows *rows,
+                           const row_tile *tile, int64_t n)
 {
-    const lp_view *residual = &call->src[RESIDUAL], *y = &call->dst[0];
-    const double bias = bias_of(&call->src[BIAS], e, n);
-    const double gate_bias = bias_of(&call->src[GATE_BIAS], e, n);
+    const lp_view *residual = &call->src[RESIDUAL];
+    const double bias = lp_linear_bias(&call->src[BIAS], rows->expert, n);
+    const double gate_bias = lp_linear_bias(&call->src[GATE_BIAS], rows->expert, n);
     double dots[TILE], gates[TILE] = {0}, dot_variance[TILE], gate_variance[TILE] = {0};
-    (call->fast ? fast_dots : exact_dots)(rows, w, n, dots);
-    if (gate->data != NULL)
-        (call->fast ? fast_dots : exact_dots)(rows, gate, n, gates);
+    exact_dots(tile, &rows->w, n, dots);
+    if (rows->gate.data != NULL)
+        exact_dots(tile, &rows->gate, n, gates);
     if (call->sigma != NULL) {
-        dot_variances(rows, w, n, dot_variance);
-        if (gate->data != NULL)
-            dot_variances(rows, gate, n, gate_variance);
+        dot_variances(tile, &rows->w, n, dot_variance);
+        if (rows->gate.data != NULL)
+            dot_variances(tile, &rows->gate, n, gate_variance);
     }
-    for (int64_t r = 0; r < rows->n; r++) {
-        const int64_t row = rows->row[r];
+    for (int64_t r = 0; r < tile->n; r++) {
+        const int64_t row = lp_linear_row(rows, tile->first + r);
         double value = lp_act_exact(call->node->p.linear.act, dots[r] + bias);
-        if (gate->data != NULL)
+        if (rows->gate.data != NULL)
             value *= gates[r] + gate_bias;
         if (residual->data != NULL)
-            value += (double)row_of(residual, row)[n];
-        ((float *)y->data)[(uint64_t)row * y->stride + (uint64_t)n] = (float)value;
+            value += (double)lp_linear_floats(residual, row)[n];
+        lp_linear_floats(&call->dst[0], row)[n] = (float)value;
         if (call->sigma != NULL)
-            call->sigma[row * w->shape.dim[0] + n] =
+            call->sigma[row * rows->w.shape.dim[0] + n] =
                 output_sigma(call, dots[r] + bias, dot_variance[r], gates[r] + gate_bias,
                              gate_variance[r], value);
     }
 }
 
+static void exact_rows(const lp_cpu_call *call, const lp_linear_rows *rows)
+{
+    const int64_t n_outputs = rows->w.shape.dim[0];
+    const int64_t work = n_outputs * rows->n * rows->w.shape.dim[1];
+#pragma omp parallel for schedule(static) if (work > LP_PARALLEL_WORK)
+    for (int64_t n = 0; n < n_outputs; n++)
+        for (int64_t first = 0; first < rows->n; first += TILE) {
+            row_tile tile = {first, rows->n - first < TILE ? rows->n - first : TILE, {NULL}};
+            for (int64_t r = 0; r < tile.n; r++)
+                tile.x[r] = lp_linear_x(call, rows, first + r);
+            output_of_tile(call, rows, &tile, n);
+        }
+}
+
 /* The rows that expert e makes; all of them if there is one matrix (order NULL). */
 static void rows_of_expert(const lp_cpu_call *call, int64_t e, const int64_t *order, int64_t n_rows)
 {
-    const lp_view *x = &call->src[X];
-    const lp_view w = matrix_of(&call->src[W], e), gate = matrix_of(&call->src[GATE], e);
-    const lp_view *routes = &call->src[ROUTES];
-    const int64_t per_x =
-        routes->data != NULL && x->shape.dim[0] == routes->shape.dim[0] ? routes->shape.dim[1] : 1;
-    const int64_t n_outputs = w.shape.dim[0], work = n_outputs * n_rows * w.shape.dim[1];
-#pragma omp parallel for schedule(static) if (work > LP_PARALLEL_WORK)
-    for (int64_t n = 0; n < n_outputs; n++)
-        for (int64_t first = 0; first < n_rows; first += TILE) {
-            row_tile rows = {.n = n_rows - first < TILE ? n_rows - first : TILE};
-            for (int64_t r = 0; r < rows.n; r++) {
-                rows.row[r] = order != NULL ? order[first + r] : first + r;
-                rows.x[r] = row_of(x, rows.row[r] / per_x);
-            }
-            output_of_tile(call, &w, &gate, &rows, e, n);
-        }
+    const lp_view *x = &call->src[X], *routes = &call->src[ROUTES];
+    const bool shared = routes->data != NULL && x->shape.dim[0] == routes->shape.dim[0];
+    const lp_linear_rows rows = {.w = matrix_of(&call->src[W], e),
+                                 .gate = matrix_of(&call->src[GATE], e),
+                                 .expert = e,
+                                 .order = order,
+                                 .n = n_rows,
+                                 .rows_per_x = shared ? routes->shape.dim[1] : 1};
+    (call->simd != NULL ? lp_linear_fast : exact_rows)(call, &rows);
 }
 
 static int64_t matrix_of_row(const lp_view *routes, int64_t row, int64_t n_experts)

@@ -1,0 +1,50 @@
+/* What the two CPU versions of the dense layer share: the rows that one matrix makes. */
+#ifndef LP_OPS_LINEAR_H
+#define LP_OPS_LINEAR_H
+
+#include "ops/ops.h"
+
+enum {
+    LP_LINEAR_X,
+    LP_LINEAR_W,
+    LP_LINEAR_BIAS,
+    LP_LINEAR_GATE,
+    LP_LINEAR_RESIDUAL,
+    LP_LINEAR_GATE_BIAS,
+    LP_LINEAR_ROUTES
+}; /* sources, see graph.h */
+
+typedef struct lp_linear_rows {
+    lp_view w, gate;      /* [N, K]; gate.data NULL: none */
+    int64_t expert;       /* whose matrices these are; 0 if there is one */
+    const int64_t *order; /* rows of the output; NULL: all of them in order */
+    int64_t n;            /* how many */
+    int64_t rows_per_x;   /* rows of the output that share a row of x */
+} lp_linear_rows;
+
+/* Number of the r-th of these rows in the output. */
+static inline int64_t lp_linear_row(const lp_linear_rows *rows, int64_t r)
+{
+    return rows->order != NULL ? rows->order[r] : r;
+}
+
+/* Start of a row of f32. */
+static inline float *lp_linear_floats(const lp_view *view, int64_t row)
+{
+    return (float *)view->data + (uint64_t)row * view->stride;
+}
+
+/* x of the r-th of these rows, [K]. */
+static inline const float *lp_linear_x(const lp_cpu_call *call, const lp_linear_rows *rows,
+                                       int64_t r)
+{
+    return lp_linear_floats(&call->src[LP_LINEAR_X], lp_linear_row(rows, r) / rows->rows_per_x);
+}
+
+/* bias[n], or of expert e bias[e, n]; 0 if there is none */
+double lp_linear_bias(const lp_view *bias, int64_t e, int64_t n);
+
+/* The `cpu` device's version (linear_fast.c). */
+void lp_linear_fast(const lp_cpu_call *call, const lp_linear_rows *rows);
+
+#endif

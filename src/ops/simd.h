@@ -1,0 +1,44 @@
+/* Vector kernels of the `cpu` device. The judge never calls them: it has plain loops of its own.
+ *
+ * One table per instruction set, chosen once, when the device is opened; an entry that a set lacks
+ * is NULL, and the functions below the table then take the long way over the dtype table. */
+#ifndef LP_OPS_SIMD_H
+#define LP_OPS_SIMD_H
+
+#include "tensor/dtype.h"
+
+enum {
+    LP_SIMD_ROWS = 4,   /* rows of x that one pass over a weight row serves */
+    LP_SIMD_TILE_W = 4, /* of a tile of dot products: weight rows, rows of x */
+    LP_SIMD_TILE_X = 3
+};
+
+typedef struct lp_simd {
+    const char *name; /* "AVX2" */
+    /* out[r] = w . x[r] for n elements of a weight's row and n_rows <= LP_SIMD_ROWS rows of x. A
+     * row's sum does not depend on n_rows. */
+    void (*dots[LP_N_DTYPES])(const void *w, const float *const x[], int n_rows, int64_t n,
+                              float out[]);
+    /* n elements, a multiple of the type's block. */
+    void (*to_f32[LP_N_DTYPES])(const void *from, float *to, size_t n);
+    /* out[r][c] += x[r] . w[c] */
+    void (*tile)(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_SIMD_TILE_X],
+                 int64_t n, float out[LP_SIMD_TILE_X][LP_SIMD_TILE_W]);
+    float (*dot)(const float *a, const float *b, int64_t n);
+    /* to += factor from */
+    void (*add)(float *to, float factor, const float *from, int64_t n);
+} lp_simd;
+
+/* The best that this processor has; never NULL. */
+const lp_simd *lp_simd_choose(void);
+/* Plain C, for any processor. */
+extern const lp_simd lp_simd_portable;
+/* NULL where the library was built for another processor. */
+const lp_simd *lp_simd_avx2(void);
+
+/* As the entries of the table, for every type. */
+void lp_simd_dots(const lp_simd *simd, lp_dtype dtype, const void *w, const float *const x[],
+                  int n_rows, int64_t n, float out[]);
+void lp_simd_to_f32(const lp_simd *simd, lp_dtype dtype, const void *from, float *to, size_t n);
+
+#endif

@@ -1,0 +1,260 @@
+/* Vector kernels for x86-64 with AVX2, FMA and F16C (Intel since 2013, AMD since 2015): see simd.h.
+ * This file alone is compiled for them, and lp_simd_choose() asks the processor before anything
+ * here runs.
+ *
+ * Weights come 32 at a time, the block of Q8_0 and Q4_0: four vectors and, of block types, a scale
+ * that is multiplied once for the block's four products. */
+#include "ops/simd.h"
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { BLOCK = 32, LANES = 8, VECTORS = BLOCK / LANES };
+
+typedef struct vectors {
+    __m256 v[VECTORS];
+} vectors;
+
+/* A block without its scale; returns the scale. */
+typedef float (*load_fn)(const uint8_t *from, vectors *to);
+
+INLINE float load_f32(const uint8_t *from, vectors *to)
+{
+    for (int i = 0; i < VECTORS; i++)
+        to->v[i] = _mm256_loadu_ps((const float *)(const void *)from + LANES * i);
+    return 1;
+}
+
+INLINE float load_f16(const uint8_t *from, vectors *to)
+{
+    for (int i = 0; i < VECTORS; i++)
+        to->v[i] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)from + i));
+    return 1;
+}
+
+INLINE float load_bf16(const uint8_t *from, vectors *to)
+{
+    for (int i = 0; i < VECTORS; i++) {
+        const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)from + i);
+        to->v[i] = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+    }
+    return 1;
+}
+
+INLINE float scale_of(const uint8_t *from)
+{
+    uint16_t half;
+    memcpy(&half, from, sizeof half);
+    return _cvtsh_ss(half);
+}
+
+/* 16 signed bytes */
+INLINE void from_bytes(__m128i bytes, __m256 to[2])
+{
+    to[0] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+    to[1] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)));
+}
+
+/* f16 scale, 32 signed bytes */
+INLINE float load_q8_0(const uint8_t *from, vectors *to)
+{
+    from_bytes(_mm_loadu_si128((const __m128i *)(const void *)(from + 2)), to->v);
+    from_bytes(_mm_loadu_si128((const __m128i *)(const void *)(from + 18)), to->v + 2);
+    return scale_of(from);
+}
+
+/* f16 scale, 16 bytes: elements 0 to 15 in the low halves, 16 to 31 in the high ones; less 8 */
+INLINE float load_q4_0(const uint8_t *from, vectors *to)
+{
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + 2));
+    const __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
+    from_bytes(_mm_sub_epi8(_mm_and_si128(bytes, low), eight), to->v);
+    from_bytes(_mm_sub_epi8(_mm_and_si128(_mm_srli_epi16(bytes, 4), low), eight), to->v + 2);
+    return scale_of(from);
+}
+
+INLINE float sum_of(__m256 x)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* sum += scale w . x */
+INLINE void add_block(__m256 sum[2], const vectors *w, const float *x, bool scaled, __m256 scale)
+{
+    __m256 a = scaled ? _mm256_setzero_ps() : sum[0], b = scaled ? a : sum[1];
+    a = _mm256_fmadd_ps(w->v[0], _mm256_loadu_ps(x), a);
+    b = _mm256_fmadd_ps(w->v[1], _mm256_loadu_ps(x + LANES), b);
+    a = _mm256_fmadd_ps(w->v[2], _mm256_loadu_ps(x + 2 * LANES), a);
+    b = _mm256_fmadd_ps(w->v[3], _mm256_loadu_ps(x + 3 * LANES), b);
+    sum[0] = scaled ? _mm256_fmadd_ps(scale, a, sum[0]) : a;
+    sum[1] = scaled ? _mm256_fmadd_ps(scale, b, sum[1]) : b;
+}
+
+INLINE void dots(load_fn load, size_t bytes, bool scaled, const void *w, const float *const x[],
+                 int n_rows, int64_t n, float out[])
+{
+    const uint8_t *at = w;
+    __m256 sums[LP_SIMD_ROWS][2];
+    vectors weights;
+    int64_t k = 0;
+    for (int r = 0; r < n_rows; r++)
+        sums[r][0] = sums[r][1] = _mm256_setzero_ps();
+    for (; k + BLOCK <= n; k += BLOCK, at += bytes) {
+        const __m256 scale = _mm256_set1_ps(load(at, &weights));
+        for (int r = 0; r < n_rows; r++)
+            add_block(sums[r], &weights, x[r] + k, scaled, scale);
+    }
+    if (k < n) { /* of types without blocks: the rest, filled up with zeros */
+        uint8_t rest[BLOCK * sizeof(float)] = {0};
+        float rest_x[BLOCK] = {0};
+        memcpy(rest, at, (size_t)(n - k) * (bytes / BLOCK));
+        load(rest, &weights);
+        for (int r = 0; r < n_rows; r++) {
+            memcpy(rest_x, x[r] + k, (size_t)(n - k) * sizeof(float));
+            add_block(sums[r], &weights, rest_x, false, _mm256_setzero_ps());
+        }
+    }
+    for (int r = 0; r < n_rows; r++)
+        out[r] = sum_of(_mm256_add_ps(sums[r][0], sums[r][1]));
+}
+
+INLINE void to_f32(load_fn load, size_t bytes, const void *from, float *to, size_t n)
+{
+    const uint8_t *at = from;
+    vectors weights;
+    size_t k = 0;
+    for (; k + BLOCK <= n; k += BLOCK, at += bytes) {
+        const __m256 scale = _mm256_set1_ps(load(at, &weights));
+        for (int i = 0; i < VECTORS; i++)
+            _mm256_storeu_ps(to + k + (size_t)(LANES * i), _mm256_mul_ps(scale, weights.v[i]));
+    }
+    if (k < n) {
+        uint8_t rest[BLOCK * sizeof(float)] = {0};
+        float rest_to[BLOCK];
+        memcpy(rest, at, (n - k) * (bytes / BLOCK));
+        load(rest, &weights);
+        for (int i = 0; i < VECTORS; i++)
+            _mm256_storeu_ps(rest_to + LANES * i, weights.v[i]);
+        memcpy(to + k, rest_to, (n - k) * sizeof(float));
+    }
+}
+
+/* One pair of functions for each type; the number of rows is a constant in each loop. */
+#define TYPE(name, bytes, scaled)                                                                  \
+    static void dots_##name(const void *w, const float *const x[], int n_rows, int64_t n,          \
+                            float out[])                                                           \
+    {                                                                                              \
+        switch (n_rows) {                                                                          \
+        case 1:                                                                                    \
+            dots(load_##name, bytes, scaled, w, x, 1, n, out);                                     \
+            break;                                                                                 \
+        case 2:                                                                                    \
+            dots(load_##name, bytes, scaled, w, x, 2, n, out);                                     \
+            break;                                                                                 \
+        case 3:                                                                                    \
+            dots(load_##name, bytes, scaled, w, x, 3, n, out);                                     \
+            break;                                                                                 \
+        default:                                                                                   \
+            dots(load_##name, bytes, scaled, w, x, 4, n, out);                                     \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_to_f32(const void *from, float *to, size_t n)                               \
+    {                                                                                              \
+        to_f32(load_##name, bytes, from, to, n);                                                   \
+    }
+
+TYPE(f32, 128, false)
+TYPE(f16, 64, false)
+TYPE(bf16, 64, false)
+TYPE(q8_0, 34, true)
+TYPE(q4_0, 18, true)
+
+/* Twelve sums in registers: seven loads for twelve products. */
+static void tile(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_SIMD_TILE_X],
+                 int64_t n, float out[LP_SIMD_TILE_X][LP_SIMD_TILE_W])
+{
+    __m256 sums[LP_SIMD_TILE_X][LP_SIMD_TILE_W];
+    int64_t k = 0;
+    for (int r = 0; r < LP_SIMD_TILE_X; r++)
+        for (int c = 0; c < LP_SIMD_TILE_W; c++)
+            sums[r][c] = _mm256_setzero_ps();
+    for (; k + LANES <= n; k += LANES) {
+        __m256 v[LP_SIMD_TILE_X];
+        for (int r = 0; r < LP_SIMD_TILE_X; r++)
+            v[r] = _mm256_loadu_ps(x[r] + k);
+        for (int c = 0; c < LP_SIMD_TILE_W; c++) {
+            const __m256 u = _mm256_loadu_ps(w[c] + k);
+            for (int r = 0; r < LP_SIMD_TILE_X; r++)
+                sums[r][c] = _mm256_fmadd_ps(u, v[r], sums[r][c]);
+        }
+    }
+    for (int r = 0; r < LP_SIMD_TILE_X; r++)
+        for (int c = 0; c < LP_SIMD_TILE_W; c++) {
+            float sum = sum_of(sums[r][c]);
+            for (int64_t i = k; i < n; i++)
+                sum += x[r][i] * w[c][i];
+            out[r][c] += sum;
+        }
+}
+
+static float dot(const float *a, const float *b, int64_t n)
+{
+    __m256 s = _mm256_setzero_ps(), t = s;
+    int64_t k = 0;
+    for (; k + 2 * LANES <= n; k += 2 * LANES) {
+        s = _mm256_fmadd_ps(_mm256_loadu_ps(a + k), _mm256_loadu_ps(b + k), s);
+        t = _mm256_fmadd_ps(_mm256_loadu_ps(a + k + LANES), _mm256_loadu_ps(b + k + LANES), t);
+    }
+    float sum = sum_of(_mm256_add_ps(s, t));
+    for (; k < n; k++)
+        sum += a[k] * b[k];
+    return sum;
+}
+
+static void add(float *to, float factor, const float *from, int64_t n)
+{
+    const __m256 f = _mm256_set1_ps(factor);
+    int64_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        _mm256_storeu_ps(to + k,
+                         _mm256_fmadd_ps(f, _mm256_loadu_ps(from + k), _mm256_loadu_ps(to + k)));
+    for (; k < n; k++)
+        to[k] += factor * from[k];
+}
+
+static const lp_simd avx2 = {
+    .name = "AVX2",
+    .dots = {[LP_F32] = dots_f32,
+             [LP_F16] = dots_f16,
+             [LP_BF16] = dots_bf16,
+             [LP_Q8_0] = dots_q8_0,
+             [LP_Q4_0] = dots_q4_0},
+    .to_f32 = {[LP_F32] = f32_to_f32,
+               [LP_F16] = f16_to_f32,
+               [LP_BF16] = bf16_to_f32,
+               [LP_Q8_0] = q8_0_to_f32,
+               [LP_Q4_0] = q4_0_to_f32},
+    .tile = tile,
+    .dot = dot,
+    .add = add,
+};
+
+const lp_simd *lp_simd_avx2(void)
+{
+    return &avx2;
+}
+
+#else
+
+const lp_simd *lp_simd_avx2(void)
+{
+    return NULL;
+}
+
+#endif

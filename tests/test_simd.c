@@ -1,0 +1,190 @@
+/* The vector kernels of the `cpu` device, those of every instruction set that this processor has,
+ * beside sums in double over the dtype table: every type, lengths that are no multiple of a vector,
+ * strides of rows; conversions to the bit, for all 65536 halves. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/half.h"
+#include "ops/simd.h"
+
+enum { MOST = 640, N_TABLES = 2 };
+
+static const lp_dtype types[] = {LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0};
+
+static int tables_of(const lp_simd *tables[N_TABLES])
+{
+    tables[0] = &lp_simd_portable;
+    tables[1] = lp_simd_choose();
+    return tables[1] != tables[0] ? 2 : 1;
+}
+
+static uint32_t state = 1;
+
+static float number(void) /* in [-1, 1) */
+{
+    state = state * 1664525u + 1013904223u;
+    return (float)(state >> 8) / 8388608.0f - 1.0f;
+}
+
+/* A row of weights in its file's form, and what the dtype table makes of it. */
+static void make_weights(lp_dtype type, int64_t n, uint8_t *packed, float *values)
+{
+    float numbers[MOST];
+    for (int64_t i = 0; i < n; i++)
+        numbers[i] = number();
+    lp_dtype_table[type].from_f32(numbers, packed, (size_t)n);
+    lp_dtype_table[type].to_f32(packed, values, (size_t)n);
+}
+
+/* Sums may differ by what n additions in float may lose: n 2^-24 of the terms' absolute values. */
+static void assert_sum(float got, const float *a, const float *b, int64_t n)
+{
+    double sum = 0, size = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)a[i] * (double)b[i];
+        size += fabs((double)a[i] * (double)b[i]);
+    }
+    assert_true(fabs((double)got - sum) <= (double)n * 0x1p-24 * size);
+}
+
+static void test_dots(void **unused)
+{
+    (void)unused;
+    static const int64_t lengths[] = {1, 7, 31, 32, 33, 64, 95, 96, 256, 320, 639, 640};
+    static uint8_t packed[MOST * 4];
+    static float values[MOST], rows[LP_SIMD_ROWS][MOST + 1];
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++)
+        for (size_t k = 0; k < sizeof types / sizeof *types; k++)
+            for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+                const float *x[LP_SIMD_ROWS];
+                float single[LP_SIMD_ROWS], together[LP_SIMD_ROWS + 1];
+                const int64_t n = lengths[l];
+                if (n % lp_dtype_table[types[k]].block != 0)
+                    continue;
+                make_weights(types[k], n, packed, values);
+                for (int r = 0; r < LP_SIMD_ROWS; r++) {
+                    x[r] = rows[r];
+                    for (int64_t i = 0; i < n; i++)
+                        rows[r][i] = number();
+                    rows[r][n] = NAN; /* not to be read */
+                    lp_simd_dots(tables[t], types[k], packed, x + r, 1, n, single + r);
+                    assert_sum(single[r], values, rows[r], n);
+                }
+                for (int count = 1; count <= LP_SIMD_ROWS; count++) {
+                    together[count] = 42;
+                    lp_simd_dots(tables[t], types[k], packed, x, count, n, together);
+                    assert_memory_equal(together, single, (size_t)count * sizeof *single);
+                    assert_true(together[count] == 42);
+                }
+            }
+}
+
+static void test_conversions(void **unused)
+{
+    (void)unused;
+    static uint8_t packed[MOST * 4];
+    static float expected[MOST], got[MOST + 1];
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++)
+        for (size_t k = 0; k < sizeof types / sizeof *types; k++)
+            for (int64_t n = lp_dtype_table[types[k]].block; n <= MOST;
+                 n += lp_dtype_table[types[k]].block) {
+                make_weights(types[k], n, packed, expected);
+                got[n] = 42;
+                lp_simd_to_f32(tables[t], types[k], packed, got, (size_t)n);
+                assert_memory_equal(got, expected, (size_t)n * sizeof *got);
+                assert_true(got[n] == 42);
+            }
+}
+
+static void test_all_halves(void **unused)
+{
+    (void)unused;
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    uint16_t *halves = malloc(65536 * sizeof *halves);
+    float *values = malloc(65536 * sizeof *values);
+    assert_true(halves != NULL && values != NULL);
+    for (uint32_t i = 0; i < 65536; i++)
+        halves[i] = (uint16_t)i;
+    for (int t = 0; t < n_tables; t++) {
+        lp_simd_to_f32(tables[t], LP_F16, halves, values, 65536);
+        for (uint32_t i = 0; i < 65536; i++) {
+            const float expected = lp_f16_to_f32((uint16_t)i);
+            if (isnan(expected))
+                assert_true(isnan(values[i]));
+            else
+                assert_memory_equal(&values[i], &expected, sizeof expected);
+        }
+    }
+    free(halves);
+    free(values);
+}
+
+static void test_tiles(void **unused)
+{
+    (void)unused;
+    static float w[LP_SIMD_TILE_W][MOST], x[LP_SIMD_TILE_X][MOST];
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++)
+        for (int64_t n = 1; n <= 70; n++) {
+            const float *ws[LP_SIMD_TILE_W], *xs[LP_SIMD_TILE_X];
+            float out[LP_SIMD_TILE_X][LP_SIMD_TILE_W] = {{0}};
+            for (int c = 0; c < LP_SIMD_TILE_W; c++) {
+                ws[c] = w[c];
+                for (int64_t i = 0; i < n; i++)
+                    w[c][i] = number();
+            }
+            for (int r = 0; r < LP_SIMD_TILE_X; r++) {
+                xs[r] = x[r];
+                for (int64_t i = 0; i < n; i++)
+                    x[r][i] = number();
+            }
+            tables[t]->tile(ws, xs, n, out);
+            for (int r = 0; r < LP_SIMD_TILE_X; r++)
+                for (int c = 0; c < LP_SIMD_TILE_W; c++)
+                    assert_sum(out[r][c], w[c], x[r], n);
+            tables[t]->tile(ws, xs, n, out); /* adds to what is there */
+            assert_true(fabsf(out[1][2] - 2 * tables[t]->dot(w[2], x[1], n)) < 1e-4f);
+        }
+}
+
+static void test_sums(void **unused)
+{
+    (void)unused;
+    static float a[MOST], b[MOST], sum[MOST + 1];
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++)
+        for (int64_t n = 1; n <= 130; n++) {
+            for (int64_t i = 0; i < n; i++) {
+                a[i] = number();
+                b[i] = number();
+                sum[i] = a[i];
+            }
+            sum[n] = 42;
+            assert_sum(tables[t]->dot(a, b, n), a, b, n);
+            tables[t]->add(sum, 0.75f, b, n);
+            for (int64_t i = 0; i < n; i++)
+                assert_true(fabsf(sum[i] - (a[i] + 0.75f * b[i])) <= 0x1p-22f);
+            assert_true(sum[n] == 42);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dots),
+                                       cmocka_unit_test(test_conversions),
+                                       cmocka_unit_test(test_all_halves),
+                                       cmocka_unit_test(test_tiles), cmocka_unit_test(test_sums)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
