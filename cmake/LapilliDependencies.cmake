@@ -11,10 +11,11 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
 
 # The Vulkan loader is opened at run time by volk, so only headers are needed. volk is compiled
-# from its own header (cmake/volk.c): the distribution's libvolk.a is not position independent.
+# from its own header (cmake/volk.c), like stb_image (cmake/stb.c): the distribution's libvolk.a is not position independent.
 find_path(LAPILLI_VULKAN_INCLUDE vulkan/vulkan_core.h)
 find_path(LAPILLI_VOLK_INCLUDE volk.h PATH_SUFFIXES . volk)
-foreach(what VULKAN VOLK)
+find_path(LAPILLI_STB_INCLUDE stb_image.h PATH_SUFFIXES stb . )
+foreach(what VULKAN VOLK STB)
     if(NOT LAPILLI_${what}_INCLUDE)
         message(FATAL_ERROR "The headers of ${what} are missing: run scripts/setup.sh")
     endif()
@@ -24,6 +25,7 @@ function(lapilli_link_dependencies target)
     target_link_libraries(${target} PRIVATE OpenMP::OpenMP_C Threads::Threads PkgConfig::YYJSON
         PkgConfig::UTF8PROC PkgConfig::PCRE2 PkgConfig::NETTLE m ${CMAKE_DL_LIBS})
     target_include_directories(${target} SYSTEM PRIVATE
-        ${LAPILLI_VULKAN_INCLUDE} ${LAPILLI_VOLK_INCLUDE})
-    set_source_files_properties(${PROJECT_SOURCE_DIR}/cmake/volk.c PROPERTIES COMPILE_OPTIONS -w)
+        ${LAPILLI_VULKAN_INCLUDE} ${LAPILLI_VOLK_INCLUDE} ${LAPILLI_STB_INCLUDE})
+    set_source_files_properties(${PROJECT_SOURCE_DIR}/cmake/volk.c
+        ${PROJECT_SOURCE_DIR}/cmake/stb.c PROPERTIES COMPILE_OPTIONS -w)
 endfunction()

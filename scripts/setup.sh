@@ -43,7 +43,7 @@ die()
 base=(gcc libc6-dev cmake ninja-build pkg-config ca-certificates)
 # New enough for all kernels; on Debian 12 from trixie.
 new=(glslang-tools libvulkan-dev libvulkan-volk-dev libyyjson-dev libutf8proc-dev libpcre2-dev
-    nettle-dev)
+    nettle-dev libstb-dev)
 # Drivers; on Debian 12 from trixie-backports.
 mesa=(mesa-vulkan-drivers)
 if [ $level != demo ]; then
