@@ -333,11 +333,12 @@ LP_API lp_memory lp_session_memory(const lp_session *session);
 
 /* ---- Whole texts: their vectors, and what masked words may be --------------------------------- */
 
-/* Elements of a text's vector, N. */
+/* Elements of a text's or a picture's vector, N. */
 LP_API uint32_t lp_model_embedding_length(const lp_model *model);
 /* How the model's files want texts to become vectors: modules.json and what it names, and
  * sentence_bert_config.json (sentence-transformers), ARCH.pooling_type (GGUF). Where they say nothing, encoders take the mean
- * and decoders the last token, both to length 1. LP_E_UNSUPPORTED names what is not there. */
+ * and decoders the last token, both to length 1; CLIP's
+ * towers project the token that ends a text, and the one in front of a picture's patches. LP_E_UNSUPPORTED names what is not there. */
 LP_API lp_status lp_model_embedding(const lp_model *model, lp_embedding *embedding);
 LP_API const char *lp_pooling_text(lp_pooling pooling); /* "mean" */
 /* The token that stands for a masked word, or -1. */
@@ -359,6 +360,46 @@ LP_API lp_status lp_session_embed(lp_session *session, const int32_t *tokens, si
 LP_API lp_status lp_session_fill(lp_session *session, const int32_t *tokens, size_t n_tokens,
                                  const uint32_t *places, size_t n_places, uint32_t k,
                                  lp_guess *guesses);
+
+/* ---- Pictures ------------------------------------------------------------------------------- */
+
+typedef struct lp_image lp_image;
+
+/* A PNG, JPEG, BMP or PNM file, at most 16384 pixels a side and 2^25 in all. Grey becomes RGB,
+ * transparency is dropped; a photo's EXIF orientation is not heeded. LP_E_FORMAT for what is no such
+ * picture, LP_E_LIMIT for one that is too large. */
+LP_API lp_status lp_image_open(lp_context *ctx, const char *path, lp_image **image);
+/* From memory: rgb [height, width, 3], copied. */
+LP_API lp_status lp_image_create(lp_context *ctx, uint32_t width, uint32_t height,
+                                 const uint8_t *rgb, lp_image **image);
+LP_API void lp_image_destroy(lp_image *image);
+LP_API uint32_t lp_image_width(const lp_image *image);
+LP_API uint32_t lp_image_height(const lp_image *image);
+
+/* What a model reads; CLIP's reads both. Without texts it has no tokenizer. */
+LP_API bool lp_model_reads_pictures(const lp_model *model);
+LP_API bool lp_model_reads_texts(const lp_model *model);
+/* Labels that the model tells pictures apart by; 0: it has no head that does. */
+LP_API uint32_t lp_model_n_labels(const lp_model *model);
+LP_API const char *lp_model_label(const lp_model *model, uint32_t index); /* "goldfish" */
+
+/* Pictures are prepared as the folder's preprocessor_config.json (or processor_config.json) says;
+ * errors name it and the key. These calls forget any tokens of the session.
+ *
+ * The k likeliest labels, the likeliest first: guess.token is the label's index; the probabilities are
+ * the softmax over all labels. LP_E_UNSUPPORTED for a model without labels. */
+LP_API lp_status lp_session_classify(lp_session *session, const lp_image *image, uint32_t k,
+                                     lp_guess *guesses);
+/* The vector [lp_model_embedding_length()] of a picture, by lp_model_embedding() or any other pooling
+ * of its patches' vectors. With CLIP's it lies in the space of lp_session_embed()'s. */
+LP_API lp_status lp_session_embed_image(lp_session *session, const lp_image *image,
+                                        lp_embedding embedding, float *vector);
+/* Which of n_texts texts (each ended by NUL) goes with the picture: the k likeliest; guess.token is the
+ * text's index; the probabilities are the softmax of exp(logit_scale) times the cosines (Radford et al.
+ * 2021, arXiv:2103.00020). LP_E_UNSUPPORTED for a model that is not CLIP's. */
+LP_API lp_status lp_session_match(lp_session *session, const lp_image *image,
+                                  const char *const *texts, uint32_t n_texts, uint32_t k,
+                                  lp_guess *guesses);
 
 /* ---- Grammars (docs/GRAMMARS.md) -------------------------------------------------------------- */
 

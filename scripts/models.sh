@@ -29,7 +29,7 @@ types()
     local config
     for config in tests/fixtures/models/*/config.json; do
         printf '%s %s\n' "$(basename "$(dirname "$config")")" \
-            "$(sed -n 's/.*"model_type": *"\([^"]*\)".*/\1/p' "$config" | tail -n 1)"
+            "$(sed -n 's/^  "model_type": *"\([^"]*\)".*/\1/p' "$config" | tail -n 1)"
     done
 }
 

@@ -9,7 +9,8 @@
 
 uint32_t lp_model_embedding_length(const lp_model *model)
 {
-    return lp_model_network(model)->hparams.n_embd;
+    const lp_network *network = lp_model_network(model);
+    return lp_network_projects(network) ? network->hparams.n_projected : network->hparams.n_embd;
 }
 
 lp_status lp_model_embedding(const lp_model *model, lp_embedding *embedding)
@@ -37,15 +38,30 @@ lp_status lp_model_token_text(const lp_model *model, int32_t token, const char *
                          bytes);
 }
 
+/* Of CLIP's: the text goes as far as the token that stands for it; what is behind, that does not
+ * see.
+ */
+static lp_status find_end(const lp_model *model, const int32_t *tokens, size_t *n_tokens)
+{
+    const lp_hparams *hp = &lp_model_network(model)->hparams;
+    if (!hp->arch->whole_causal || *n_tokens == 0)
+        return LP_OK;
+    const size_t end = lp_hparams_text_end(hp, tokens, *n_tokens);
+    if (end == *n_tokens)
+        return lp_fail(lp_model_context_of(model), LP_E_ARG,
+                       "the text has no end token (%u), which stands for it", hp->end_token);
+    *n_tokens = end + 1;
+    return LP_OK;
+}
+
 lp_status lp_session_embed(lp_session *session, const int32_t *tokens, size_t n_tokens,
                            lp_embedding embedding, float *vector)
 {
     const lp_model *model = lp_session_model(session);
     const size_t n = lp_model_embedding_length(model);
     lp_status status;
-    if ((unsigned)embedding.pooling >= LP_N_POOLINGS)
-        return lp_fail(lp_model_context_of(model), LP_E_ARG, "pooling %d does not exist",
-                       (int)embedding.pooling);
+    LP_TRY(lp_embedding_check(lp_model_context_of(model), lp_model_network(model), embedding));
+    LP_TRY(find_end(model, tokens, &n_tokens));
     if (embedding.pooling == LP_POOLING_POOLER) {
         LP_TRY(lp_runner_view(lp_session_runner(session), tokens, n_tokens, "pooled", vector));
     } else {

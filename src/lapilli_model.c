@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "image/labels.h"
 #include "lapilli_private.h"
 #include "models/network.h"
 #include "text/generation_config.h"
@@ -15,6 +16,8 @@ struct lp_model {
     lp_tokenizer *tokenizer;         /* NULL: none */
     lp_tokenizer *target;            /* of answers; NULL: the same */
     lp_generation_config generation; /* of an encoder-decoder */
+    char **labels;                   /* [n_labels] of pictures */
+    uint32_t n_labels;
     lp_hparam facts[LP_MAX_FACTS];
     size_t n_facts;
     const char *type; /* the weights' */
@@ -75,6 +78,11 @@ static lp_status check_size(lp_context *ctx, const char *path, const lp_model *m
 /* Everything that texts need. */
 static lp_status open_tokenizers(lp_context *ctx, const char *path, lp_model *model)
 {
+    if (!lp_model_reads_texts(model)) {
+        snprintf(model->lacking, sizeof model->lacking, "%s: %s models read no texts", path,
+                 lp_model_architecture(model));
+        return LP_OK;
+    }
     if (model->network->gguf != NULL) {
         const lp_status status =
             lp_tokenizer_from_gguf(ctx, model->network->gguf, &model->tokenizer);
@@ -94,6 +102,16 @@ static void close_tokenizers(lp_model *model)
     lp_tokenizer_destroy(model->target);
     lp_tokenizer_destroy(model->tokenizer);
     model->target = model->tokenizer = NULL;
+}
+
+static lp_status open_labels(lp_context *ctx, const char *path, lp_model *model)
+{
+    const lp_hparams *hp = &model->network->hparams;
+    if (hp->picture.patch == 0 || !lp_network_has_head(model->network))
+        return LP_OK;
+    LP_TRY(lp_labels_read(ctx, path, hp->n_vocab, &model->labels));
+    model->n_labels = hp->n_vocab;
+    return LP_OK;
 }
 
 static void describe(lp_model *model)
@@ -117,6 +135,7 @@ static lp_status open_model(lp_context *ctx, const char *path, bool look, lp_mod
         return lp_fail_memory(ctx, "a model");
     model->ctx = ctx;
     LP_CHECK(lp_network_open(ctx, path, &model->network));
+    LP_CHECK(open_labels(ctx, path, model));
     status = open_tokenizers(ctx, path, model);
     if (status != LP_OK && (!look || status == LP_E_MEMORY))
         goto cleanup;
@@ -159,6 +178,7 @@ void lp_model_destroy(lp_model *model)
     if (model == NULL)
         return;
     close_tokenizers(model);
+    lp_labels_free(model->labels, model->n_labels);
     lp_network_destroy(model->network);
     free(model);
 }
@@ -217,6 +237,16 @@ uint64_t lp_model_parameters(const lp_model *model)
 uint64_t lp_model_bytes(const lp_model *model)
 {
     return lp_weights_bytes(model->network->weights);
+}
+
+uint32_t lp_model_n_labels(const lp_model *model)
+{
+    return model->n_labels;
+}
+
+const char *lp_model_label(const lp_model *model, uint32_t index)
+{
+    return index < model->n_labels ? model->labels[index] : "?";
 }
 
 uint32_t lp_model_context(const lp_model *model)

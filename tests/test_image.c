@@ -1,5 +1,5 @@
-/* Pictures: reading files, what transformers' image processors make of them (fixtures/pictures/make.py),
- * patches, and what makes no sense. */
+/* Pictures: reading files, what transformers' image processors make of them
+ * (fixtures/pictures/make.py), patches, and what makes no sense. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -136,7 +136,8 @@ static void test_nonsense(void **state)
         {"{\"size\": {\"height\": 4}}", "size: a number of pixels", LP_E_FORMAT},
         {"{\"size\": {\"height\": 4, \"width\": 4, \"shortest_edge\": 4}}", "size", LP_E_FORMAT},
         {"{\"size\": [4, 4]}", "size: a number of pixels", LP_E_FORMAT},
-        {"{\"size\": {\"shortest_edge\": 4, \"longest_edge\": 9}}", "longest_edge", LP_E_UNSUPPORTED},
+        {"{\"size\": {\"shortest_edge\": 4, \"longest_edge\": 9}}", "longest_edge",
+         LP_E_UNSUPPORTED},
         {"{\"crop_size\": {\"shortest_edge\": 4}}", "crop_size", LP_E_FORMAT},
         {"{\"do_center_crop\": true}", "without crop_size", LP_E_MISSING},
         {"{\"do_center_crop\": 1}", "do_center_crop", LP_E_FORMAT},
@@ -223,7 +224,7 @@ static void test_patches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_files),    cmocka_unit_test(test_cases),
         cmocka_unit_test(test_nonsense), cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_patches),
     };

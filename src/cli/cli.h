@@ -24,10 +24,9 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
 } cli_command;
 
-extern const cli_command cli_run, cli_embed, cli_fill, cli_devices, cli_inspect, cli_bench,
-    cli_synth, cli_check, cli_doctor, cli_certificate, cli_tokenize, cli_detokenize,
-    cli_perplexity, cli_translate, cli_convert, cli_quantize, cli_grammar,
-    cli_chat_main;
+extern const cli_command cli_run, cli_embed, cli_fill, cli_classify, cli_devices, cli_inspect,
+    cli_bench, cli_synth, cli_check, cli_doctor, cli_certificate, cli_tokenize, cli_detokenize,
+    cli_perplexity, cli_translate, cli_convert, cli_quantize, cli_grammar, cli_chat_main;
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
@@ -138,8 +137,9 @@ char *cli_default_model(void);
 char *cli_find_model(void);
 /* Where compiled pipelines are kept (made if it is missing), malloc'ed; NULL: nowhere. */
 char *cli_cache_folder(void);
-/* Lists the devices and chooses; `selector` may be NULL. `alone`: no other device of the list will be
- * asked for, so for one that needs no Vulkan none is opened. Prints failures; returns the exit code. */
+/* Lists the devices and chooses; `selector` may be NULL. `alone`: no other device of the list will
+ * be asked for, so for one that needs no Vulkan none is opened. Prints failures; returns the exit
+ * code. */
 int cli_choose_device(lp_context *ctx, const char *selector, bool alone, lp_devices **devices,
                       size_t *index, const char **reason);
 /* Prints what --plant can name; returns the exit code. */

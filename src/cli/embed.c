@@ -14,13 +14,20 @@ typedef struct settings {
     int pooling, normalised; /* -1: as the model's files say */
     vector_format format;
     bool truncate;
+    const char **images; /* [n_images] files */
+    size_t n_images;
 
     cli_texts texts;
     cli_output out;
     lp_embedding embedding;
     uint32_t n;     /* elements of a vector */
-    float *vectors; /* [texts, n] */
+    float *vectors; /* [texts and pictures, n] */
 } settings;
+
+static size_t n_vectors(const settings *s)
+{
+    return s->texts.n + s->n_images;
+}
 
 /* ---- Output -------------------------------------------------------------------------------- */
 
@@ -41,18 +48,20 @@ static double cosine(const settings *s, size_t a, size_t b)
 
 static void print_csv(const settings *s, FILE *to)
 {
-    for (size_t t = 0; t < s->texts.n; t++)
+    for (size_t t = 0; t < n_vectors(s); t++)
         for (uint32_t i = 0; i < s->n; i++)
             fprintf(to, "%.9g%c", (double)s->vectors[t * s->n + i], i + 1 < s->n ? ',' : '\n');
 }
 
-/* The texts, then the cosine of each pair. */
+/* The texts and pictures, then the cosine of each pair. */
 static void print_table(const settings *s)
 {
-    const size_t n = s->texts.n;
+    const size_t n = n_vectors(s), n_texts = s->texts.n;
     for (size_t t = 0; t < n; t++) {
+        const char *image = t < n_texts ? NULL : s->images[t - n_texts];
         printf("%4zu  ", t + 1);
-        cli_print_text(s->texts.item[t].data, s->texts.item[t].bytes, 70);
+        cli_print_text(image ? image : s->texts.item[t].data,
+                       image ? strlen(image) : s->texts.item[t].bytes, 70);
         fputc('\n', stdout);
     }
     fputs("\ncosine", stdout);
@@ -72,13 +81,13 @@ static void print_npy(const settings *s, FILE *to)
     char dict[128];
     int length = snprintf(dict, sizeof(dict),
                           "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %u), }",
-                          s->texts.n, s->n);
+                          n_vectors(s), s->n);
     const int padded = (10 + length + 1 + 63) / 64 * 64 - 10;
     fwrite("\x93NUMPY\x01\x00", 1, 8, to);
     fputc(padded & 255, to);
     fputc(padded >> 8, to);
     fprintf(to, "%-*s\n", padded - 1, dict);
-    for (size_t i = 0; i < s->texts.n * s->n; i++) {
+    for (size_t i = 0; i < n_vectors(s) * s->n; i++) {
         uint32_t word;
         memcpy(&word, &s->vectors[i], sizeof(word));
         for (int byte = 0; byte < 4; byte++)
@@ -96,11 +105,15 @@ static yyjson_mut_doc *make_json(const settings *s)
     yyjson_mut_obj_add_bool(doc, root, "normalized", s->embedding.normalised);
     yyjson_mut_obj_add_uint(doc, root, "length", s->n);
     yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, root, "embeddings");
-    for (size_t t = 0; t < s->texts.n; t++) {
+    for (size_t t = 0; t < n_vectors(s); t++) {
         const cli_text *text = &s->texts.item[t];
         yyjson_mut_val *entry = yyjson_mut_arr_add_obj(doc, list);
-        cli_json_bytes(doc, entry, "text", text->data, text->bytes);
-        yyjson_mut_obj_add_uint(doc, entry, "n_tokens", text->n_tokens);
+        if (t >= s->texts.n) {
+            cli_json_text(doc, entry, "picture", s->images[t - s->texts.n]);
+        } else {
+            cli_json_bytes(doc, entry, "text", text->data, text->bytes);
+            yyjson_mut_obj_add_uint(doc, entry, "n_tokens", text->n_tokens);
+        }
         yyjson_mut_val *vector = yyjson_mut_obj_add_arr(doc, entry, "vector");
         for (uint32_t i = 0; i < s->n; i++) {
             char number[32]; /* as many digits as a float has */
@@ -134,7 +147,7 @@ static int print(settings *s)
             return code;
     } else if (s->format == FORMAT_NPY) {
         print_npy(s, to);
-    } else if (s->format == FORMAT_PEOPLE && s->texts.n > 1) {
+    } else if (s->format == FORMAT_PEOPLE && n_vectors(s) > 1) {
         print_table(s);
     } else {
         print_csv(s, to);
@@ -177,16 +190,26 @@ static int end_token(const settings *s, int32_t *last)
     return CLI_OK;
 }
 
+static int embed_image(settings *s, const char *path, float *vector)
+{
+    lp_image *image = NULL;
+    lp_status status = lp_image_open(s->job.ctx, path, &image);
+    if (status == LP_OK)
+        status = lp_session_embed_image(s->job.session, image, s->embedding, vector);
+    lp_image_destroy(image);
+    return status == LP_OK ? CLI_OK : cli_failed(s->job.ctx, status);
+}
+
 static int embed_all(settings *s)
 {
     int32_t last = -1;
     s->n = lp_model_embedding_length(s->job.model);
-    s->vectors = calloc(s->texts.n, s->n * sizeof(*s->vectors));
+    s->vectors = calloc(n_vectors(s), s->n * sizeof(*s->vectors));
     if (!s->vectors) {
         cli_error("out of memory");
         return CLI_FAILED;
     }
-    int code = end_token(s, &last);
+    int code = s->texts.n > 0 ? end_token(s, &last) : CLI_OK;
     for (size_t t = 0; t < s->texts.n && code == CLI_OK; t++)
         code = fit(s, t, last);
     for (size_t t = 0; t < s->texts.n && code == CLI_OK; t++) {
@@ -197,6 +220,11 @@ static int embed_all(settings *s)
                                             s->embedding, s->vectors + t * s->n);
         if (status != LP_OK)
             code = cli_failed(s->job.ctx, status);
+    }
+    for (size_t i = 0; i < s->n_images && code == CLI_OK; i++) {
+        if (cli_stop_signal())
+            return CLI_FAILED;
+        code = embed_image(s, s->images[i], s->vectors + (s->texts.n + i) * s->n);
     }
     return code;
 }
@@ -257,12 +285,13 @@ static bool find_format(const char *text, vector_format *format)
     return false;
 }
 
-enum { FORMAT = CLI_LONG_ONLY, POOLING, NORMALIZE, NO_NORMALIZE, TRUNCATE };
+enum { FORMAT = CLI_LONG_ONLY, POOLING, NORMALIZE, NO_NORMALIZE, TRUNCATE, IMAGE };
 
 static const struct option long_options[] = {
     CLI_JOB_OPTIONS,
     CLI_CACHE_TYPE_OPTION,
     {"file", required_argument, NULL, 'f'},
+    {"image", required_argument, NULL, IMAGE},
     {"output", required_argument, NULL, 'o'},
     {"format", required_argument, NULL, FORMAT},
     {"pooling", required_argument, NULL, POOLING},
@@ -284,6 +313,8 @@ static bool set_option(settings *s, int id)
     switch (id) {
     case 'f':
         return cli_parse_name(&cli_embed, "-f", optarg, &s->file);
+    case IMAGE: /* there is room: no more of them than arguments */
+        return cli_parse_name(&cli_embed, "--image", optarg, &s->images[s->n_images++]);
     case 'o':
         return cli_parse_name(&cli_embed, "-o", optarg, &s->output);
     case FORMAT:
@@ -306,33 +337,52 @@ static bool set_option(settings *s, int id)
     }
 }
 
+/* The command line; false to leave with *code. */
+static bool parse(cli_options *options, settings *s, int *code)
+{
+    for (int id; (id = cli_next(options)) != CLI_NO_MORE;) {
+        *code = id == CLI_END_NOW ? options->exit_code : CLI_USAGE;
+        if (id == CLI_END_NOW || !set_option(s, id))
+            return false;
+    }
+    const char *end = s->output && s->format == FORMAT_PEOPLE ? strrchr(s->output, '.') : NULL;
+    *code = CLI_USAGE;
+    if (!s->job.path)
+        cli_usage_error(&cli_embed,
+                        "-m MODEL is missing: the model that ships is made for stories");
+    else if (s->output && s->format == FORMAT_PEOPLE && !(end && find_format(end + 1, &s->format)))
+        cli_usage_error(&cli_embed, "-o %s: the name ends in none of .json, .csv and .npy",
+                        s->output);
+    else
+        *code = CLI_OK;
+    if (*code == CLI_OK && optind == options->argc && !s->file && s->n_images == 0)
+        s->file = "-";
+    return *code == CLI_OK;
+}
+
 static int run(int argc, char **argv)
 {
     cli_options options = {&cli_embed, "m:f:o:c:d:jqv", long_options, argc, argv, 0};
     settings s = {
         .job.options = LP_SESSION_DEFAULT, .job.least_context = 2, .pooling = -1, .normalised = -1};
-    for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
-        if (id == CLI_END_NOW)
-            return options.exit_code;
-        if (!set_option(&s, id))
-            return CLI_USAGE;
+    if (!(s.images = calloc((size_t)argc, sizeof(*s.images)))) {
+        cli_error("out of memory");
+        return CLI_FAILED;
     }
-    if (!s.job.path)
-        return cli_usage_error(&cli_embed,
-                               "-m MODEL is missing: the model that ships is made for stories");
-    if (optind == argc && !s.file)
-        s.file = "-";
-    const char *end = s.output && s.format == FORMAT_PEOPLE ? strrchr(s.output, '.') : NULL;
-    if (s.output && s.format == FORMAT_PEOPLE && !(end && find_format(end + 1, &s.format)))
-        return cli_usage_error(&cli_embed, "-o %s: the name ends in none of .json, .csv and .npy",
-                               s.output);
-    int code = CLI_FAILED;
-    if (cli_texts_read(&s.texts, argv + optind, argc - optind, s.file) &&
+    int code = CLI_OK;
+    if (!parse(&options, &s, &code)) {
+        free(s.images);
+        return code;
+    }
+    const bool texts = optind < argc || s.file;
+    code = CLI_FAILED;
+    if ((!texts || cli_texts_read(&s.texts, argv + optind, argc - optind, s.file)) &&
         cli_output_begin(&s.out, s.output) && !cli_stop_signal())
         code = run_model(&s);
     cli_output_abandon(&s.out);
     cli_texts_free(&s.texts);
     free(s.vectors);
+    free(s.images);
     return code;
 }
 
@@ -341,13 +391,15 @@ const cli_command cli_embed = {
     .summary = "turn texts into vectors",
     .usage = "[OPTION]... -m MODEL [TEXT]...",
     .help =
-        "Writes the vector of each text. Several texts without -o or a format: the cosine of each\n"
-        "pair. Texts are the operands, then the lines of -f; without both, those of standard "
-        "input.\n"
+        "Writes the vector of each text, and of each picture (--image). Several without -o or a\n"
+        "format: the cosine of each pair. Texts are the operands, then the lines of -f; without\n"
+        "texts and pictures, those of standard input.\n"
         "What a model wants in front (\"query: \") is to be written there.\n"
         "\n"
         "  -m, --model=DIR|FILE  Hugging Face folder or GGUF file: BERT, RoBERTa, DistilBERT,\n"
-        "                        ELECTRA, ModernBERT, or a decoder\n"
+        "                        ELECTRA, ModernBERT, CLIP, ViT, or a decoder\n"
+        "      --image=FILE      a picture (PNG, JPEG, BMP, PNM), with CLIP or ViT; may be\n"
+        "                        repeated; pictures come behind the texts\n"
         "  -f, --file=FILE       each line is a text; - for standard input\n"
         "  -o, --output=FILE     .npy (float32, a row per text), .csv (a line per text) or .json\n"
         "      --format=FORMAT   npy, csv or json, whatever the file's name is, and without one\n"

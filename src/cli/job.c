@@ -109,6 +109,7 @@ bool cli_job_takes(const cli_job *job, const cli_command *command, unsigned kind
     const unsigned kind = answers ? CLI_ENCODER_DECODERS : generates ? CLI_DECODERS : CLI_ENCODERS;
     if (kinds & kind)
         return true;
+    const bool pictures = lp_model_reads_pictures(job->model);
     cli_error("%s: %s is %s, which lapilli %s does not take%s", job->path,
               lp_model_architecture(job->model),
               answers     ? "an encoder-decoder"
@@ -117,6 +118,7 @@ bool cli_job_takes(const cli_job *job, const cli_command *command, unsigned kind
               command->name,
               answers     ? "; see lapilli translate"
               : generates ? "; see lapilli run"
+              : pictures  ? "; see lapilli classify and embed"
                           : "; see lapilli embed and fill");
     return false;
 }

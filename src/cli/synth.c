@@ -43,8 +43,9 @@ static int run(int argc, char **argv)
         case 't':
             type = lp_dtype_by_name(optarg);
             if (type == LP_N_DTYPES || type == LP_I32)
-                return cli_usage_error(
-                    &cli_synth, "--type is F32, F16, BF16, Q8_0, Q4_0 or MXFP4, not \"%s\"", optarg);
+                return cli_usage_error(&cli_synth,
+                                       "--type is F32, F16, BF16, Q8_0, Q4_0 or MXFP4, not \"%s\"",
+                                       optarg);
             break;
         case 's':
             if (!cli_parse_u64(&cli_synth, "--seed", optarg, 0, UINT64_MAX, &seed))
@@ -68,13 +69,14 @@ const cli_command cli_synth = {
     .name = "synth",
     .summary = "write a model with random weights, for benchmarks and bug reports",
     .usage = "[OPTION]... SHAPE -o FILE",
-    .help = "Writes a GGUF file with random weights of sane scale and a tokenizer. The same seed\n"
-            "gives the same file everywhere. The file appears when it is complete.\n"
-            "\n"
-            "  -o, --output=FILE  where to write\n"
-            "  -t, --type=TYPE    of the matrices: F32, F16, BF16, Q8_0, Q4_0, MXFP4 (default F16)\n"
-            "  -s, --seed=SEED    default 0\n"
-            "  -l, --list         list the shapes\n"
-            "  -h, --help         this text\n",
+    .help =
+        "Writes a GGUF file with random weights of sane scale and a tokenizer. The same seed\n"
+        "gives the same file everywhere. The file appears when it is complete.\n"
+        "\n"
+        "  -o, --output=FILE  where to write\n"
+        "  -t, --type=TYPE    of the matrices: F32, F16, BF16, Q8_0, Q4_0, MXFP4 (default F16)\n"
+        "  -s, --seed=SEED    default 0\n"
+        "  -l, --list         list the shapes\n"
+        "  -h, --help         this text\n",
     .run = run,
 };

@@ -56,10 +56,10 @@ lp_status lp_image_read(lp_context *ctx, const char *path, lp_image **image)
     lp_file file;
     *image = NULL;
     LP_TRY(lp_file_open(ctx, path, &file));
-    lp_status status = file.bytes > INT_MAX
-                           ? lp_fail(ctx, LP_E_LIMIT, "%s: %zu bytes are too much for a picture",
-                                     path, file.bytes)
-                           : unpack(ctx, path, &file, image);
+    lp_status status =
+        file.bytes > INT_MAX
+            ? lp_fail(ctx, LP_E_LIMIT, "%s: %zu bytes are too much for a picture", path, file.bytes)
+            : unpack(ctx, path, &file, image);
     lp_file_close(&file);
     return status;
 }

@@ -1,5 +1,5 @@
-/* Pictures in memory, and reading them from files: PNG, JPEG, BMP and PNM by way of stb_image. Files
- * are hostile: sizes are looked at before anything is unpacked. */
+/* Pictures in memory, and reading them from files: PNG, JPEG, BMP and PNM by way of stb_image.
+ * Files are hostile: sizes are looked at before anything is unpacked. */
 #ifndef LP_IMAGE_IMAGE_H
 #define LP_IMAGE_IMAGE_H
 

@@ -15,10 +15,13 @@ typedef struct usual {
     lp_preprocess settings;
 } usual;
 
-#define HALVES    {0.5f, 0.5f, 0.5f}
-#define RESCALED  .resize = true, .rescale = true, .normalise = true, .factor = 1 / 255.0f
-#define TO(a)     .width = (a), .height = (a)
-#define CROPPED   .crop = true, .crop_width = 224, .crop_height = 224
+#define HALVES                                                                                     \
+    {                                                                                              \
+        0.5f, 0.5f, 0.5f                                                                           \
+    }
+#define RESCALED .resize = true, .rescale = true, .normalise = true, .factor = 1 / 255.0f
+#define TO(a)    .width = (a), .height = (a)
+#define CROPPED  .crop = true, .crop_width = 224, .crop_height = 224
 static const usual usuals[] = {
     {"vit", "ViT", false, {RESCALED, TO(224), .resample = 2, .mean = HALVES, .deviation = HALVES}},
     {"deit",
@@ -42,11 +45,11 @@ typedef struct reader {
 
 static lp_status fail_size(const reader *r, const char *key)
 {
-    return lp_fail(r->ctx, LP_E_FORMAT,
-                   "%s: %s: a number of pixels from 1 to %d is expected, or an object with height and "
-                   "width%s",
-                   r->where, key, LP_IMAGE_SIDE,
-                   strcmp(key, "size") == 0 ? ", or with shortest_edge" : "");
+    return lp_fail(
+        r->ctx, LP_E_FORMAT,
+        "%s: %s: a number of pixels from 1 to %d is expected, or an object with height and "
+        "width%s",
+        r->where, key, LP_IMAGE_SIDE, strcmp(key, "size") == 0 ? ", or with shortest_edge" : "");
 }
 
 static bool is_side(yyjson_val *value)
@@ -143,8 +146,8 @@ static lp_status find_usual(const reader *r, const char *kind, const usual **row
             return LP_OK;
     }
     return lp_fail(r->ctx, LP_E_UNSUPPORTED,
-                   "%s: pictures for \"%.60s\" are not supported (ViT, DeiT and CLIP are)", r->where,
-                   class ? class : kind);
+                   "%s: pictures for \"%.60s\" are not supported (ViT, DeiT and CLIP are)",
+                   r->where, class ? class : kind);
 }
 
 lp_status lp_preprocess_parse(lp_context *ctx, const char *where, yyjson_val *root,
@@ -175,8 +178,8 @@ lp_status lp_preprocess_parse(lp_context *ctx, const char *where, yyjson_val *ro
 }
 
 /* The settings within `name`, of all of it or of its object `inner`. */
-static lp_status parse_file(lp_context *ctx, const char *where, const char *inner,
-                            const char *kind, lp_preprocess *p)
+static lp_status parse_file(lp_context *ctx, const char *where, const char *inner, const char *kind,
+                            lp_preprocess *p)
 {
     yyjson_doc *doc = NULL;
     yyjson_val *root = NULL;
@@ -223,8 +226,8 @@ static void target(const lp_preprocess *p, const lp_image *image, uint32_t *widt
     *height = wide ? p->shortest : to_long;
 }
 
-/* Where the middle of n begins in m, as the library counts: rounded down if it is cut, and padding in
- * front rounded up. */
+/* Where the middle of n begins in m, as the library counts: rounded down if it is cut, and padding
+ * in front rounded up. */
 static int64_t middle(int64_t n, int64_t m)
 {
     return m >= n ? (m - n) / 2 : -((n - m + 1) / 2);

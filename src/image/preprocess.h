@@ -1,5 +1,5 @@
-/* From a picture to the pixels that a model was trained with, as preprocessor_config.json of its folder
- * says: resized, cut, scaled, normalised. */
+/* From a picture to the pixels that a model was trained with, as preprocessor_config.json of its
+ * folder says: resized, cut, scaled, normalised. */
 #ifndef LP_IMAGE_PREPROCESS_H
 #define LP_IMAGE_PREPROCESS_H
 
@@ -16,9 +16,9 @@ typedef struct lp_preprocess {
     float mean[3], deviation[3];
 } lp_preprocess;
 
-/* `kind`: model_type of config.json, whose usual settings count where the file has none. A folder may
- * have its settings in processor_config.json, too. Settings that are not known are refused where they
- * would change the pixels. */
+/* `kind`: model_type of config.json, whose usual settings count where the file has none. A folder
+ * may have its settings in processor_config.json, too. Settings that are not known are refused
+ * where they would change the pixels. */
 lp_status lp_preprocess_read(lp_context *ctx, const char *folder, const char *kind,
                              lp_preprocess *p);
 lp_status lp_preprocess_parse(lp_context *ctx, const char *where, yyjson_val *root,

@@ -1,7 +1,7 @@
-/* Resizing: every output pixel is a weighted mean of the input pixels under a kernel that grows with
- * the factor by which the picture shrinks, along rows, then along columns, each rounded to 8 bits.
- * Weights are fixed-point numbers with 22 bits behind the point, as Pillow's are, so that a model sees
- * the numbers that it was trained with. */
+/* Resizing: every output pixel is a weighted mean of the input pixels under a kernel that grows
+ * with the factor by which the picture shrinks, along rows, then along columns, each rounded to 8
+ * bits. Weights are fixed-point numbers with 22 bits behind the point, as Pillow's are, so that a
+ * model sees the numbers that it was trained with. */
 #include "image/resize.h"
 
 #include <math.h>
@@ -27,9 +27,9 @@ static double bilinear(double x)
 
 /* Which inputs each output is made of, and with which weights. */
 typedef struct kernel {
-    uint32_t size;            /* weights that there is room for per output */
-    uint32_t *first, *count;  /* [n_out] */
-    int32_t *weights;         /* [n_out, size] */
+    uint32_t size;           /* weights that there is room for per output */
+    uint32_t *first, *count; /* [n_out] */
+    int32_t *weights;        /* [n_out, size] */
 } kernel;
 
 static void kernel_free(kernel *k)
@@ -86,8 +86,7 @@ static void apply(const kernel *k, uint32_t n_out, uint32_t n_lines, const uint8
                 for (uint32_t j = 0; j < k->count[i]; j++)
                     sum += weights[j] * at[j * from_step + (size_t)c];
                 const int32_t value = sum > 0 ? sum >> BITS : 0;
-                to[line * to_line + i * to_step + (size_t)c] =
-                    (uint8_t)(value < 255 ? value : 255);
+                to[line * to_line + i * to_step + (size_t)c] = (uint8_t)(value < 255 ? value : 255);
             }
         }
 }
@@ -98,8 +97,8 @@ static lp_status pass(lp_context *ctx, const lp_image *image, bool columns, uint
 {
     kernel k = {0};
     const uint32_t n_in = columns ? image->height : image->width;
-    *result = (lp_image){ctx, columns ? image->width : n_out, columns ? n_out : image->height,
-                         NULL};
+    *result =
+        (lp_image){ctx, columns ? image->width : n_out, columns ? n_out : image->height, NULL};
     const size_t bytes = (size_t)result->width * result->height * 3;
     result->rgb = malloc(bytes);
     if (result->rgb == NULL)

@@ -140,6 +140,18 @@ bool lp_network_has_head(const lp_network *model)
            lp_weights_find(model->weights, "v.head.weight");
 }
 
+bool lp_network_projects(const lp_network *model)
+{
+    return lp_weights_find(model->weights, "projection.weight") ||
+           lp_weights_find(model->weights, "v.projection.weight");
+}
+
+bool lp_network_has_pooled(const lp_network *model)
+{
+    return lp_network_projects(model) || lp_weights_find(model->weights, "pooler.weight") ||
+           lp_weights_find(model->weights, "v.pooler.weight");
+}
+
 lp_status lp_network_logit_scale(lp_context *ctx, const lp_network *model, double *scale)
 {
     const char *name = "logit_scale.weight";

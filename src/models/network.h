@@ -26,6 +26,10 @@ void lp_network_destroy(lp_network *model);
 /* Adds an adapter, see lp_adapters_add(). To be done before the first graph is built. */
 lp_status lp_network_adapt(lp_context *ctx, lp_network *model, const char *path, float scale);
 
+/* Whether its graphs have the output "pooled", and whether that is a projection. */
+bool lp_network_has_pooled(const lp_network *model);
+bool lp_network_projects(const lp_network *model);
+
 /* exp(logit_scale): what the cosine of a text and a picture is multiplied by before a softmax over
  * texts (Radford et al. 2021); LP_E_UNSUPPORTED where a model does not compare them. */
 lp_status lp_network_logit_scale(lp_context *ctx, const lp_network *model, double *scale);

@@ -175,7 +175,24 @@ lp_status lp_embedding_of(lp_context *ctx, const lp_network *network, lp_embeddi
     *embedding =
         (lp_embedding){.pooling = network->hparams.both_ways ? LP_POOLING_MEAN : LP_POOLING_LAST,
                        .normalised = true};
+    if (network->hparams.picture.patch > 0 || network->hparams.n_projected > 0) {
+        embedding->pooling = lp_network_has_pooled(network)              ? LP_POOLING_POOLER
+                             : lp_hparams_reads_texts(&network->hparams) ? LP_POOLING_LAST
+                                                                         : LP_POOLING_CLS;
+        return LP_OK;
+    }
     return network->gguf != NULL ? read_gguf(&r, network) : read_folder(&r);
+}
+
+lp_status lp_embedding_check(lp_context *ctx, const lp_network *network, lp_embedding embedding)
+{
+    if ((unsigned)embedding.pooling >= LP_N_POOLINGS)
+        return lp_fail(ctx, LP_E_ARG, "pooling %d does not exist", (int)embedding.pooling);
+    if (lp_network_projects(network) && embedding.pooling != LP_POOLING_POOLER)
+        return lp_fail(ctx, LP_E_UNSUPPORTED,
+                       "%s: %s models project one token's vector: their pooling is \"pooler\"",
+                       network->path, network->hparams.arch->hf);
+    return LP_OK;
 }
 
 /* ---- Numbers ------------------------------------------------------------------------------- */

@@ -9,6 +9,9 @@
 /* See lp_model_embedding(). */
 lp_status lp_embedding_of(lp_context *ctx, const lp_network *network, lp_embedding *embedding);
 
+/* Whether the model's texts and pictures can be pooled like that: LP_E_ARG, LP_E_UNSUPPORTED. */
+lp_status lp_embedding_check(lp_context *ctx, const lp_network *network, lp_embedding embedding);
+
 /* The vector [n] of a text from those of its tokens, hidden [n_tokens, n]; not for
  * LP_POOLING_POOLER. */
 void lp_embedding_pool(lp_pooling pooling, const float *hidden, size_t n_tokens, size_t n,

@@ -60,10 +60,13 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
         s->n_batch = 1;
 
     /* Any graph names every weight and state: it fills the store. */
-    const lp_run_end all = !network->hparams.both_ways    ? LP_END_SAMPLE
+    const bool texts = lp_hparams_reads_texts(&network->hparams);
+    const lp_run_end all = !texts                         ? LP_END_PICTURE
+                           : !network->hparams.both_ways  ? LP_END_SAMPLE
                            : lp_network_has_head(network) ? LP_END_EVERYTHING
                                                           : LP_END_HIDDEN;
-    LP_CHECK(lp_runner_graph(s, 1, lp_runner_bucket(1, s->n_ctx), all, &first));
+    const uint32_t n_first = texts ? 1 : network->hparams.n_context;
+    LP_CHECK(lp_runner_graph(s, n_first, lp_runner_bucket(1, s->n_ctx), all, &first));
     s->history = lp_store_find(&s->store, "history");
     s->cursor = lp_store_find(&s->store, "cursor");
     s->sampler = lp_store_find(&s->store, "sampler");

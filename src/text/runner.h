@@ -63,6 +63,11 @@ lp_status lp_runner_source(lp_runner *runner, const int32_t *tokens, size_t n);
 lp_status lp_runner_view(lp_runner *runner, const int32_t *tokens, size_t n, const char *output,
                          float *values);
 
+/* The same of a picture: `patches` are the rows that the slot of this name takes
+ * (models/network.h); `output` is "logits" [1, V] of its labels, "pooled" or "hidden".
+ * LP_E_UNSUPPORTED where the model reads no pictures, or has no such output. */
+lp_status lp_runner_see(lp_runner *runner, const float *patches, const char *output, float *values);
+
 /* Computes everything fed so far and waits for it. logits: [V] of the last token, or NULL. */
 lp_status lp_runner_eval(lp_runner *runner, float *logits);
 

@@ -21,18 +21,23 @@ void lp_runner_drop_program(lp_runner *s, uint32_t i)
 lp_status lp_runner_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, lp_run_end end,
                           lp_graph **graph)
 {
-    lp_network_options options = {.n_tokens = (int32_t)n_tokens,
-                                  .n_ctx = (int32_t)s->n_ctx,
-                                  .kv_max = (int32_t)kv_max,
-                                  .kv_dtype = s->cache_type,
-                                  .outputs = end == LP_END_LOGITS ? LP_OUTPUTS_LAST
-                                             : end == LP_END_ALL_LOGITS || end == LP_END_EVERYTHING
-                                                 ? LP_OUTPUTS_ALL
-                                                 : LP_OUTPUTS_NONE,
-                                  .hidden = end == LP_END_HIDDEN || end == LP_END_EVERYTHING,
-                                  .sample = end == LP_END_SAMPLE,
-                                  .part = end == LP_END_SOURCE ? LP_PART_ENCODER : LP_PART_DECODER,
-                                  .no_fusion = s->how.no_fusion};
+    const bool picture = end == LP_END_PICTURE;
+    const bool labels = picture && lp_network_has_head(s->network);
+    lp_network_options options = {
+        .n_tokens = (int32_t)n_tokens,
+        .n_ctx = (int32_t)s->n_ctx,
+        .kv_max = (int32_t)kv_max,
+        .kv_dtype = s->cache_type,
+        .outputs = end == LP_END_LOGITS ? LP_OUTPUTS_LAST
+                   : end == LP_END_ALL_LOGITS || end == LP_END_EVERYTHING || labels
+                       ? LP_OUTPUTS_ALL
+                       : LP_OUTPUTS_NONE,
+        .hidden = end == LP_END_HIDDEN || end == LP_END_EVERYTHING || picture,
+        .sample = end == LP_END_SAMPLE,
+        .part = end == LP_END_SOURCE ? LP_PART_ENCODER
+                : picture            ? LP_PART_PICTURE
+                                     : LP_PART_DECODER,
+        .no_fusion = s->how.no_fusion};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }
 

@@ -9,7 +9,7 @@
 
 /* What a program leaves: the logits of its last token, those of all of them, a drawn token. That of
  * the encoder (LP_END_SOURCE) leaves keys and values of the source text. Of a whole text, hidden
- * states, and logits with them. */
+ * states, and logits with them; of a picture (LP_END_PICTURE) all that there is. */
 typedef enum lp_run_end {
     LP_END_NOTHING,
     LP_END_LOGITS,
@@ -17,7 +17,8 @@ typedef enum lp_run_end {
     LP_END_SAMPLE,
     LP_END_SOURCE,
     LP_END_HIDDEN,
-    LP_END_EVERYTHING
+    LP_END_EVERYTHING,
+    LP_END_PICTURE
 } lp_run_end;
 
 /* Which activations are there after the run: for a look at any node, or at one of a large batch. */

@@ -97,24 +97,14 @@ lp_status lp_runner_encode(lp_runner *s, bool look)
     return lp_runner_settle(s, n_cached);
 }
 
-lp_status lp_runner_view(lp_runner *s, const int32_t *tokens, size_t n, const char *output,
-                         float *values)
+/* Runs the graph of a whole text or picture, whose inputs are there, and reads one of its outputs.
+ */
+static lp_status run_whole(lp_runner *s, uint32_t n, lp_run_end end, const char *output,
+                           float *values)
 {
-    const lp_run_end end = strcmp(output, "logits") == 0 ? LP_END_ALL_LOGITS : LP_END_HIDDEN;
     const char *kind = s->network->hparams.arch->hf;
     lp_run_program *entry;
-    if (s->source != UINT32_MAX)
-        return lp_fail(s->ctx, LP_E_UNSUPPORTED, "%s models answer texts; they give no vectors",
-                       kind);
-    if (n == 0)
-        return lp_fail(s->ctx, LP_E_ARG, "the text has no tokens");
-    if (n > s->n_ctx)
-        return lp_fail(s->ctx, LP_E_LIMIT, "a text of %zu tokens; the context has %u", n, s->n_ctx);
-    LP_TRY(lp_runner_check_tokens(s, tokens, n));
-    s->n_tokens = 0;
-    LP_TRY(lp_runner_settle(s, 0));
-    LP_TRY(s->backend->table->slot_write(s->backend, s->history, 0, tokens, 4 * n));
-    LP_TRY(lp_runner_program(s, (uint32_t)n, (uint32_t)n, end, LP_KEEP_NOTHING, &entry));
+    LP_TRY(lp_runner_program(s, n, n, end, LP_KEEP_NOTHING, &entry));
     const lp_tensor_id id = lp_graph_find(entry->graph, output);
     if (id == LP_NONE)
         return lp_fail(s->ctx, LP_E_UNSUPPORTED, "this %s model has no %s output", kind, output);
@@ -128,6 +118,40 @@ lp_status lp_runner_view(lp_runner *s, const int32_t *tokens, size_t n, const ch
             return lp_fail(s->ctx, LP_E_DEVICE, "the %s output is not finite: element %lld", output,
                            (long long)i);
     return LP_OK;
+}
+
+lp_status lp_runner_view(lp_runner *s, const int32_t *tokens, size_t n, const char *output,
+                         float *values)
+{
+    const lp_run_end end = strcmp(output, "logits") == 0 ? LP_END_ALL_LOGITS : LP_END_HIDDEN;
+    const char *kind = s->network->hparams.arch->hf;
+    if (s->source != UINT32_MAX)
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED, "%s models answer texts; they give no vectors",
+                       kind);
+    if (n == 0)
+        return lp_fail(s->ctx, LP_E_ARG, "the text has no tokens");
+    if (n > s->n_ctx)
+        return lp_fail(s->ctx, LP_E_LIMIT, "a text of %zu tokens; the context has %u", n, s->n_ctx);
+    LP_TRY(lp_runner_check_tokens(s, tokens, n));
+    s->n_tokens = 0;
+    LP_TRY(lp_runner_settle(s, 0));
+    LP_TRY(s->backend->table->slot_write(s->backend, s->history, 0, tokens, 4 * n));
+    return run_whole(s, (uint32_t)n, end, output, values);
+}
+
+lp_status lp_runner_see(lp_runner *s, const float *patches, const char *output, float *values)
+{
+    lp_hparams vision;
+    if (!lp_hparams_reads_pictures(&s->network->hparams))
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED, "%s models read no pictures",
+                       s->network->hparams.arch->hf);
+    lp_hparams_of_vision(&s->network->hparams, &vision);
+    const uint64_t bytes = sizeof(float) * vision.n_context * lp_picture_row(&vision.picture);
+    s->n_tokens = 0;
+    LP_TRY(lp_runner_settle(s, 0));
+    LP_TRY(s->backend->table->slot_write(s->backend, lp_store_find(&s->store, "patches"), 0,
+                                         patches, bytes));
+    return run_whole(s, vision.n_context, LP_END_PICTURE, output, values);
 }
 
 /* Log-probabilities of the tokens behind the n rows of logits [n, V]; *bad: first row that is not
