@@ -1,6 +1,11 @@
 /* Which vector kernels there are, and the portable ones: see simd.h. */
 #include "ops/simd.h"
 
+#include <stdbool.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "base/half.h"
 
 enum { CHUNK = 256 /* elements dequantised at a time, a multiple of every block */ };
@@ -44,11 +49,20 @@ static void halves_to_f32(const void *from, float *to, size_t n)
 const lp_simd lp_simd_portable = {
     .name = "portable", .to_f32 = {[LP_F16] = halves_to_f32}, .tile = tile, .dot = dot, .add = add};
 
+#if defined(__x86_64__)
+/* clang 14's __builtin_cpu_supports() does not know it. */
+static bool has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
 const lp_simd *lp_simd_choose(void)
 {
 #if defined(__x86_64__)
-    if (lp_simd_avx2() != NULL && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c"))
+    if (lp_simd_avx2() != NULL && __builtin_cpu_supports("avx2") &&
+        __builtin_cpu_supports("fma") && has_f16c())
         return lp_simd_avx2();
 #endif
     return &lp_simd_portable;
