@@ -12,7 +12,7 @@ layout(constant_id = 1) const uint ROWS = 1u;  // prefill: query rows per invoca
 layout(constant_id = 2) const uint KEYS = 32u; // per tile
 layout(constant_id = 3) const uint DK = 32u;
 layout(constant_id = 4) const uint DV = 32u;
-layout(constant_id = 5) const bool WIDE = false; // head sizes are multiples of 8: whole 16-byte loads
+layout(constant_id = 5) const bool WIDE = false; // heads are whole 16-byte loads, or 8 quants of a block
 
 // constant 6 is the kernel's own
 layout(constant_id = 7) const uint FLAGS = 0u; // LP_ATTENTION_... of params.h
@@ -36,12 +36,6 @@ layout(push_constant) uniform push_block
 const uint DK4 = (DK + 3u) / 4u, DV4 = (DV + 3u) / 4u;
 const float NONE = -3.4e38; // the score of a masked key; real ones are kept above it
 const float LEAST = -3.3e38;
-
-#ifdef KV_F16
-const uint ELEMENT_BYTES = 2u;
-#else
-const uint ELEMENT_BYTES = 4u;
-#endif
 
 uint group_heads()
 {
@@ -162,34 +156,84 @@ float seen_score(query_row q, int j, float s)
 
 // ---- Memory ------------------------------------------------------------------------------------
 
-// Start of head g of row j of keys or values. Addresses are the same in all invocations, what
-// differs is a 32-bit index: cheaper, and llvmpipe at 512 bits crashes otherwise.
-uvec2 cache_row(uvec2 cache, int j, uint stride, uint g, uint size)
+// A head of keys or values from some key on. Addresses are the same in all invocations, what differs
+// is a 32-bit index: cheaper, and llvmpipe at 512 bits crashes otherwise.
+struct cache_head {
+    uvec2 base;
+    uint stride; // from key to key: elements, of Q8_0 words
+    uint first;  // Q8_0: the head's first element in a row
+    uint scales; // Q8_0: words before a row's scales
+};
+
+#ifdef KV_Q8_0
+
+// Rows are those of src/tensor/state.h: quants, then scales, padded to multiples of 64 elements.
+cache_head cache_from(uvec2 cache, int key, uint stride, uint g, uint size)
 {
-    return lp_offset(lp_row(cache, uint(j), stride * ELEMENT_BYTES), g * size * ELEMENT_BYTES);
+    uint words = stride / 64u * 17u;
+    return cache_head(lp_row(cache, uint(key), words * 4u), words, g * size, stride / 4u);
 }
 
-// Elements 4 i ... 4 i + 3 of a head of n elements that starts `at` elements after `base`; zeros
-// past its end.
-vec4 load4(uvec2 base, uint at, uint i, uint n)
+// The scale of element e of the row whose first word is `row`.
+float scale_at(cache_head c, uint row, uint e)
+{
+    vec2 pair = unpackHalf2x16(lp_words(c.base).v[row + c.scales + e / 64u]);
+    return (e & 32u) == 0u ? pair.x : pair.y;
+}
+
+// Elements e and e + 1; e is even.
+vec2 load2(cache_head c, uint row, uint e)
+{
+    uint pair = lp_words(c.base).v[row + e / 4u] >> (8u * (e & 2u));
+    return scale_at(c, row, e) * vec2(ivec2(pair << 24, pair << 16) >> 24);
+}
+
+// Elements 4 i ... 4 i + 3 of a head of n elements, k keys further on; zeros past its end.
+vec4 load4(cache_head c, uint k, uint i, uint n)
+{
+    uint row = k * c.stride, e = c.first + 4u * i;
+    if (4u * i >= n) {
+        return vec4(0.0);
+    }
+    if (WIDE) {
+        return scale_at(c, row, e) * lp_bytes_signed(lp_words(c.base).v[row + e / 4u]);
+    }
+    return vec4(load2(c, row, e), 4u * i + 2u < n ? load2(c, row, e + 2u) : vec2(0.0));
+}
+
+#else
+
+cache_head cache_from(uvec2 cache, int key, uint stride, uint g, uint size)
+{
+#ifdef KV_F16
+    const uint ELEMENT_BYTES = 2u;
+#else
+    const uint ELEMENT_BYTES = 4u;
+#endif
+    uvec2 base = lp_row(cache, uint(key), stride * ELEMENT_BYTES);
+    return cache_head(lp_offset(base, g * size * ELEMENT_BYTES), stride, 0u, 0u);
+}
+
+// Elements 4 i ... 4 i + 3 of a head of n elements, k keys further on; zeros past its end.
+vec4 load4(cache_head c, uint k, uint i, uint n)
 {
     if (4u * i >= n) {
         return vec4(0.0);
     }
-    at += 4u * i;
+    uint at = k * c.stride + 4u * i;
 #ifdef KV_F16
     if (WIDE) {
-        uvec2 w = lp_words2(base).v[at / 4u];
+        uvec2 w = lp_words2(c.base).v[at / 4u];
         return vec4(unpackHalf2x16(w.x), unpackHalf2x16(w.y));
     }
-    lp_words words = lp_words(base);
+    lp_words words = lp_words(c.base);
     vec2 low = unpackHalf2x16(words.v[at / 2u]);
     return vec4(low, 4u * i + 2u < n ? unpackHalf2x16(words.v[at / 2u + 1u]) : vec2(0.0));
 #else
     if (WIDE) {
-        return lp_floats4(base).v[at / 4u];
+        return lp_floats4(c.base).v[at / 4u];
     }
-    lp_floats x = lp_floats(base);
+    lp_floats x = lp_floats(c.base);
     vec2 high = vec2(0.0);
     if (4u * i + 2u < n) {
         high = vec2(x.v[at + 2u], x.v[at + 3u]);
@@ -198,19 +242,31 @@ vec4 load4(uvec2 base, uint at, uint i, uint n)
 #endif
 }
 
+#endif
+
 // Elements 8 i ... 8 i + 7.
-void load8(uvec2 base, uint at, uint i, uint n, out vec4 a, out vec4 b)
+void load8(cache_head c, uint k, uint i, uint n, out vec4 a, out vec4 b)
 {
 #ifdef KV_F16
     if (WIDE) {
-        uvec4 w = lp_words4(base).v[at / 8u + i];
+        uvec4 w = lp_words4(c.base).v[k * c.stride / 8u + i];
         a = vec4(unpackHalf2x16(w.x), unpackHalf2x16(w.y));
         b = vec4(unpackHalf2x16(w.z), unpackHalf2x16(w.w));
         return;
     }
 #endif
-    a = load4(base, at, 2u * i, n);
-    b = load4(base, at, 2u * i + 1u, n);
+#ifdef KV_Q8_0
+    if (WIDE) {
+        uint row = k * c.stride, e = c.first + 8u * i;
+        lp_words words = lp_words(c.base);
+        float scale = scale_at(c, row, e);
+        a = scale * lp_bytes_signed(words.v[row + e / 4u]);
+        b = scale * lp_bytes_signed(words.v[row + e / 4u + 1u]);
+        return;
+    }
+#endif
+    a = load4(c, k, 2u * i, n);
+    b = load4(c, k, 2u * i + 1u, n);
 }
 
 // scale q of row r, elements 4 i ... 4 i + 3.

@@ -7,7 +7,7 @@
 // split y is written; otherwise the unnormalised sum, its largest score and its total, which
 // attention_merge.comp puts together. A split without keys has total 0 and writes no sum.
 //
-// groups: x blocks of rows, y K/V heads, z splits.   KV_F16 or KV_F32: the cache's type.
+// groups: x blocks of rows, y K/V heads, z splits.   KV_F16, KV_F32 or KV_Q8_0: the cache's type.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -64,8 +64,8 @@ void main()
             continue;
         }
         // scores
-        uvec2 keys = cache_row(p.keys, key0, p.key_stride, g, DK);
-        uvec2 values = cache_row(p.values, key0, p.value_stride, g, DV);
+        cache_head keys = cache_from(p.keys, key0, p.key_stride, g, DK);
+        cache_head values = cache_from(p.values, key0, p.value_stride, g, DV);
         for (uint k = id; k < KEYS; k += SIZE) {
             float s[ROWS];
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
@@ -75,7 +75,7 @@ void main()
             if (j < end) {
                 for (uint i = 0u; i < DK8; i++) {
                     vec4 a, b;
-                    load8(keys, k * p.key_stride, i, DK, a, b);
+                    load8(keys, k, i, DK, a, b);
                     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                         s[r] += dot(queries[(r * DK8 + i) * 2u], a) +
                                 dot(queries[(r * DK8 + i) * 2u + 1u], b);
@@ -127,7 +127,7 @@ void main()
             uint n = min(KEYS, uint(end - key0));
             for (uint k = deal; k < n; k += DEALS) {
                 [[unroll]] for (uint pass = 0u; pass < PASSES; pass++) {
-                    vec4 v = load4(values, k * p.value_stride, column + pass * SIZE, DV);
+                    vec4 v = load4(values, k, column + pass * SIZE, DV);
                     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                         sum[r * PASSES + pass] += weights[r * KEYS + k] * v;
                     }

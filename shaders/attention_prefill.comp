@@ -6,7 +6,7 @@
 // in chunks of 32 of their elements, so heads of any size fit in 16 KiB. Tiles that no row sees are
 // never visited, and keys past the last visible one are never read.
 //
-// groups: x tiles of rows, y K/V heads.   KV_F16 or KV_F32: the cache's type.
+// groups: x tiles of rows, y K/V heads.   KV_F16, KV_F32 or KV_Q8_0: the cache's type.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -35,12 +35,12 @@ void load_queries(uint row0, uint g, uint first, uint n)
 
 void load_tile(uvec2 cache, uint stride, uint g, uint size, uint chunk, int key0, int end)
 {
-    uvec2 base = cache_row(cache, key0, stride, g, size);
+    cache_head rows = cache_from(cache, key0, stride, g, size);
     for (uint i = gl_LocalInvocationID.x; i < KEYS * 8u; i += gl_WorkGroupSize.x) {
         uint k = i / 8u;
         vec4 x = vec4(0.0);
         if (key0 + int(k) < end) {
-            x = load4(base, k * stride, 8u * chunk + i % 8u, size);
+            x = load4(rows, k, 8u * chunk + i % 8u, size);
         }
         tile[k * 9u + i % 8u] = x;
     }

@@ -7,7 +7,7 @@
 // Tiles begin at multiples of KEYS, and one that a row does not see leaves it as it is, to the bit: a
 // row's result does not depend on the rows beside it.
 //
-// groups: x blocks of rows, y K/V heads.   KV_F16 or KV_F32: the cache's type.
+// groups: x blocks of rows, y K/V heads.   KV_F16, KV_F32 or KV_Q8_0: the cache's type.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -42,8 +42,8 @@ void main()
         if (hidden(key0, min(key0 + int(KEYS), end), token0, token1)) {
             continue;
         }
-        uvec2 keys = cache_row(p.keys, key0, p.key_stride, g, DK);
-        uvec2 values = cache_row(p.values, key0, p.value_stride, g, DV);
+        cache_head keys = cache_from(p.keys, key0, p.key_stride, g, DK);
+        cache_head values = cache_from(p.values, key0, p.value_stride, g, DV);
         uint last = min(KEYS, uint(end - key0)) - 1u; // read again for the keys past it
         float s[ROWS * KEYS];
         [[unroll]] for (uint k = 0u; k < ROWS * KEYS; k++) {
@@ -51,7 +51,7 @@ void main()
         }
         [[unroll]] for (uint i = 0u; i < DK4; i++) {
             [[unroll]] for (uint k = 0u; k < KEYS; k++) {
-                vec4 x = load4(keys, min(k, last) * p.key_stride, i, DK);
+                vec4 x = load4(keys, min(k, last), i, DK);
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                     vec4 y = q[r * DK4 + i];
                     s[r * KEYS + k] =
@@ -82,7 +82,7 @@ void main()
                 sum[r * DV4 + i] *= shrink[r];
             }
             [[unroll]] for (uint k = 0u; k < KEYS; k++) {
-                vec4 x = load4(values, min(k, last) * p.value_stride, i, DV);
+                vec4 x = load4(values, min(k, last), i, DV);
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                     sum[r * DV4 + i] = fma(vec4(s[r * KEYS + k]), x, sum[r * DV4 + i]);
                 }

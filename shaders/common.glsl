@@ -94,6 +94,12 @@ uint lp_pack_halves(float x, float y)
     return lp_half_bits(x) | (lp_half_bits(y) << 16);
 }
 
+// Four signed bytes, byte 0 first.
+vec4 lp_bytes_signed(uint word)
+{
+    return vec4(ivec4(word << 24, word << 16, word << 8, word) >> 24);
+}
+
 // ---- Activations (lp_act_kind) -----------------------------------------------------------------
 // Only exp() of a bounded, non-positive argument: it cannot overflow, so there is no inf / inf.
 

@@ -2,7 +2,7 @@
 // per two elements: in an f16 cache they are one 32-bit word, so no 16-bit stores are needed.
 // Rows from C on are dropped: the tokens that would need them are discarded by the host.
 //
-// KV_F16 or KV_F32: the cache's type.
+// KV_F16 or KV_F32: the cache's type. Q8_0 has kv_write_q8_0.comp.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"

@@ -37,12 +37,6 @@ float lp_weight_scale(lp_weight w, uint row, uint i)
 #endif
 }
 
-// Four signed bytes, byte 0 first.
-vec4 lp_bytes_signed(uint word)
-{
-    return vec4(ivec4(word << 24, word << 16, word << 8, word) >> 24);
-}
-
 // Four bytes below 128.
 vec4 lp_bytes_small(uint word)
 {

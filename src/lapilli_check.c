@@ -140,7 +140,7 @@ static lp_status add_conditions(const lp_checker *c)
     bool failed = false;
     lp_text text = {0};
     lp_text_printf(&text, "context %u, cache %s%s%s%s%s", c->n_ctx,
-                   c->options->cache_type == LP_F32 ? "f32" : "f16",
+                   lp_dtype_table[c->options->cache_type].kernel,
                    plan->deterministic ? ", deterministic" : "",
                    c->quirks.no_fusion ? ", no fusion" : "",
                    plan->full_barriers ? ", full barriers" : "", plan->keep_all ? ", keep all" : "");

@@ -65,7 +65,7 @@ expect_line 2 'not "99999999999999999999999"' run -s 99999999999999999999999
 expect_line 2 '^lapilli run: --temp wants a number from 0 to 100, not "nan"' run --temp nan
 expect_line 2 'not "-0.5"' run --temp=-0.5
 expect_line 2 'not "1.5"' run --top-p 1.5
-expect_line 2 '^lapilli run: --cache-type is f16 or f32, not "q4_0"' run --cache-type q4_0
+expect_line 2 '^lapilli run: --cache-type is f16, f32 or q8_0, not "q4_0"' run --cache-type q4_0
 expect_line 2 '^lapilli run: only one prompt can be given' run -p a -p b
 expect_line 2 '^lapilli run: "hello" is not an option; a prompt is given with -p' run hello
 expect_line 2 '^lapilli run: --stop wants a text that is not empty' run --stop ""
@@ -86,7 +86,7 @@ expect_line 2 '^lapilli bench: -m wants a name that is not empty' bench -m ""
 expect_line 2 '^lapilli synth: -o wants a name that is not empty' synth gpt2 -o ""
 expect_line 2 '^lapilli inspect: FILE|DIR wants a name that is not empty' inspect ""
 expect_line 2 '^lapilli check: --runs wants a whole number from 1 to 1,000, not "0"' check --runs 0
-expect_line 2 '^lapilli check: --cache-type is f16 or f32, not "q8"' check --cache-type q8
+expect_line 2 '^lapilli check: --cache-type is f16, f32 or q8_0, not "q8"' check --cache-type q8
 expect_line 2 '^lapilli check: only one prompt can be given' check -p a -f b
 expect_line 2 '^lapilli check: "hello" is not an option; a prompt is given with -p' check hello
 expect_line 2 '^lapilli inspect: one FILE or DIR is expected, not 0' inspect
@@ -202,8 +202,8 @@ VK_DRIVER_FILES=$out/icd.json VK_LOADER_DEBUG=all "$LAPILLI" run -q -d cpu -m "$
 expect 0 "" doctor --quick -d cpu -m "$model"
 stdout_has "^cpu +good +CPU$"
 stdout_has "^ +all [0-9]+ computations agree with the reference$"
-stdout_has "^ +F32 +F16 +BF16 +Q8_0 +Q4_0 +I32$"
-stdout_has "^  linear( +[0-9]+){5} +-$"
+stdout_has "^ +F32 +F16 +BF16 +Q8_0 +Q4_0 +MXFP4 +I32$"
+stdout_has "^  linear( +[0-9]+){6} +-$"
 stdout_has "^  shipped model +llama .*6 of 6 tokens as on the reference"
 [ "$(awk '{ if (length > longest) longest = length } END { print longest }' "$out/stdout")" -le 80 ] ||
     fail "doctor writes more than 80 columns"

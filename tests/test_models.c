@@ -23,8 +23,9 @@
 #define GATE 1e-10
 /* One position alone must not hide among the others. */
 #define ROW_GATE 1e-9
-/* Keys and values rounded to f16: now and then a device rounds one to the other side. */
-#define GATE_F16_CACHE 3e-7
+/* Keys and values rounded to f16 or Q8_0: now and then a device rounds one to the other side. */
+#define GATE_F16_CACHE  3e-7
+#define GATE_Q8_0_CACHE 3e-6
 
 typedef struct fixture {
     const char *network, *expected;
@@ -40,6 +41,13 @@ static const fixture with_f16_cache[] = {
     {FIXTURE("llama2"), FIXTURE("llama2/expected.safetensors"), 1},
     {FIXTURE("mistral"), FIXTURE("mistral/expected.safetensors"), 0},
 };
+static const fixture with_q8_0_cache[] = {
+    {FIXTURE("llama2"), FIXTURE("llama2/expected-q8_0.safetensors"), 1},
+    {FIXTURE("mistral"), FIXTURE("mistral/expected-q8_0.safetensors"), 0},
+};
+/* One row of 24 elements for all heads, of which the first 18 are the values, too; experts. */
+static const fixture with_latent_cache = {FIXTURE("deepseek_v2"),
+                                          FIXTURE("deepseek_v2/expected.safetensors"), 1};
 #define COUNT(array) (sizeof array / sizeof array[0])
 
 static const int32_t whole[] = {N_TOKENS, 0};
@@ -315,31 +323,58 @@ static void test_encoders(void **state)
     assert_int_equal(n_bad, 0);
 }
 
-/* Keys and values in f16: the judge here is the reference with the same cache. */
+static void run_on(const opened *o, const char *device, lp_dtype cache, const int32_t *chunks,
+                   float *logits)
+{
+    model_session *session = model_session_create(o->network, device, cache, 48);
+    model_session_run(session, &(model_run){.chunks = chunks}, o->e.tokens, logits);
+    model_session_destroy(session);
+}
+
+/* A cache that rounds: the judge is the reference with the same cache. *rounded: how far that one
+ * is from the fixture. */
+static void check_narrow_cache(const fixture *f, lp_dtype cache, double gate, double *rounded)
+{
+    opened o = fixture_open(f);
+    size_t n = (size_t)N_TOKENS * (size_t)o.e.n_vocab;
+    float *want = malloc(n * sizeof *want);
+    assert_non_null(want);
+    run_on(&o, "reference", cache, whole, want);
+    *rounded = nmse(o.e.logits, want, n);
+    run_on(&o, test_device(), cache, mixed, o.logits);
+    assert_true(is_close(f->network, want, o.logits, N_TOKENS, o.e.n_vocab, gate, 10 * gate));
+    free(want);
+    fixture_close(&o);
+}
+
 static void test_f16_cache(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(with_f16_cache); i++) {
+        double rounded;
         if (!goes(&with_f16_cache[i], 1))
             continue;
-        opened o = fixture_open(&with_f16_cache[i]);
-        size_t n = (size_t)N_TOKENS * (size_t)o.e.n_vocab;
-        float *want = malloc(n * sizeof *want);
-        assert_non_null(want);
-        model_session *judge = model_session_create(o.network, "reference", LP_F16, 48);
-        model_session_run(judge, &(model_run){.chunks = whole}, o.e.tokens, want);
-        model_session_destroy(judge);
+        check_narrow_cache(&with_f16_cache[i], LP_F16, GATE_F16_CACHE, &rounded);
         /* the cache was f16 indeed: close to the float64 logits, but not that close */
-        double rounded = nmse(o.e.logits, want, n);
         assert_true(rounded > 10 * GATE && rounded < 1e-3);
-        model_session *session = model_session_create(o.network, test_device(), LP_F16, 48);
-        model_session_run(session, &(model_run){.chunks = mixed}, o.e.tokens, o.logits);
-        model_session_destroy(session);
-        assert_true(is_close(with_f16_cache[i].network, want, o.logits, N_TOKENS, o.e.n_vocab,
-                             GATE_F16_CACHE, 10 * GATE_F16_CACHE));
-        free(want);
-        fixture_close(&o);
     }
+}
+
+/* Here the float64 logits are of a cache that rounds, too. */
+static void test_q8_0_cache(void **state)
+{
+    (void)state;
+    double rounded;
+    for (size_t i = 0; i < COUNT(with_q8_0_cache); i++) {
+        if (!goes(&with_q8_0_cache[i], 1))
+            continue;
+        check_narrow_cache(&with_q8_0_cache[i], LP_Q8_0, GATE_Q8_0_CACHE, &rounded);
+        assert_true(rounded < GATE);
+    }
+    if (!goes(&with_latent_cache, 1))
+        return;
+    check_narrow_cache(&with_latent_cache, LP_Q8_0, GATE_Q8_0_CACHE, &rounded);
+    assert_true(rounded > 1e-7 && rounded < 1e-2);
 }
 
 /* As sessions run: batches that only fill the cache, then one of which the last layer computes
@@ -381,10 +416,10 @@ static void test_last_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pictures),  cmocka_unit_test(test_decoders),
-        cmocka_unit_test(test_quantised), cmocka_unit_test(test_f16_cache),
-        cmocka_unit_test(test_last_row),  cmocka_unit_test(test_seq2seq),
-        cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_pictures),   cmocka_unit_test(test_decoders),
+        cmocka_unit_test(test_quantised),  cmocka_unit_test(test_f16_cache),
+        cmocka_unit_test(test_q8_0_cache), cmocka_unit_test(test_last_row),
+        cmocka_unit_test(test_seq2seq),    cmocka_unit_test(test_encoders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

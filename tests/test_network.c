@@ -277,7 +277,8 @@ static void test_options(void **state)
         {{.n_tokens = 2, .n_ctx = 48, .kv_max = 1, .kv_dtype = LP_F16}, LP_E_ARG},
         {{.n_tokens = 2, .n_ctx = 48, .kv_max = 49, .kv_dtype = LP_F16}, LP_E_ARG},
         {{.n_tokens = 1, .n_ctx = -1, .kv_dtype = LP_F16}, LP_E_ARG},
-        {{.n_tokens = 1, .n_ctx = 48, .kv_dtype = LP_Q8_0}, LP_E_ARG},
+        {{.n_tokens = 1, .n_ctx = 48, .kv_dtype = LP_Q8_0}, LP_OK},
+        {{.n_tokens = 1, .n_ctx = 48, .kv_dtype = LP_Q4_0}, LP_E_ARG},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         lp_context ctx = {0};

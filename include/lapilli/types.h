@@ -79,7 +79,7 @@ typedef enum lp_dtype {
 typedef struct lp_session_options {
     uint32_t n_ctx;      /* tokens of context; 0: the model's own, at most 4096 */
     uint32_t n_batch;    /* tokens of a prompt evaluated at once; 0: 512 */
-    lp_dtype cache_type; /* of keys and values: LP_F16 or LP_F32 */
+    lp_dtype cache_type; /* of keys and values: LP_F16, LP_F32 or LP_Q8_0 */
     lp_progress_fn progress; /* while weights are loaded; may be NULL */
     void *progress_user;
     const char *cache_folder; /* for compiled pipelines, and for what doctor found out about the

@@ -260,7 +260,7 @@ bool lp_plant_kv_off_by_one(const lp_fault_site *s)
     lp_dispatch *d = first_dispatch(s);
     const lp_tensor *cache = &s->graph->tensors[node_of(s)->dst[0]];
     relocation(d, offsetof(lp_kv_write_params, cache))->offset +=
-        cache->stride * lp_dtype_table[cache->dtype].bytes;
+        lp_state_bytes(cache->dtype, cache->stride);
     set_word(d, offsetof(lp_kv_write_params, cache_rows),
              word(d, offsetof(lp_kv_write_params, cache_rows)) - 1);
     return true;

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/half.h"
 #include "base/text.h"
 #include "check/recompute.h"
 #include "ops/ops.h"
@@ -52,21 +51,23 @@ const char *lp_kernel_names(const lp_backend *backend, const lp_program *program
 static lp_status cache_rows(lp_backend *backend, const lp_tensor *cache, uint32_t first, uint32_t n,
                             float **rows)
 {
-    uint64_t row = (uint64_t)lp_shape_row(cache->shape), bytes = lp_dtype_table[cache->dtype].bytes;
+    const uint64_t row = (uint64_t)lp_shape_row(cache->shape);
+    const uint64_t row_bytes = lp_state_bytes(cache->dtype, cache->stride);
+    lp_status status = LP_OK;
+    void *bytes = malloc(n * row_bytes + 1);
     *rows = malloc(n * row * sizeof **rows + 1);
-    if (*rows == NULL)
-        return lp_fail_memory(backend->ctx, "looking for NaN");
-    lp_status status = backend->table->slot_read(backend, cache->slot, first * row * bytes, *rows,
-                                                 n * row * bytes);
+    if (*rows == NULL || bytes == NULL) {
+        status = lp_fail_memory(backend->ctx, "looking for NaN");
+        goto cleanup;
+    }
+    LP_CHECK(
+        backend->table->slot_read(backend, cache->slot, first * row_bytes, bytes, n * row_bytes));
+    lp_state_load(cache->dtype, bytes, row, n, *rows);
+cleanup:
+    free(bytes);
     if (status != LP_OK) {
         free(*rows);
         *rows = NULL;
-    } else if (cache->dtype == LP_F16) {
-        for (uint64_t i = n * row; i-- > 0;) { /* in place, from the end */
-            uint16_t half;
-            memcpy(&half, (const char *)*rows + 2 * i, 2);
-            (*rows)[i] = lp_f16_to_f32(half);
-        }
     }
     return status;
 }

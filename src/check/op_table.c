@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/half.h"
-
 lp_case *lp_case_add(lp_case_table *table, lp_op op,
                      void (*build)(lp_case_build *c, const int64_t *arg), const char *format, ...)
 {
@@ -145,7 +143,7 @@ lp_tensor_id lp_case_weight(lp_case_build *c, lp_dtype dtype, lp_shape shape, lp
 lp_tensor_id lp_case_state(lp_case_build *c, lp_dtype dtype, lp_shape shape, const void *data,
                            bool compare)
 {
-    const uint64_t bytes = (uint64_t)lp_dtype_file_bytes(dtype, shape);
+    const uint64_t bytes = (uint64_t)lp_state_size(dtype, shape);
     const lp_tensor_id id =
         lp_state_tensor(c->b, LP_SLOT_STATE, dtype, shape, "%s", unique(c, "state"));
     void *copy = room(c, bytes);
@@ -160,23 +158,25 @@ lp_tensor_id lp_case_state(lp_case_build *c, lp_dtype dtype, lp_shape shape, con
 lp_tensor_id lp_case_cache(lp_case_build *c, lp_dtype dtype, lp_shape shape, int64_t valid,
                            bool compare)
 {
-    const int64_t n = lp_shape_elements(shape);
+    const int64_t row = lp_shape_row(shape);
+    const uint64_t row_bytes = lp_state_bytes(dtype, lp_state_stride(dtype, (uint64_t)row));
     lp_tensor_id id = LP_NONE;
-    float *values = malloc((size_t)n * sizeof *values);
-    uint16_t *halves = malloc((size_t)n * sizeof *halves);
-    if (values == NULL || halves == NULL) {
+    float *values = malloc((size_t)row * sizeof *values);
+    uint8_t *rows = malloc((size_t)lp_state_size(dtype, shape));
+    if (values == NULL || rows == NULL) {
         fail(c, lp_fail_memory(c->b->ctx, "the op table"));
         goto cleanup;
     }
-    for (int64_t i = 0; i < n; i++) {
-        values[i] = i < valid ? lp_case_uniform(c) : NAN;
-        halves[i] = lp_f32_to_f16(values[i]);
+    for (int64_t i = 0; i < shape.dim[0]; i++) {
+        for (int64_t k = 0; k < row; k++)
+            values[k] = i * row + k < valid ? lp_case_uniform(c) : NAN;
+        lp_state_store(dtype, values, (uint64_t)row, rows + (uint64_t)i * row_bytes);
     }
-    id = lp_case_state(c, dtype, shape, dtype == LP_F16 ? (void *)halves : (void *)values, compare);
+    id = lp_case_state(c, dtype, shape, rows, compare);
 
 cleanup:
     free(values);
-    free(halves);
+    free(rows);
     return id;
 }
 

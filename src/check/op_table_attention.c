@@ -298,6 +298,39 @@ static void prefixes(lp_case_table *table)
     }
 }
 
+/* Caches of Q8_0: every mask, few tokens and many; heads that are whole words (64, 32) and heads
+ * that share words and blocks with their neighbours (20 and 12, 10 and 6). */
+static void quantised(lp_case_table *table)
+{
+    static const int64_t kinds[][5] = {
+        {LP_MASK_CAUSAL, 0, 0, 0, 0},
+        {LP_MASK_CAUSAL, 40, 0, 0, SINKS},
+        {LP_MASK_FULL, 0, 0, 0, TABLE},
+        {LP_MASK_FULL, 33, 0, 0, 0},
+        {LP_MASK_CHUNKED, 0, 50, 0, 0},
+        {LP_MASK_STRIDED, 0, 7, 0, SLOPES},
+        {LP_MASK_FIXED, 0, 16, 3, SOFTCAP | SINKS},
+        {LP_MASK_PREFIX, 0, 0, 0, 0},
+    }; /* mask, window, stride, summary, extras */
+    int64_t arg[N_ARGS];
+    for (unsigned k = 0; k < N_OF(kinds); k++)
+        for (unsigned many = 0; many < 2; many++) {
+            place(arg, many ? 3 + k % 2 : 2 * (k % 2));
+            arg[A_TYPE] = LP_Q8_0;
+            arg[A_MASK] = kinds[k][0];
+            arg[A_WINDOW] = kinds[k][1];
+            arg[A_STRIDE] = kinds[k][2];
+            arg[A_SUMMARY] = kinds[k][3];
+            arg[A_EXTRAS] = kinds[k][4];
+            arg[A_SOURCE] = kinds[k][0] == LP_MASK_PREFIX ? 70 : 0;
+            attention(table, arg);
+        }
+    for (int64_t t = 1; t <= 12; t += 11)
+        attention(table, (int64_t[N_ARGS]){t, 4, 1, 192, 128, 100, 100, 60, 0, LP_Q8_0, 0, 1});
+    attention(table, (int64_t[N_ARGS]){12, 4, 2, 80, 80, 100, 100, 60, 0, LP_Q8_0, 1, 1});
+    attention(table, (int64_t[N_ARGS]){1, 8, 2, 64, 64, 4096, 4096, 2666, 0, LP_Q8_0, 0, 1});
+}
+
 void lp_cases_attention(lp_case_table *table)
 {
     plain(table);
@@ -305,4 +338,5 @@ void lp_cases_attention(lp_case_table *table)
     extras(table);
     sources(table);
     prefixes(table);
+    quantised(table);
 }

@@ -81,8 +81,9 @@ enum { K_T, K_G, K_D, K_C, K_TYPE, K_POSITION, K_VIEW, K_FILL };
 
 static void build_kv_write(lp_case_build *c, const int64_t *arg)
 {
-    static const float scales[] = {1, 0, 1e6f, 1e-5f,
-                                   1e-8f}; /* halves: normal, 0, inf, subnormal, 0 */
+    /* halves: normal, 0, inf, subnormal, 0; the scales of Q8_0: normal, 0, normal, subnormal, the
+     * smallest, NaN */
+    static const float scales[] = {1, 0, 1e6f, 1e-5f, 1e-8f, 1e8f};
     lp_node node = lp_case_node(c, LP_OP_KV_WRITE);
     node.src[0] = lp_case_heads(c, arg[K_T], arg[K_G], arg[K_D], arg[K_VIEW],
                                 (lp_case_fill){0, scales[arg[K_FILL]]});
@@ -97,16 +98,17 @@ static void kv_writes(lp_case_table *table)
     /* the last ones do not fit: only the rows of the cache are written */
     static const int64_t tokens_and_position[][2] = {{1, 0},  {1, 39}, {9, 11}, {40, 0},
                                                      {7, 36}, {1, 40}, {3, -2}};
-    static const int64_t sizes[][2] = {{1, 2}, {3, 10}, {4, 64}};
+    static const int64_t sizes[][2] = {{1, 2}, {3, 10}, {4, 64}, {5, 38}};
+    static const int types[] = {LP_F32, LP_F16, LP_Q8_0};
     for (unsigned s = 0; s < N_OF(sizes); s++)
         for (unsigned p = 0; p < N_OF(tokens_and_position); p++)
-            for (int type = LP_F32; type <= LP_F16; type++) {
+            for (unsigned k = 0; k < N_OF(types); k++) {
                 const int64_t arg[] = {
-                    tokens_and_position[p][0], sizes[s][0], sizes[s][1], 40, type,
-                    tokens_and_position[p][1], (s + p) % 2, (s + p) % 5};
+                    tokens_and_position[p][0], sizes[s][0], sizes[s][1], 40, types[k],
+                    tokens_and_position[p][1], (s + p) % 2, (s + p) % 6};
                 lp_case *row =
                     lp_case_add(table, LP_OP_KV_WRITE, build_kv_write,
-                                "kv_write %s T%d G%d D%d position%d", lp_dtype_table[type].name,
+                                "kv_write %s T%d G%d D%d position%d", lp_dtype_table[types[k]].name,
                                 (int)arg[K_T], (int)arg[K_G], (int)arg[K_D], (int)arg[K_POSITION]);
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)arg[K_T];

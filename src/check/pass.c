@@ -44,7 +44,7 @@ static bool is_cache(const lp_store *store, uint32_t slot)
 
 static uint64_t row_bytes(const lp_slot *s)
 {
-    return (uint64_t)lp_shape_row(s->shape) * lp_dtype_table[s->dtype].bytes;
+    return lp_state_bytes(s->dtype, lp_state_stride(s->dtype, (uint64_t)lp_shape_row(s->shape)));
 }
 
 static void caches_free(caches *k)

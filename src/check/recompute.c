@@ -74,7 +74,7 @@ static lp_status read_activation(part *p, lp_tensor_id id, float **x)
 static lp_status read_state(part *p, lp_tensor_id id, int64_t row, int64_t n, lp_view *view)
 {
     const lp_tensor *t = tensor(p, id);
-    uint64_t bytes = t->stride * lp_dtype_table[t->dtype].bytes;
+    uint64_t bytes = lp_state_bytes(t->dtype, t->stride);
     *view = (lp_view){take(p, (uint64_t)n, bytes), t->dtype, t->shape, t->stride};
     view->shape.dim[0] = n;
     if (view->data == NULL)
@@ -252,12 +252,33 @@ static lp_status read_rows(part *p, lp_tensor_id id, int64_t row, int64_t n, lp_
     return LP_OK;
 }
 
+/* Rows of a block type as f32, which they are exactly: heads begin within a block. */
+static lp_status unpack_blocks(part *p, lp_view *rows)
+{
+    const uint64_t row = (uint64_t)lp_shape_row(rows->shape);
+    const uint64_t row_bytes = lp_state_bytes(rows->dtype, rows->stride);
+    if (lp_dtype_table[rows->dtype].block == 1)
+        return LP_OK;
+    float *x = take(p, (uint64_t)lp_shape_elements(rows->shape), sizeof *x);
+    if (x == NULL)
+        return no_memory(p);
+    for (uint64_t i = 0; i < (uint64_t)rows->shape.dim[0] * row; i++)
+        x[i] = lp_state_quant((const uint8_t *)rows->data + i / row * row_bytes, rows->stride,
+                              i % row);
+    *rows = (lp_view){x, LP_F32, rows->shape, row};
+    return LP_OK;
+}
+
 /* All rows that a part of the tokens may see, and no others: what stands behind the last one may be
  * anything. The cursor is shifted by the rows before the first one: a multiple of the chunk's
  * length, and 0 where a mask counts from the beginning of the text. */
 static lp_status prepare_attention(part *p)
 {
-    enum { BIAS = 4, SINKS, CONVERSION = 4 }; /* an f16 element costs several multiply-adds */
+    enum {
+        BIAS = 4,
+        SINKS,
+        CONVERSION = 4
+    }; /* an f16 element, or one of a block, costs several multiply-adds */
     const lp_shape q = tensor(p, p->node.src[0])->shape;
     const lp_shape k = tensor(p, p->node.src[1])->shape, v = tensor(p, p->node.src[2])->shape;
     const int64_t position = p->what->position;
@@ -283,8 +304,9 @@ static lp_status prepare_attention(part *p)
     for (int i = 1; i <= 2; i++) {
         lp_view *cache = &p->call.src[i];
         LP_TRY(read_rows(p, p->node.src[i], first, rows, cache));
+        LP_TRY(unpack_blocks(p, cache));
         cache->data = (char *)cache->data +
-                      (uint64_t)(g0 * cache->shape.dim[2]) * lp_dtype_table[cache->dtype].bytes;
+                      lp_state_bytes(cache->dtype, (uint64_t)(g0 * cache->shape.dim[2]));
         cache->shape.dim[1] = n_g;
     }
     for (int i = BIAS; i <= SINKS; i++) /* of the heads */
@@ -395,14 +417,14 @@ static lp_status run_kv_write(part *p, lp_recomputed *result)
     LP_TRY(plain_sources(p));
     LP_TRY(read_state(p, p->node.dst[0], position, p->n_t, &have));
     want = have;
-    want.data = take(p, (uint64_t)n, lp_dtype_table[have.dtype].bytes);
+    want.data = take(p, (uint64_t)p->n_t, lp_state_bytes(have.dtype, have.stride));
     if (want.data == NULL)
         return no_memory(p);
     set_cursor(p, 1, 0);
     p->call.dst[0] = want;
     LP_TRY(lp_op_table[p->node.op].cpu(&p->call));
-    lp_dtype_table[have.dtype].to_f32(want.data, expected, (size_t)n);
-    lp_dtype_table[have.dtype].to_f32(have.data, got, (size_t)n);
+    lp_state_load(have.dtype, want.data, (uint64_t)p->n, (uint64_t)p->n_t, expected);
+    lp_state_load(have.dtype, have.data, (uint64_t)p->n, (uint64_t)p->n_t, got);
     result->difference = lp_compare(expected, got, NULL, (uint64_t)n);
     result->slot = cache->name;
     result->shape = cache->shape;

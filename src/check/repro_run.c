@@ -33,6 +33,7 @@ typedef struct reading {
     lp_program *program;
     uint32_t out_buffer;
     uint64_t out_offset, n_elements;
+    uint64_t row; /* elements of one of its rows, if those have an end of their own; else 1 */
     lp_dtype out_type;
     lp_file expected, sigma;
 } reading;
@@ -251,6 +252,12 @@ static lp_status read_plan(reading *r, yyjson_val *root)
     return LP_OK;
 }
 
+/* Bytes of a row of the output. */
+static uint64_t row_bytes(const reading *r)
+{
+    return lp_state_bytes(r->out_type, lp_state_stride(r->out_type, r->row));
+}
+
 /* Where the result lies, and what it should be; its shape goes to the report's row. */
 static lp_status read_output(reading *r, yyjson_val *root, lp_check_node *row)
 {
@@ -262,11 +269,15 @@ static lp_status read_output(reading *r, yyjson_val *root, lp_check_node *row)
     LP_TRY(get_u64(r, object, "offset", r->buffers[r->out_buffer].bytes, &r->out_offset));
     LP_TRY(lp_json_get_string(r->ctx, r->path, object, "type", LP_JSON_REQUIRED, &type));
     r->out_type = lp_dtype_from_name(type);
-    if (r->out_type != LP_F32 && r->out_type != LP_F16 && r->out_type != LP_I32)
+    if (r->out_type != LP_I32 && !lp_is_cache_type(r->out_type))
         return lp_fail(r->ctx, LP_E_FORMAT, "%s: output: type %s", r->path, type);
+    r->row = 1;
+    if (lp_dtype_table[r->out_type].block > 1)
+        LP_TRY(get_u64(r, object, "row", INT32_MAX, &r->row));
+    if (r->row == 0)
+        return lp_fail(r->ctx, LP_E_FORMAT, "%s: output: rows without elements", r->path);
     const uint64_t room = r->buffers[r->out_buffer].bytes - r->out_offset;
-    LP_TRY(get_u64(r, object, "elements", room / lp_dtype_table[r->out_type].bytes,
-                   &r->n_elements));
+    LP_TRY(get_u64(r, object, "elements", room / row_bytes(r) * r->row, &r->n_elements));
     LP_TRY(get_list(r, object, "shape", LP_MAX_DIMS, &shape, &n_dims));
     lp_shape s = {.n = (int)n_dims, .dim = {1, 1, 1, 1}};
     for (uint32_t i = 0; i < n_dims; i++) {
@@ -274,7 +285,8 @@ static lp_status read_output(reading *r, yyjson_val *root, lp_check_node *row)
         s.dim[i] = yyjson_is_uint(v) && yyjson_get_uint(v) <= INT32_MAX
                        ? (int64_t)yyjson_get_uint(v) : -1;
     }
-    if (n_dims == 0 || r->n_elements == 0 || lp_shape_elements(s) != (int64_t)r->n_elements)
+    if (n_dims == 0 || r->n_elements == 0 || r->n_elements % r->row != 0 ||
+        lp_shape_elements(s) != (int64_t)r->n_elements)
         return lp_fail(r->ctx, LP_E_FORMAT, "%s: output: shape and number of elements do not fit",
                        r->path);
     row->n_dims = s.n;
@@ -296,7 +308,7 @@ static lp_status read_output(reading *r, yyjson_val *root, lp_check_node *row)
 static lp_status run_once(const reading *r, float *got, uint8_t *arena)
 {
     const lp_backend_table *table = r->backend->table;
-    const uint32_t size = lp_dtype_table[r->out_type].bytes;
+    const uint64_t n_rows = r->n_elements / r->row, bytes = n_rows * row_bytes(r);
     uint64_t ticket = 0;
     for (uint32_t i = 0; i < r->n_buffers; i++)
         if (r->buffers[i].bytes > 0)
@@ -305,13 +317,12 @@ static lp_status run_once(const reading *r, float *got, uint8_t *arena)
     LP_TRY(table->wait(r->backend, ticket));
     if (r->buffers[0].bytes > 0)
         LP_TRY(table->raw_read(r->backend, LP_BUFFER_ARENA, 0, arena, r->buffers[0].bytes));
-    uint8_t *raw = malloc(r->n_elements * size);
+    uint8_t *raw = malloc(bytes);
     if (raw == NULL)
         return lp_fail_memory(r->ctx, "the repro's output");
-    lp_status status = table->raw_read(r->backend, r->out_buffer, r->out_offset, raw,
-                                       r->n_elements * size);
+    lp_status status = table->raw_read(r->backend, r->out_buffer, r->out_offset, raw, bytes);
     if (status == LP_OK)
-        lp_step_to_f32(r->out_type, raw, got, r->n_elements);
+        lp_state_load(r->out_type, raw, r->row, n_rows, got);
     free(raw);
     return status;
 }

@@ -159,6 +159,8 @@ static void add_output(const writing *w, yyjson_mut_val *root, const lp_plan *pl
     add_number(w, object, "offset", is_slot ? slot->offset : plan->arena.tensor_offset[id]);
     add_text(w, object, "type", lp_dtype_table[is_slot ? slot->dtype : LP_F32].name);
     add_number(w, object, "elements", s->n_outputs[w->dst]);
+    if (is_slot)
+        add_number(w, object, "row", slot->row);
     yyjson_mut_val *shape = yyjson_mut_obj_add_arr(w->doc, object, "shape");
     for (int i = 0; i < t->shape.n && !is_slot; i++)
         yyjson_mut_arr_add_sint(w->doc, shape, t->shape.dim[i]);

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/half.h"
-
 enum {
     GUARD_BYTES = 256, /* between activations: room in which stray writes show */
     GUARD_ROWS = 4     /* of a cache, before and after the rows that are written */
@@ -26,7 +24,7 @@ static void find_slot(const lp_graph *graph, const lp_node *node, int d, uint32_
                       lp_step_slot *s)
 {
     const lp_tensor *t = &graph->tensors[node->dst[d]];
-    const uint64_t row = (uint64_t)lp_shape_row(t->shape) * lp_dtype_table[t->dtype].bytes;
+    const uint64_t row = lp_state_bytes(t->dtype, t->stride);
     const uint64_t n_rows = (uint64_t)t->shape.dim[0];
     uint64_t first = 0, end = n_rows, from = 0, to = n_rows;
     if (node->op == LP_OP_KV_WRITE) {
@@ -38,6 +36,8 @@ static void find_slot(const lp_graph *graph, const lp_node *node, int d, uint32_
     }
     *s = (lp_step_slot){.slot = t->slot,
                         .dtype = t->dtype,
+                        .row = (uint64_t)lp_shape_row(t->shape),
+                        .row_bytes = row,
                         .offset = from * row,
                         .bytes = (to - from) * row,
                         .written = (first - from) * row,
@@ -55,7 +55,7 @@ void lp_step_describe(const lp_graph *graph, uint32_t index, uint32_t position, 
         if (!is_activation(graph, node->dst[d])) {
             find_slot(graph, node, d, position, &step->slots[d]);
             step->n_outputs[d] =
-                step->slots[d].bytes / lp_dtype_table[step->slots[d].dtype].bytes;
+                step->slots[d].bytes / step->slots[d].row_bytes * step->slots[d].row;
         } else if (node->op != LP_OP_SAMPLE) { /* what that one sorts is nobody's result */
             step->n_outputs[d] = elements(&graph->tensors[node->dst[d]]);
         }
@@ -111,23 +111,6 @@ void lp_outputs_free(lp_outputs *outputs)
     *outputs = (lp_outputs){0};
 }
 
-void lp_step_to_f32(lp_dtype dtype, const uint8_t *from, float *to, uint64_t n)
-{
-    for (uint64_t i = 0; i < n; i++) {
-        int32_t whole;
-        if (dtype == LP_F32) {
-            memcpy(&to[i], from + 4 * i, 4);
-        } else if (dtype == LP_F16) {
-            uint16_t half;
-            memcpy(&half, from + 2 * i, 2);
-            to[i] = lp_f16_to_f32(half);
-        } else {
-            memcpy(&whole, from + 4 * i, 4);
-            to[i] = (float)whole;
-        }
-    }
-}
-
 static lp_status read_slot(lp_context *ctx, const lp_step_slot *s, lp_backend *backend, float *to)
 {
     uint8_t *bytes = malloc(s->bytes + 1);
@@ -135,7 +118,7 @@ static lp_status read_slot(lp_context *ctx, const lp_step_slot *s, lp_backend *b
         return lp_fail_memory(ctx, "a node's slots");
     lp_status status = backend->table->slot_read(backend, s->slot, s->offset, bytes, s->bytes);
     if (status == LP_OK)
-        lp_step_to_f32(s->dtype, bytes, to, s->bytes / lp_dtype_table[s->dtype].bytes);
+        lp_state_load(s->dtype, bytes, s->row, s->bytes / s->row_bytes, to);
     free(bytes);
     return status;
 }
@@ -283,8 +266,8 @@ static lp_status prepare(const run *r)
     if (r->plan == NULL)
         LP_TRY(poison_outputs(r));
     else if (r->plan->arena.bytes > 0)
-        LP_TRY(table->raw_fill(r->backend, LP_BUFFER_ARENA, 0, r->plan->arena.bytes,
-                               LP_CHECK_POISON));
+        LP_TRY(
+            table->raw_fill(r->backend, LP_BUFFER_ARENA, 0, r->plan->arena.bytes, LP_CHECK_POISON));
     for (int s = 0; s < LP_MAX_SRC; s++)
         if (r->step->inputs[s] != NULL)
             LP_TRY(table->tensor_write(r->program, node->src[s], r->step->inputs[s]));
@@ -299,8 +282,8 @@ static lp_status prepare(const run *r)
         if (poison == NULL)
             return lp_fail_memory(r->ctx, "a node's slots");
         memset(poison, 0xff, s->n_written);
-        lp_status status = table->slot_write(r->backend, s->slot, s->offset + s->written, poison,
-                                             s->n_written);
+        lp_status status =
+            table->slot_write(r->backend, s->slot, s->offset + s->written, poison, s->n_written);
         free(poison);
         LP_TRY(status);
     }
@@ -363,25 +346,28 @@ static void examine(const run *r, const lp_outputs *outputs, lp_step_result *res
 }
 
 /* Rows of a cache around the written ones must be as before. */
-static void find_stray_rows(const run *r, const lp_outputs *outputs, lp_step_result *result)
+static lp_status find_stray_rows(const run *r, const lp_outputs *outputs, lp_step_result *result)
 {
     for (int d = 0; d < LP_MAX_DST && !result->stray; d++) {
         const lp_step_slot *s = &r->step->slots[d];
         if (s->slot == LP_NONE || r->graph.nodes[0].op != LP_OP_KV_WRITE)
             continue;
-        const uint32_t size = lp_dtype_table[s->dtype].bytes;
-        const uint64_t first = s->written / size, end = first + s->n_written / size;
-        for (uint64_t i = 0; i < r->n_outputs[d] && !result->stray; i++) {
-            float was;
-            lp_step_to_f32(s->dtype, s->before + i * size, &was, 1);
-            if ((i < first || i >= end) &&
-                memcmp(&was, &outputs->values[d][i], sizeof was) != 0) {
-                result->stray = true;
-                result->stray_buffer = LP_BUFFER_SLOT(s->slot);
-                result->stray_offset = s->offset + i * size;
-            }
+        float *was = malloc(s->row * sizeof *was);
+        if (was == NULL)
+            return lp_fail_memory(r->ctx, "a row of a cache");
+        for (uint64_t at = 0; at < s->bytes && !result->stray; at += s->row_bytes) {
+            lp_state_load(s->dtype, s->before + at, s->row, 1, was);
+            if ((at >= s->written && at < s->written + s->n_written) ||
+                memcmp(was, outputs->values[d] + at / s->row_bytes * s->row,
+                       s->row * sizeof *was) == 0)
+                continue;
+            result->stray = true;
+            result->stray_buffer = LP_BUFFER_SLOT(s->slot);
+            result->stray_offset = s->offset + at;
         }
+        free(was);
     }
+    return LP_OK;
 }
 
 static bool same_bits(const run *r, const lp_outputs *a, const lp_outputs *b)
@@ -416,7 +402,7 @@ lp_status lp_step_run(lp_context *ctx, lp_backend *backend, const lp_step *step,
             result->kernels[result->n_dispatches++] = r.plan->dispatches[i].kernel;
     LP_CHECK(run_once(&r, &result->outputs, result));
     examine(&r, &result->outputs, result);
-    find_stray_rows(&r, &result->outputs, result);
+    LP_CHECK(find_stray_rows(&r, &result->outputs, result));
     for (uint32_t i = 1; i < options->n_runs && !result->flaky; i++) {
         LP_CHECK(run_once(&r, &again, result));
         result->flaky = !same_bits(&r, &result->outputs, &again);
@@ -440,8 +426,8 @@ lp_status lp_step_visit(lp_context *ctx, lp_backend *backend, const lp_step *ste
     LP_CHECK(make_program(&r, options));
     LP_CHECK(prepare(&r));
     if (r.plan->arena.bytes > 0)
-        LP_CHECK(backend->table->raw_read(backend, LP_BUFFER_ARENA, 0, r.before,
-                                          r.plan->arena.bytes));
+        LP_CHECK(
+            backend->table->raw_read(backend, LP_BUFFER_ARENA, 0, r.before, r.plan->arena.bytes));
     LP_CHECK(visit(user, r.plan, r.before));
 cleanup:
     end(&r);

@@ -12,6 +12,7 @@
 typedef struct lp_step_slot {
     uint32_t slot; /* LP_NONE: this output is no slot */
     lp_dtype dtype;
+    uint64_t row, row_bytes; /* elements of a row, and its bytes in the slot */
     uint64_t offset, bytes;
     uint64_t written, n_written; /* bytes that it writes, from `offset` (all for other slots) */
     uint8_t *before;
@@ -72,8 +73,6 @@ lp_status lp_step_visit(lp_context *ctx, lp_backend *backend, const lp_step *ste
                         const lp_step_options *options,
                         lp_status (*visit)(void *user, const lp_plan *plan, const uint8_t *arena),
                         void *user);
-/* Elements of a slot as f32; whole numbers must be below 2^24. */
-void lp_step_to_f32(lp_dtype dtype, const uint8_t *from, float *to, uint64_t n);
 /* Is there a byte of the arena that changed and that the plan does not declare as written? */
 bool lp_step_stray(const lp_plan *plan, const uint8_t *before, const uint8_t *after,
                    uint64_t *offset);

@@ -113,7 +113,7 @@ static void print_foot(const bench *b)
 {
     const lp_device_info *d = lp_devices_info(b->job.devices, b->job.device);
     printf("\nlapilli %s%s%s; keys and values %s\n", lp_version(), *d->driver ? "; driver: " : "",
-           d->driver, b->job.options.cache_type == LP_F32 ? "f32" : "f16");
+           d->driver, cli_cache_type(b->job.options.cache_type));
 }
 
 static int print_json(const bench *b, const result *results, size_t n)
@@ -134,7 +134,7 @@ static int print_json(const bench *b, const result *results, size_t n)
         cli_json_text(doc, row, "quantisation", lp_model_type(b->job.model));
         yyjson_mut_obj_add_uint(doc, row, "model_size", lp_model_bytes(b->job.model));
         yyjson_mut_obj_add_uint(doc, row, "model_n_params", lp_model_parameters(b->job.model));
-        cli_json_text(doc, row, "cache_type", b->job.options.cache_type == LP_F32 ? "f32" : "f16");
+        cli_json_text(doc, row, "cache_type", cli_cache_type(b->job.options.cache_type));
         yyjson_mut_obj_add_bool(doc, row, "deterministic", b->job.options.deterministic != 0);
         yyjson_mut_obj_add_uint(doc, row, "n_prompt", results[i].n_prompt);
         yyjson_mut_obj_add_uint(doc, row, "n_gen", results[i].n_generate);

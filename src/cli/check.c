@@ -194,7 +194,8 @@ static char *repeat_command(const settings *s, const char *device, const char *a
     append_option(&l, "--against", against);
     snprintf(number, sizeof(number), "%u", s->check.n_ctx);
     append_option(&l, "-c", s->check.n_ctx ? number : NULL);
-    append_option(&l, "--cache-type", s->check.cache_type == LP_F32 ? "f32" : NULL);
+    append_option(&l, "--cache-type",
+                  s->check.cache_type != LP_F16 ? cli_cache_type(s->check.cache_type) : NULL);
     snprintf(number, sizeof(number), "%u", s->check.n_runs);
     append_option(&l, "--runs", s->check.n_runs != 2 ? number : NULL);
     append_option(&l, "--workaround", s->job.workaround);
@@ -467,7 +468,7 @@ const cli_command cli_check = {
         "      --quick           the text and one more token, not every batch size\n"
         "      --runs=N          how often every node runs, to find flaky results (default 2)\n"
         "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
-        "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+        "      --cache-type=TYPE of keys and values: f16 (default), f32, or q8_0\n"
         "      --deterministic   as lapilli run --deterministic computes\n"
         "      --workaround=FILE with what an earlier check found to make it right\n"
         "      --workaround-out=FILE  write what makes a bad node right, for lapilli run\n"

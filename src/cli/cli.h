@@ -69,8 +69,9 @@ bool cli_parse_float(const cli_command *command, const char *name, const char *t
 /* Name of a file or folder; an empty one (of a shell variable that is not set) is a mistake. */
 bool cli_parse_name(const cli_command *command, const char *option, const char *text,
                     const char **name);
-/* Of keys and values: f16 or f32; false with a message. */
+/* Of keys and values: f16, f32 or q8_0; false with a message. */
 bool cli_parse_cache_type(const cli_command *command, const char *text, lp_dtype *type);
+const char *cli_cache_type(lp_dtype type);
 
 /* --- Output ------------------------------------------------------------------------------------
  */

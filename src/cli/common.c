@@ -136,10 +136,15 @@ bool cli_parse_name(const cli_command *command, const char *option, const char *
 bool cli_parse_cache_type(const cli_command *command, const char *text, lp_dtype *type)
 {
     *type = lp_dtype_by_name(text);
-    if (*type == LP_F16 || *type == LP_F32)
+    if (*type == LP_F16 || *type == LP_F32 || *type == LP_Q8_0)
         return true;
-    cli_usage_error(command, "--cache-type is f16 or f32, not \"%s\"", text);
+    cli_usage_error(command, "--cache-type is f16, f32 or q8_0, not \"%s\"", text);
     return false;
+}
+
+const char *cli_cache_type(lp_dtype type)
+{
+    return type == LP_F32 ? "f32" : type == LP_Q8_0 ? "q8_0" : "f16";
 }
 
 /* --- Standard streams and signals ---------------------------------------------------------------

@@ -43,7 +43,8 @@ enum {
     "                        ships with lapilli\n"
 #define CLI_DEVICE_HELP                                                                            \
     "  -d, --device=DEVICE   an id (vulkan:0, cpu, reference) or a part of a name\n"
-#define CLI_CACHE_TYPE_HELP "      --cache-type=TYPE of keys and values: f16 (default) or f32\n"
+#define CLI_CACHE_TYPE_HELP                                                                        \
+    "      --cache-type=TYPE of keys and values: f16 (default), f32, or q8_0\n"
 #define CLI_WORKAROUND_HELP                                                                        \
     "      --workaround=FILE what lapilli check wrote for this device and driver\n"
 #define CLI_GUARD_HELP                                                                             \

@@ -131,7 +131,7 @@ static int print_json(const settings *s)
     cli_json_text(doc, root, "text", s->file);
     cli_json_text(doc, root, "device", d->name);
     cli_json_text(doc, root, "driver", d->driver);
-    cli_json_text(doc, root, "cache_type", s->job.options.cache_type == LP_F32 ? "f32" : "f16");
+    cli_json_text(doc, root, "cache_type", cli_cache_type(s->job.options.cache_type));
     yyjson_mut_obj_add_uint(doc, root, "context", s->job.options.n_ctx);
     yyjson_mut_obj_add_uint(doc, root, "stride", s->stride);
     yyjson_mut_obj_add_uint(doc, root, "n_tokens", s->n_tokens);

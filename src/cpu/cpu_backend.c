@@ -35,9 +35,10 @@ static void backend_destroy(lp_backend *backend)
     free(cpu);
 }
 
-static uint64_t state_bytes(const lp_slot *slot)
+static uint64_t slot_bytes(const lp_slot *slot)
 {
-    return (uint64_t)lp_dtype_file_bytes(slot->dtype, slot->shape);
+    return slot->kind == LP_SLOT_WEIGHT ? (uint64_t)lp_dtype_file_bytes(slot->dtype, slot->shape)
+                                        : (uint64_t)lp_state_size(slot->dtype, slot->shape);
 }
 
 static lp_status backend_load(lp_backend *backend, lp_store *store, lp_progress_fn progress,
@@ -53,10 +54,10 @@ static lp_status backend_load(lp_backend *backend, lp_store *store, lp_progress_
         const lp_slot *slot = &store->slots[i];
         if (slot->kind == LP_SLOT_WEIGHT || slot->kind == LP_SLOT_TABLE)
             continue;
-        cpu->states[i] = calloc(1, state_bytes(slot) + 1);
+        cpu->states[i] = calloc(1, slot_bytes(slot) + 1);
         if (cpu->states[i] == NULL)
             return lp_fail_memory(backend->ctx, slot->name);
-        cpu->state_bytes += state_bytes(slot);
+        cpu->state_bytes += slot_bytes(slot);
     }
     if (progress != NULL && progress(user, 1, 1) != 0)
         return lp_fail(backend->ctx, LP_E_CANCELLED, "loading was cancelled");
@@ -161,8 +162,8 @@ static lp_status slot_range(lp_backend *backend, uint32_t slot, uint64_t offset,
 {
     cpu_backend *cpu = (cpu_backend *)backend;
     if (cpu->states == NULL || slot >= cpu->store->n_slots || cpu->states[slot] == NULL ||
-        offset > state_bytes(&cpu->store->slots[slot]) ||
-        bytes > state_bytes(&cpu->store->slots[slot]) - offset)
+        offset > slot_bytes(&cpu->store->slots[slot]) ||
+        bytes > slot_bytes(&cpu->store->slots[slot]) - offset)
         return lp_fail(backend->ctx, LP_E_ARG, "slot %u has no state of %llu bytes at %llu", slot,
                        (unsigned long long)bytes, (unsigned long long)offset);
     *at = (uint8_t *)cpu->states[slot] + offset;
@@ -219,7 +220,7 @@ static void memory(const lp_backend *backend, uint64_t bytes[4])
     bytes[0] = 0;
     for (uint32_t i = 0; cpu->store != NULL && i < cpu->store->n_slots; i++)
         if (cpu->store->slots[i].kind == LP_SLOT_WEIGHT)
-            bytes[0] += state_bytes(&cpu->store->slots[i]);
+            bytes[0] += slot_bytes(&cpu->store->slots[i]);
     bytes[1] = cpu->state_bytes;
     bytes[2] = cpu->arena_bytes;
     bytes[3] = 0;

@@ -106,12 +106,15 @@ static lp_tensor_id slot_tensor(lp_builder *b, const lp_slot *slot)
     for (uint32_t i = 0; i < b->graph->n_tensors; i++)
         if (b->graph->tensors[i].slot == index)
             return i;
+    const uint64_t row = (uint64_t)lp_shape_row(slot->shape);
     return add_tensor(b, (lp_tensor){.name = slot->name,
                                      .dtype = slot->dtype,
                                      .shape = slot->shape,
                                      .slot = index,
                                      .base = LP_NONE,
-                                     .stride = (uint64_t)lp_shape_row(slot->shape)});
+                                     .stride = slot->kind == LP_SLOT_WEIGHT
+                                                   ? row
+                                                   : lp_state_stride(slot->dtype, row)});
 }
 
 /* `vector`: kept as one long vector (lp_weight_vectors). */

@@ -33,6 +33,13 @@ uint64_t lp_tensor_extent(const lp_tensor *tensor)
     return rows == 0 ? 0 : (rows - 1) * tensor->stride + (uint64_t)lp_shape_row(tensor->shape);
 }
 
+uint64_t lp_tensor_bytes(const lp_tensor *tensor)
+{
+    if (lp_dtype_table[tensor->dtype].block == 1)
+        return lp_state_bytes(tensor->dtype, lp_tensor_extent(tensor));
+    return lp_state_bytes(tensor->dtype, (uint64_t)tensor->shape.dim[0] * tensor->stride);
+}
+
 lp_tensor_id lp_graph_find(const lp_graph *graph, const char *name)
 {
     for (uint32_t i = 0; i < graph->n_tensors; i++)

@@ -132,16 +132,17 @@ enum {
  * COMBINE   src: 0 y [T k, N], 1 routes [T, k, 2], 2 residual [T, N]?   dst: 0 [T, N]
  *           sum over a token's slots of weight times row, plus residual
  * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2], 3 front [T, H, F]?
- *           dst: 0 [T, H, D], or with a front [T, H, F + n]: it stands before the last n elements
- * of x's heads, which are turned then. With two axes the first half of what is turned is so by the
- * place in the source text, the other by that behind it (src/ops/rope.c) KV_WRITE  src: 0 x [T, G,
- * D], 1 cursor   dst: 0 cache [C, G, D] f16 or f32 (slot, in place) RECURRENCE src: 0 x [T, g N], 1
- * w [g N, N] (of lp_weight_vectors), 2 bias [g N]?, 3 cursor, 4 states [C, 1, s N] f32 (slot) dst:
- * 0 [T, s N] LSTM: g = 4 gates, s = 2 states, h and c; GRU: 3 and 1, h (src/ops/recurrence.c); row
- * t is the state after token t, that before the first token is the cache's row position - 1, or 0
+ *           dst: 0 [T, H, D], or with a front [T, H, F + n]: it stands before the last n elements of
+ *           x's heads, which are turned then. With two axes the first half of what is turned is so
+ *           by the place in the source text, the other by that behind it (src/ops/rope.c)
+ * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] (slot, in place)
+ * RECURRENCE src: 0 x [T, g N], 1 w [g N, N] (of lp_weight_vectors), 2 bias [g N]?, 3 cursor,
+ *                4 states [C, 1, s N] f32 (slot)    dst: 0 [T, s N]
+ *           LSTM: g = 4 gates, s = 2 states, h and c; GRU: 3 and 1, h (src/ops/recurrence.c); row t is
+ *           the state after token t, that before the first token is the cache's row position - 1, or 0
  * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor,
  *                4 bias [H] or [H, 2 M + 1]?, 5 sinks [H]?      dst: 0 [T, H, Dv]
- *           keys and values: caches, f16 or f32, or f32 activations
+ *           keys and values: caches (lp_is_cache_type()), or f32 activations
  *           score s = scale q k; with a softcap c: s = c tanh(s / c); bias [H] (ALiBi):
  *           s -= bias[h] |i - j|; [H, 2 M + 1]: s += bias[h][M + clamp(j - i, -M, M)]; softmax over
  *           the keys that the mask shows, and over sinks[h], which has no value. A token that
@@ -221,6 +222,8 @@ int64_t lp_cell_gates(lp_cell_kind cell);
 int64_t lp_cell_states(lp_cell_kind cell);
 /* Elements from the first to one past the last of a tensor, strides included. */
 uint64_t lp_tensor_extent(const lp_tensor *tensor);
+/* The same in bytes, of an activation or a state; of block types all of its rows. */
+uint64_t lp_tensor_bytes(const lp_tensor *tensor);
 /* Tensor by name, or LP_NONE. */
 lp_tensor_id lp_graph_find(const lp_graph *graph, const char *name);
 /* One line per node with shapes, for people: malloc'ed text, NULL when out of memory. */

@@ -219,9 +219,8 @@ void lp_dispatch_tensor(lp_planner *pl, lp_dispatch *d, size_t at, lp_tensor_id 
             range.offset = 0;
             range.bytes = lp_slot_device_bytes(slot);
         } else {
-            uint64_t bytes = lp_dtype_table[t->dtype].bytes;
-            range.offset = t->offset * bytes;
-            range.bytes = lp_tensor_extent(t) * bytes;
+            range.offset = lp_state_bytes(t->dtype, t->offset);
+            range.bytes = lp_tensor_bytes(t);
         }
     }
     add_range(d, at, range, access);

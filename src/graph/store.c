@@ -58,7 +58,7 @@ uint64_t lp_slot_device_bytes(const lp_slot *slot)
 {
     if (slot->kind == LP_SLOT_WEIGHT)
         return lp_layout_of(slot->dtype, slot->shape).bytes;
-    int64_t bytes = lp_dtype_file_bytes(slot->dtype, slot->shape);
+    int64_t bytes = lp_state_size(slot->dtype, slot->shape);
     return ((uint64_t)bytes + 255) / 256 * 256;
 }
 

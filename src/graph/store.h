@@ -7,13 +7,13 @@
 
 #include "base/arena.h"
 #include "base/context.h"
-#include "tensor/dtype.h"
 #include "tensor/shape.h"
+#include "tensor/state.h"
 
 typedef enum lp_slot_kind {
     LP_SLOT_WEIGHT, /* file data: on a device in the layout of lp_layout_of() */
     LP_SLOT_TABLE,  /* computed on the host (RoPE tables): plain rows, f32 or i32 */
-    LP_SLOT_STATE,  /* zero at load, plain rows, written by graphs */
+    LP_SLOT_STATE,  /* zero at load, rows of state.h, written by graphs */
     LP_SLOT_HOST    /* like STATE, but the host reads and writes it between and during submits */
 } lp_slot_kind;
 
@@ -37,8 +37,8 @@ typedef struct lp_store {
 lp_status lp_store_slot(lp_context *ctx, lp_store *store, const lp_slot *slot, uint32_t *index);
 /* Index, or UINT32_MAX. */
 uint32_t lp_store_find(const lp_store *store, const char *name);
-/* Bytes of a slot on a device: lp_layout_of() for weights, plain rows for the others, in both cases
- * rounded up to 256. */
+/* Bytes of a slot on a device: lp_layout_of() for weights, the rows of state.h for the others, in
+ * both cases rounded up to 256. */
 uint64_t lp_slot_device_bytes(const lp_slot *slot);
 void lp_store_destroy(lp_store *store);
 

@@ -98,8 +98,8 @@ static lp_status check_options(lp_context *ctx, const lp_network *model,
         o->kv_max < o->n_tokens || o->kv_max > o->n_ctx)
         return lp_fail(ctx, LP_E_ARG, "%d tokens with a K/V length up to %d in a context of %d",
                        o->n_tokens, o->kv_max, o->n_ctx);
-    if (o->kv_dtype != LP_F16 && o->kv_dtype != LP_F32)
-        return lp_fail(ctx, LP_E_ARG, "a K/V cache is F16 or F32");
+    if (!lp_is_cache_type(o->kv_dtype))
+        return lp_fail(ctx, LP_E_ARG, "a K/V cache is " LP_CACHE_TYPES);
     if (o->part == LP_PART_ENCODER && hp->encoder.n_layer == 0)
         return lp_fail(ctx, LP_E_ARG, "%s: %s models have no encoder", model->path, hp->arch->hf);
     if (o->hidden && (o->outputs == LP_OUTPUTS_LAST || o->sample))

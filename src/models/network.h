@@ -65,7 +65,7 @@ typedef struct lp_network_options {
     int32_t n_tokens;  /* T */
     int32_t kv_max;    /* position + T never exceeds it in this graph; 0: n_ctx */
     int32_t n_ctx;     /* C, tokens that the K/V cache holds */
-    lp_dtype kv_dtype; /* F16 or F32 */
+    lp_dtype kv_dtype; /* F32, F16 or Q8_0 */
     lp_network_outputs outputs;
     bool hidden; /* the last layer's results after the last norm, "hidden" [T, N]; where there is a
                     pooler "pooled" [1, N]; of CLIP's towers "pooled" is the projection [1, P], of a

@@ -80,8 +80,8 @@ lp_status lp_op_attention_infer(lp_context *ctx, const lp_graph *graph, const lp
     const lp_tensor *k = lp_op_tensor(graph, node->src[KEYS]),
                     *v = lp_op_tensor(graph, node->src[VALUES]);
     if (k == NULL || v == NULL || k->shape.n != 3 || v->shape.n != 3 || k->dtype != v->dtype ||
-        (k->dtype != LP_F16 && k->dtype != LP_F32))
-        return lp_fail(ctx, LP_E_SHAPE, "%s: keys and values must be [C, G, D], F16 or F32",
+        !lp_is_cache_type(k->dtype))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: keys and values must be [C, G, D], " LP_CACHE_TYPES,
                        node->name);
     char qs[96], ks[96], vs[96];
     if (k->shape.dim[0] != v->shape.dim[0] || k->shape.dim[1] != v->shape.dim[1] ||
@@ -159,9 +159,16 @@ lp_attention_row lp_attention_row_of(const lp_cpu_call *call, int64_t t, int64_t
 
 static double element(const lp_view *cache, int64_t row, int64_t column)
 {
-    uint64_t at = (uint64_t)row * cache->stride + (uint64_t)column;
-    return cache->dtype == LP_F16 ? (double)lp_f16_to_f32(((const uint16_t *)cache->data)[at])
-                                  : (double)((const float *)cache->data)[at];
+    const uint64_t start = (uint64_t)row * cache->stride, at = start + (uint64_t)column;
+    switch (cache->dtype) {
+    case LP_F16:
+        return (double)lp_f16_to_f32(((const uint16_t *)cache->data)[at]);
+    case LP_Q8_0:
+        return (double)lp_state_quant((const uint8_t *)cache->data + lp_state_bytes(LP_Q8_0, start),
+                                      cache->stride, (uint64_t)column);
+    default:
+        return (double)((const float *)cache->data)[at];
+    }
 }
 
 /* The score of key j. variance: what its rounding errors are expected to be; NULL: not wanted. */

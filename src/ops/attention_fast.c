@@ -6,13 +6,30 @@
 
 #define FAST_KEYS 16
 
+/* Elements [first, first + n) of a row of Q8_0, block by block. */
+static void quants_to_floats(const uint8_t *row, uint64_t stride, uint64_t first, uint64_t n,
+                             float *to)
+{
+    for (uint64_t i = first, end; i < first + n; i = end) {
+        const float scale = lp_state_scale(row, stride, i);
+        end = (i / LP_Q8_0_BLOCK + 1) * LP_Q8_0_BLOCK;
+        end = end < first + n ? end : first + n;
+        for (uint64_t j = i; j < end; j++)
+            to[j - first] = scale * (float)(int8_t)row[j];
+    }
+}
+
 static const float *load(const lp_simd *simd, const lp_view *cache, int64_t row, int64_t column,
                          int64_t n, float *tile)
 {
-    uint64_t at = (uint64_t)row * cache->stride + (uint64_t)column;
-    if (cache->dtype != LP_F16)
+    uint64_t start = (uint64_t)row * cache->stride, at = start + (uint64_t)column;
+    if (cache->dtype == LP_F32)
         return (const float *)cache->data + at;
-    lp_simd_to_f32(simd, LP_F16, (const uint16_t *)cache->data + at, tile, (size_t)n);
+    if (cache->dtype == LP_F16)
+        lp_simd_to_f32(simd, LP_F16, (const uint16_t *)cache->data + at, tile, (size_t)n);
+    else
+        quants_to_floats((const uint8_t *)cache->data + lp_state_bytes(cache->dtype, start),
+                         cache->stride, (uint64_t)column, (uint64_t)n, tile);
     return tile;
 }
 

@@ -153,14 +153,14 @@ static void read_keys(lp_planner *pl, lp_dispatch *d, size_t at, lp_tensor_id id
     lp_tensor seen = *lp_op_tensor(pl->graph, id);
     seen.shape.dim[0] = kv_max;
     if (d->n_reads > n)
-        d->reads[n].bytes = lp_tensor_extent(&seen) * lp_dtype_table[seen.dtype].bytes;
+        d->reads[n].bytes = lp_tensor_bytes(&seen);
 }
 
-/* Do all heads of keys or values start on 16 bytes? */
+/* Do all heads of keys or values start on 16 bytes, or of Q8_0 on 8 quants of one block? */
 static bool whole_loads(const lp_graph *graph, lp_tensor_id id)
 {
     const lp_tensor *t = lp_op_tensor(graph, id);
-    uint64_t per_load = t->dtype == LP_F16 ? 8 : 4;
+    uint64_t per_load = t->dtype == LP_F32 ? 4 : 8;
     return t->offset % per_load == 0 && t->stride % per_load == 0 &&
            (uint64_t)t->shape.dim[2] % per_load == 0;
 }

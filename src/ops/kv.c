@@ -1,7 +1,7 @@
-/* The K/V cache: new keys or values go to rows position + t, as f16 (nearest even, the same bits on
- * every device) or f32. Rows past the end of the cache are dropped, never written: tokens that are
- * in flight when the context fills up are discarded by the session. */
-#include "base/half.h"
+/* The K/V cache: new keys or values go to rows position + t, as f16 (nearest even), Q8_0
+ * (tensor/state.h), in both cases the same bits on every device, or f32. Rows past the end of the
+ * cache are dropped, never written: tokens that are in flight when the context fills up are
+ * discarded by the session. */
 #include "ops/ops.h"
 #include "params.h"
 
@@ -14,8 +14,8 @@ lp_status lp_op_kv_write_infer(lp_context *ctx, const lp_graph *graph, const lp_
     const lp_tensor *x = lp_op_tensor(graph, node->src[0]);
     const lp_tensor *cache = lp_op_tensor(graph, node->dst[0]);
     if (cache == NULL || cache->slot == LP_NONE || cache->shape.n != 3 ||
-        (cache->dtype != LP_F16 && cache->dtype != LP_F32))
-        return lp_fail(ctx, LP_E_SHAPE, "%s: the cache must be a slot [C, G, D] of F16 or F32",
+        !lp_is_cache_type(cache->dtype))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: the cache must be a slot [C, G, D] of " LP_CACHE_TYPES,
                        node->name);
     char want[96], has[96];
     if (cache->shape.dim[1] != x->shape.dim[1] || cache->shape.dim[2] != x->shape.dim[2] ||
@@ -39,16 +39,8 @@ lp_status lp_op_kv_write_cpu(const lp_cpu_call *call)
         if (row < 0 || row >= cache->shape.dim[0])
             continue;
         const float *from = (const float *)x->data + (uint64_t)t * x->stride;
-        uint64_t at = (uint64_t)row * cache->stride;
-        if (cache->dtype == LP_F16) {
-            uint16_t *to = (uint16_t *)cache->data + at;
-            for (int64_t i = 0; i < n; i++)
-                to[i] = lp_f32_to_f16(from[i]);
-        } else {
-            float *to = (float *)cache->data + at;
-            for (int64_t i = 0; i < n; i++)
-                to[i] = from[i];
-        }
+        uint64_t at = lp_state_bytes(cache->dtype, (uint64_t)row * cache->stride);
+        lp_state_store(cache->dtype, from, (uint64_t)n, (uint8_t *)cache->data + at);
     }
     return LP_OK;
 }
@@ -66,10 +58,11 @@ lp_status lp_op_kv_write_plan(lp_planner *pl, const lp_node *node)
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "kv_write", lp_dtype_table[cache->dtype].kernel, &kernel));
     uint32_t size = 128, groups[2];
-    uint64_t pairs = (uint64_t)(lp_shape_elements(x->shape) / 2);
-    lp_op_groups(pl->caps, (pairs + size - 1) / size, groups);
-    lp_dispatch *d =
-        lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &push, sizeof push);
+    /* Two elements each, of the padded row four. */
+    uint64_t n = cache->dtype == LP_Q8_0 ? (uint64_t)x->shape.dim[0] * cache->stride / 4
+                                         : (uint64_t)(lp_shape_elements(x->shape) / 2);
+    lp_op_groups(pl->caps, (n + size - 1) / size, groups);
+    lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1], 1, &push, sizeof push);
     lp_dispatch_spec(d, 0, size);
     lp_dispatch_tensor(pl, d, offsetof(lp_kv_write_params, x), node->src[0], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_kv_write_params, cursor), node->src[1], LP_READ);

@@ -233,18 +233,11 @@ static void mxfp4_to_planes(const void *from, uint8_t *quants, uint8_t *scales, 
     }
 }
 
-/* The columns of LP_DTYPES by id, so that no number is written twice. A type without a row below
- * fails test_dtype. */
-enum {
-#define X(id, text, gguf, elements, size)                                                          \
-    id##_GGUF = (gguf), id##_BLOCK = (elements), id##_BYTES = (size),
-    LP_DTYPES(X)
-#undef X
-};
-
 #define ROW(id, text)                                                                              \
-    .name = #id, .kernel = text, .gguf_type = id##_GGUF, .block = id##_BLOCK, .bytes = id##_BYTES
+    .name = #id, .kernel = text, .gguf_type = LP_##id##_GGUF, .block = LP_##id##_BLOCK,            \
+    .bytes = LP_##id##_BYTES
 
+/* A type without a row fails test_dtype. */
 const lp_dtype_info lp_dtype_table[LP_N_DTYPES] = {
     [LP_F32] = {ROW(F32, "f32"), f32_to_f32, f32_from_f32, 4, 0, plain4_to_planes},
     [LP_F16] = {ROW(F16, "f16"), f16_to_f32, f16_from_f32, 2, 0, plain2_to_planes},

@@ -30,6 +30,14 @@ typedef struct lp_dtype_info {
     void (*to_planes)(const void *from, uint8_t *quants, uint8_t *scales, size_t n);
 } lp_dtype_info;
 
+/* The columns of LP_DTYPES by id, so that no number is written twice. */
+enum {
+#define X(id, text, gguf, elements, size)                                                          \
+    LP_##id##_GGUF = (gguf), LP_##id##_BLOCK = (elements), LP_##id##_BYTES = (size),
+    LP_DTYPES(X)
+#undef X
+};
+
 extern const lp_dtype_info lp_dtype_table[LP_N_DTYPES];
 
 /* Type of a GGUF type id, or LP_N_DTYPES. */

@@ -44,8 +44,8 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     if (s->n_ctx > trained)
         lp_log(ctx, LP_LOG_WARN, "a context of %u tokens, but the model was trained for %u",
                s->n_ctx, trained);
-    if (s->cache_type != LP_F16 && s->cache_type != LP_F32) {
-        status = lp_fail(ctx, LP_E_ARG, "the cache can hold F16 or F32");
+    if (!lp_is_cache_type(s->cache_type)) {
+        status = lp_fail(ctx, LP_E_ARG, "the cache can hold " LP_CACHE_TYPES);
         goto cleanup;
     }
     if (!(options->guard >= 0 && options->guard <= 1)) {

@@ -142,8 +142,8 @@ static lp_snapshot_cache describe(const lp_slot *slot)
     snprintf(cache.type, sizeof cache.type, "%s", lp_dtype_table[slot->dtype].name);
     for (uint32_t i = 0; i < cache.n_dims; i++)
         cache.dims[i] = (uint32_t)slot->shape.dim[i + 1];
-    cache.row_bytes =
-        (uint64_t)(lp_dtype_file_bytes(slot->dtype, slot->shape) / slot->shape.dim[0]);
+    cache.row_bytes = lp_state_bytes(
+        slot->dtype, lp_state_stride(slot->dtype, (uint64_t)lp_shape_row(slot->shape)));
     return cache;
 }
 

@@ -160,7 +160,7 @@ static lp_status fill_slots(upload *u, const lp_store *store)
             LP_TRY(lp_vk_fill(vb, buffer, place->offset, bytes, 0));
             if (slot->kind == LP_SLOT_TABLE)
                 LP_TRY(lp_vk_write(vb, buffer, place->offset, slot->data,
-                                   (uint64_t)lp_dtype_file_bytes(slot->dtype, slot->shape)));
+                                   (uint64_t)lp_state_size(slot->dtype, slot->shape)));
         }
         LP_TRY(advance(u, bytes - (u->done - before)));
     }
