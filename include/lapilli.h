@@ -498,7 +498,10 @@ LP_API lp_status lp_doctor_forget(lp_devices *devices, size_t device, const char
 
 /* Writes a GGUF file of a known shape with random weights of sane scale and a tokenizer, for
  * benchmarks and bug reports without a download. type: LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0,
- * LP_MXFP4. LP_E_MISSING lists the shapes. */
+ * LP_MXFP4. LP_E_MISSING lists the shapes.
+ * `shape` may also be a config.json, or a folder with one: any that lp_model_open() understands, except
+ * models that read pictures. `path` is then a GGUF file if it ends in ".gguf", else a folder to be made,
+ * with model.safetensors in F32, F16 or BF16 and the tokenizer that stands beside config.json. */
 LP_API lp_status lp_synth(lp_context *ctx, const char *shape, lp_dtype type, uint64_t seed,
                           const char *path, lp_progress_fn progress, void *user);
 LP_API size_t lp_synth_n_shapes(void);

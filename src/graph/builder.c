@@ -121,6 +121,8 @@ static lp_tensor_id slot_tensor(lp_builder *b, const lp_slot *slot)
 static lp_tensor_id use_weight(lp_builder *b, const lp_weight *w, lp_shape shape, bool vector)
 {
     char want[96], has[96];
+    if (b->sketch && w->shape.n == 0)
+        ((lp_weight *)(uintptr_t)w)->shape = shape;
     if (!lp_shape_equal(w->shape, shape))
         return fail(b, lp_fail(b->ctx, LP_E_SHAPE, "%s: want %s, file has %s", w->name,
                                lp_shape_print(shape, want), lp_shape_print(w->shape, has)));

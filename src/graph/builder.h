@@ -12,6 +12,7 @@ typedef struct lp_builder {
     lp_graph *graph;
     lp_store *store;
     const lp_weights *weights;
+    bool sketch; /* weights without a shape get the one that is asked for */
     lp_status status;
     char prefix[128];
 } lp_builder;

@@ -222,9 +222,10 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
         LP_TRY(name_other(ctx, model, store, &o, LP_PART_PICTURE));
     lp_builder b;
     LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
+    b.sketch = model->sketch;
     lp_transformer_build(&b, model, &o);
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
-    if (status == LP_OK && !store->frozen && first && reads_all(model, &o)) {
+    if (status == LP_OK && !store->frozen && first && !model->sketch && reads_all(model, &o)) {
         status = lp_names_check_read(ctx, model->path, &model->hparams, model->weights, store);
         if (status == LP_OK)
             status = lp_adapters_check_read(ctx, &model->adapters, store);

@@ -16,6 +16,8 @@ typedef struct lp_network {
     lp_weights *weights;
     lp_hparams hparams;
     lp_adapters adapters;
+    bool sketch; /* weights have names only: building a graph gives them their shapes (synth_sketch.c);
+                    nothing can run */
 } lp_network;
 
 /* A GGUF file, or a folder with config.json and safetensors or pytorch_model.bin. Nothing is read

@@ -227,16 +227,22 @@ static uint64_t mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-static void fill_random(const tensor *t, uint64_t stream, uint64_t first, float *values, size_t n)
+void lp_synth_fill(uint64_t stream, float mean, float deviation, uint64_t first, float *values,
+                   size_t n)
 {
     /* sum of four uniform numbers in [0, 65535]: mean 131070, variance (65536^2 - 1) / 3 */
-    const float scale = t->deviation * (float)(1 / sqrt((65536.0 * 65536.0 - 1) / 3));
+    const float scale = deviation * (float)(1 / sqrt((65536.0 * 65536.0 - 1) / 3));
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < n; i++) {
         uint64_t z = mix(stream + (first + i + 1) * 0x9e3779b97f4a7c15u);
         int32_t sum = (int32_t)((z & 0xffff) + (z >> 16 & 0xffff) + (z >> 32 & 0xffff) + (z >> 48));
-        values[i] = t->mean + scale * (float)(sum - 131070);
+        values[i] = mean + scale * (float)(sum - 131070);
     }
+}
+
+uint64_t lp_synth_stream(uint64_t seed, uint64_t index)
+{
+    return mix(mix(seed) + index);
 }
 
 /* What GGUF files of Llama 3.1 hold instead of the parameters of its RoPE scaling: by how much each
@@ -274,7 +280,7 @@ static lp_status write_tensor(lp_context *ctx, lp_gguf_writer *w, const synth *s
         if (t->divisors)
             fill_divisors(s->shape, values);
         else
-            fill_random(t, stream, first, values, count);
+            lp_synth_fill(stream, t->mean, t->deviation, first, values, count);
         const size_t piece = 4096; /* a multiple of every block */
 #pragma omp parallel for schedule(static)
         for (size_t at = 0; at < count; at += piece)
@@ -307,7 +313,8 @@ static lp_status write_model(lp_context *ctx, lp_gguf_writer *w, const synth *s,
     if (!values || !packed)
         status = lp_fail_memory(ctx, "a piece of a tensor");
     for (size_t i = 0; i < s->n && status == LP_OK; i++)
-        status = write_tensor(ctx, w, s, &s->tensors[i], mix(mix(seed) + i), values, packed, p);
+        status =
+            write_tensor(ctx, w, s, &s->tensors[i], lp_synth_stream(seed, i), values, packed, p);
     free(values);
     free(packed);
     return status == LP_OK ? lp_gguf_commit(w) : status;

@@ -32,6 +32,21 @@ extern const size_t lp_synth_shape_count;
 lp_status lp_synth_write(lp_context *ctx, const char *shape, lp_dtype type, uint64_t seed,
                          const char *path, lp_progress_fn progress, void *user);
 
+/* n random numbers of a stream, from `first` on: the same wherever and in whatever pieces. */
+void lp_synth_fill(uint64_t stream, float mean, float deviation, uint64_t first, float *values,
+                   size_t n);
+/* The stream of tensor `index`. */
+uint64_t lp_synth_stream(uint64_t seed, uint64_t index);
+
+/* Writes the folder `to` (made; LP_E_IO if it is there): a model with random weights for the
+ * config.json `from`, a file or in a folder, of which tokenizers go along. `type`: LP_F32, LP_F16,
+ * LP_BF16. */
+lp_status lp_synth_folder(lp_context *ctx, const char *from, lp_dtype type, uint64_t seed,
+                          const char *to, lp_progress_fn progress, void *user);
+
+/* Removes what that wrote. */
+void lp_synth_folder_remove(const char *folder);
+
 /* Puts tokenizer.ggml.* of a vocabulary of n tokens. */
 lp_status lp_synth_vocab(lp_context *ctx, lp_gguf_writer *writer, lp_synth_tokenizer kind,
                          uint32_t n);

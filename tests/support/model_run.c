@@ -366,7 +366,8 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
         if (run->pooled)
             CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "pooled"),
                                                    run->pooled));
-        logits += logits ? (size_t)*n * s->network->hparams.n_vocab : 0;
+        if (logits)
+            logits += (size_t)*n * s->network->hparams.n_vocab;
     }
     backend->table->program_destroy(program);
     lp_graph_destroy(graph);
