@@ -147,7 +147,7 @@ static unsigned family_biases(const maker *m)
             with = biases[i].with;
     if (flag(m, "attention_bias", false))
         with |= starts(m->arch->hf, "glm") ? OF_QKV : OF_QKV | OF_OUT;
-    if (flag(m, "use_qkv_bias", false))
+    if (flag(m, "use_qkv_bias", false) || flag(m, "add_qkv_bias", false))
         with |= OF_QKV;
     if (flag(m, "mlp_bias", false))
         with |= OF_FFN;
