@@ -109,6 +109,11 @@ lp_status lp_session_embed_image(lp_session *session, const lp_image *image, lp_
     } else {
         lp_hparams vision;
         lp_hparams_of_vision(&network->hparams, &vision);
+        if (vision.n_embd != n)
+            return lp_fail(ctx, LP_E_UNSUPPORTED,
+                           "%s: vectors of pictures have %u elements, those of texts %zu, and there "
+                           "are no projections",
+                           network->path, vision.n_embd, n);
         float *hidden = malloc((size_t)vision.n_context * vision.n_embd * sizeof *hidden);
         if (hidden == NULL)
             return lp_fail_memory(ctx, "a picture's vectors");

@@ -147,24 +147,53 @@ static void texts_without_an_answer_are_refused(void **state)
     run_destroy(r);
 }
 
-static void scores_begin_with_the_answer(void **state)
+/* Of the tokens from `first` on; evaluated: those before have been read already. */
+static void assert_scores(run *r, int first, bool evaluated)
 {
-    (void)state;
-    run *r = run_create(7);
     double scores[N_TOKENS];
-    feed(r, 0, 20);
-    CHECK(r, lp_runner_score(r->runner, r->e.tokens + 20, N_TOKENS - 20, scores));
-    for (int t = 20; t < N_TOKENS; t++) {
+    CHECK(r, lp_runner_rewind(r->runner, 0));
+    feed(r, 0, first);
+    if (evaluated)
+        assert_logits(r, first);
+    CHECK(r, lp_runner_score(r->runner, r->e.tokens + first, (size_t)(N_TOKENS - first), scores));
+    for (int t = first; t < N_TOKENS; t++) {
         const float *row = r->e.logits + (size_t)(t - 1) * (size_t)r->e.n_vocab;
         double sum = 0;
         for (int v = 0; v < r->e.n_vocab; v++)
             sum += exp((double)row[v]);
-        assert_true(fabs((double)row[r->e.tokens[t]] - log(sum) - scores[t - 20]) < 1e-4);
+        assert_true(fabs((double)row[r->e.tokens[t]] - log(sum) - scores[t - first]) < 1e-4);
     }
+}
+
+static void scores_begin_with_the_answer(void **state)
+{
+    (void)state;
+    double scores[N_TOKENS];
+    run *r = run_create(7);
+    assert_scores(r, 20, false);
+    assert_scores(r, 20, true);
+    assert_scores(r, START + 1, false); /* what is read at once ends there */
+    assert_scores(r, START + 1, true);
     CHECK(r, lp_runner_rewind(r->runner, 0));
     feed(r, 0, 4);
     assert_int_equal(lp_runner_score(r->runner, r->e.tokens + 4, N_TOKENS - 4, scores), LP_E_ARG);
     assert_non_null(strstr(r->ctx.message, "the text is read up to token 16"));
+    run_destroy(r);
+}
+
+/* Guesses right behind what is read at once. */
+static void looks_ahead_from_the_start_of_the_answer(void **state)
+{
+    (void)state;
+    run *r = run_create(0);
+    const size_t n_vocab = (size_t)r->e.n_vocab;
+    float *rows = malloc(4 * n_vocab * sizeof *rows);
+    assert_non_null(rows);
+    feed(r, 0, START + 1);
+    assert_logits(r, START + 1);
+    CHECK(r, lp_runner_look_ahead(r->runner, r->e.tokens + START + 1, 3, rows));
+    assert_true(nmse(r->e.logits + (size_t)START * n_vocab, rows, 4 * n_vocab) < ROW_GATE);
+    free(rows);
     run_destroy(r);
 }
 
@@ -230,6 +259,7 @@ int main(void)
         cmocka_unit_test(other_beginnings_are_read_anew),
         cmocka_unit_test(texts_without_an_answer_are_refused),
         cmocka_unit_test(scores_begin_with_the_answer),
+        cmocka_unit_test(looks_ahead_from_the_start_of_the_answer),
         cmocka_unit_test(drawn_tokens_follow),
         cmocka_unit_test(sessions_are_saved),
     };

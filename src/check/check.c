@@ -342,9 +342,8 @@ lp_status lp_checker_run(lp_checker *c)
                            (int)o->tokens[i], c->network->hparams.n_vocab);
     c->n_trial_runs = o->n_runs;
     c->n_source = c->network->hparams.encoder.n_layer > 0 ? (uint32_t)o->n_tokens : 0;
-    if (c->network->hparams.prefix.used &&
-        lp_network_prefix(c->ctx, c->network, o->tokens, o->n_tokens, &c->prefix) != LP_OK)
-        c->prefix = (lp_prefix){(uint32_t)o->n_tokens, (uint32_t)o->n_tokens - 1}; /* all of it */
+    if (c->network->hparams.prefix.used)
+        c->prefix = lp_network_prefix_or_all(c->ctx, c->network, o->tokens, o->n_tokens);
     LP_TRY(load(c, &n_nodes));
     LP_TRY(run_passes(c, n_nodes));
     LP_TRY(lp_checker_verdict(c));

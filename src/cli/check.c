@@ -233,23 +233,29 @@ static void print_what(const state *t)
             device->name, device->id, against->name, against->id);
 }
 
-/* The prompt's tokens; without a tokenizer, ids spread over the vocabulary. */
-static lp_status make_tokens(settings *s, state *t)
+/* The prompt's tokens; without a tokenizer, ids spread over the vocabulary. Prints failures;
+ * returns the exit code. */
+static int make_tokens(settings *s, state *t)
 {
     enum { N_IDS = 24 };
     const bool given = s->prompt_text || s->prompt_file;
-    if (given || strcmp(lp_model_tokenizer(t->model), "none") != 0)
-        return lp_model_tokenize(t->model, s->prompt.text ? s->prompt.text : "", s->prompt.bytes,
-                                 LP_TOKENS_SPECIAL, &t->tokens, &s->check.n_tokens);
+    if (given || strcmp(lp_model_tokenizer(t->model), "none") != 0) {
+        const lp_status status =
+            lp_model_tokenize(t->model, s->prompt.text ? s->prompt.text : "", s->prompt.bytes,
+                              LP_TOKENS_SPECIAL, &t->tokens, &s->check.n_tokens);
+        return status == LP_OK ? CLI_OK : cli_failed(t->ctx, status);
+    }
     const uint32_t most = s->check.n_ctx && s->check.n_ctx < lp_model_context(t->model)
                               ? s->check.n_ctx
                               : lp_model_context(t->model);
     s->check.n_tokens = most < 2 * N_IDS ? most / 2 : N_IDS;
     t->tokens = malloc((s->check.n_tokens + 1) * sizeof(*t->tokens));
-    if (!t->tokens)
-        return LP_E_MEMORY;
+    if (!t->tokens) {
+        cli_error("out of memory");
+        return CLI_FAILED;
+    }
     cli_ids(lp_model_vocabulary(t->model), t->tokens, s->check.n_tokens);
-    return LP_OK;
+    return CLI_OK;
 }
 
 /* Everything that the check needs; returns the exit code. */
@@ -267,15 +273,16 @@ static int prepare(settings *s, state *t)
     lp_status status = lp_model_look(t->ctx, s->job.path ? s->job.path : t->shipped, &t->model);
     if (status == LP_OK)
         status = cli_adapters_apply(&s->job.adapters, t->model);
-    if (status == LP_OK)
-        status = make_tokens(s, t);
     if (status != LP_OK)
         return cli_failed(t->ctx, status);
+    int code = make_tokens(s, t);
+    if (code != CLI_OK)
+        return code;
     if (s->check.n_tokens == 0) {
         cli_error("the prompt is empty, and this model has no token that begins a text");
         return CLI_FAILED;
     }
-    int code =
+    code =
         cli_choose_device(t->ctx, s->job.selector, !s->against, &t->devices, &t->device, &reason);
     if (code != CLI_OK)
         return code;

@@ -106,11 +106,11 @@ static yyjson_mut_doc *make_json(const settings *s)
     yyjson_mut_obj_add_uint(doc, root, "length", s->n);
     yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, root, "embeddings");
     for (size_t t = 0; t < n_vectors(s); t++) {
-        const cli_text *text = &s->texts.item[t];
         yyjson_mut_val *entry = yyjson_mut_arr_add_obj(doc, list);
         if (t >= s->texts.n) {
             cli_json_text(doc, entry, "picture", s->images[t - s->texts.n]);
         } else {
+            const cli_text *text = &s->texts.item[t];
             cli_json_bytes(doc, entry, "text", text->data, text->bytes);
             yyjson_mut_obj_add_uint(doc, entry, "n_tokens", text->n_tokens);
         }
@@ -238,7 +238,8 @@ static int run_model(settings *s)
         lp_status status = lp_model_embedding(s->job.model, &s->embedding);
         code = status == LP_OK ? CLI_OK : cli_failed(s->job.ctx, status);
     }
-    if (code == CLI_OK && s->job.options.n_ctx == 0)
+    if (code == CLI_OK && s->job.options.n_ctx == 0 &&
+        s->embedding.max_tokens < lp_model_context(s->job.model))
         s->job.options.n_ctx = s->embedding.max_tokens;
     if (s->pooling >= 0)
         s->embedding.pooling = (lp_pooling)s->pooling;

@@ -27,6 +27,8 @@ static lp_status take(lp_context *ctx, const char *where, yyjson_val *names, uin
 {
     size_t i, count;
     yyjson_val *key, *value;
+    if (names == NULL) /* yyjson would step from it */
+        return LP_OK;
     yyjson_obj_foreach(names, i, count, key, value)
     {
         char *end = NULL;
@@ -43,6 +45,12 @@ static lp_status take(lp_context *ctx, const char *where, yyjson_val *names, uin
         if ((labels[index] = copy_of(name)) == NULL)
             return lp_fail_memory(ctx, "labels");
     }
+    return LP_OK;
+}
+
+/* The library's names of those that have none. */
+static lp_status fill_up(lp_context *ctx, uint32_t n, char **labels)
+{
     for (uint32_t k = 0; k < n; k++) {
         char name[24];
         snprintf(name, sizeof name, "LABEL_%u", k);
@@ -65,6 +73,8 @@ lp_status lp_labels_read(lp_context *ctx, const char *folder, uint32_t n, char *
                                     LP_JSON_OPTIONAL, &names);
     if (status == LP_OK)
         status = take(ctx, where, names, n, list);
+    if (status == LP_OK)
+        status = fill_up(ctx, n, list);
     yyjson_doc_free(doc);
     free(where);
     if (status == LP_OK)

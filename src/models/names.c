@@ -8,7 +8,7 @@
 #include "models/parts.h"
 
 #define MAX_NAME  LP_NAME_BYTES
-#define MAX_PARTS 3 /* of a tensor */
+#define MAX_PARTS 3 /* of a tensor, which stays in the list beside them */
 
 /* The number at *text, below n, without leading zeros; moves *text behind it. */
 static bool take_number(const char **text, uint32_t n, uint32_t *number)
@@ -196,7 +196,7 @@ static lp_status transpose_weight(lp_context *ctx, const char *where, const lp_h
 static lp_status add_one(lp_context *ctx, const char *where, lp_weights *weights, lp_weight *weight)
 {
     const lp_dtype_info *type = &lp_dtype_table[weight->dtype];
-    if (weight->shape.n != 1 || type->block != 1)
+    if (weight->shape.n != 1 || !lp_dtype_is_plain(weight->dtype))
         return fail_form(ctx, where, weight, "a vector");
     size_t n = (size_t)weight->shape.dim[0];
     lp_file memory;
@@ -429,7 +429,7 @@ lp_status lp_names_from_hf(lp_context *ctx, const char *where, const lp_hparams 
                            lp_weights *weights)
 {
     const size_t n = lp_weights_count(weights);
-    bool *drop = calloc(MAX_PARTS * n + 1, sizeof *drop);
+    bool *drop = calloc((MAX_PARTS + 1) * n + 1, sizeof *drop);
     uint32_t *stacked = calloc(n + 1, sizeof *stacked);
     lp_status status = drop && stacked ? LP_OK : lp_fail_memory(ctx, "the names of tensors");
     uint32_t n_skipped = 0;
@@ -512,7 +512,7 @@ lp_status lp_names_check(lp_context *ctx, const char *where, const lp_hparams *h
                          lp_weights *weights)
 {
     const size_t n = lp_weights_count(weights);
-    bool *drop = calloc(MAX_PARTS * n + 1, sizeof *drop);
+    bool *drop = calloc((MAX_PARTS + 1) * n + 1, sizeof *drop);
     lp_status status = drop ? LP_OK : lp_fail_memory(ctx, "the names of tensors");
     for (size_t i = 0; i < n && status == LP_OK; i++)
         status = settle_gguf(ctx, where, hp, weights, i, drop);

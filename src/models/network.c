@@ -161,7 +161,7 @@ lp_status lp_network_logit_scale(lp_context *ctx, const lp_network *model, doubl
         return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %s models do not compare texts with pictures",
                        model->path, model->hparams.arch->hf);
     LP_TRY(lp_weight_usable(ctx, weight));
-    if (lp_shape_elements(weight->shape) != 1 || lp_dtype_table[weight->dtype].block != 1)
+    if (lp_shape_elements(weight->shape) != 1 || !lp_dtype_is_plain(weight->dtype))
         return lp_fail(ctx, LP_E_SHAPE, "%s: logit_scale is not one number", model->path);
     lp_dtype_table[weight->dtype].to_f32(weight->data, &value, 1);
     *scale = exp((double)value);
@@ -196,6 +196,15 @@ lp_status lp_network_prefix(lp_context *ctx, const lp_network *model, const int3
                        hp->blanks[0], hp->blanks[1]);
     *prefix = (lp_prefix){(uint32_t)start, (uint32_t)blank};
     return LP_OK;
+}
+
+lp_prefix lp_network_prefix_or_all(lp_context *ctx, const lp_network *model, const int32_t *tokens,
+                                   size_t n)
+{
+    lp_prefix prefix;
+    if (lp_network_prefix(ctx, model, tokens, n, &prefix) != LP_OK)
+        prefix = (lp_prefix){(uint32_t)n, (uint32_t)n - 1};
+    return prefix;
 }
 
 /* Whether a graph with these options names every weight. */

@@ -50,6 +50,9 @@ typedef struct lp_prefix {
 /* Of the n tokens of a text; LP_E_ARG if it has no such tokens. For models with hparams.prefix. */
 lp_status lp_network_prefix(lp_context *ctx, const lp_network *model, const int32_t *tokens,
                             size_t n, lp_prefix *prefix);
+/* The same; without such tokens all of the text, n > 0, is the prefix. */
+lp_prefix lp_network_prefix_or_all(lp_context *ctx, const lp_network *model, const int32_t *tokens,
+                                   size_t n);
 
 /* Rows of logits that the host reads after the run, as the tensor "logits" [1 or T, V]. */
 typedef enum lp_network_outputs {

@@ -16,17 +16,17 @@ typedef enum lp_rope_scaling {
 
 #define LP_MAX_ROPE_PAIRS 512
 
-typedef struct lp_rope_hparams {
+typedef struct lp_rope_hparams { /* without padding: it is compared byte by byte */
     lp_rope_pairing pairing;
     uint32_t n_rotated; /* leading elements of a head, even; 0: no RoPE */
-    bool two_axes;      /* one half of these is turned by one position, one by another */
+    uint32_t two_axes;  /* one half of these is turned by one position, one by another */
     float base;         /* theta */
     lp_rope_scaling scaling;
     float factor;                            /* by how much the context was stretched */
     uint32_t original_context;               /* tokens, before that */
     float low_freq_factor, high_freq_factor; /* Llama 3: turns within the original context */
     float beta_slow, beta_fast;              /* YaRN: the same */
-    bool untruncated;                        /* YaRN: its bounds are not rounded to whole pairs */
+    uint32_t untruncated;                    /* YaRN: its bounds are not rounded to whole pairs */
     float mscale, mscale_all; /* YaRN, DeepSeek: of the turned elements, of all; see rope.c */
     float attention_factor;   /* of the turned elements; 0: as the kind of scaling has it */
     float divisors[2][LP_MAX_ROPE_PAIRS]; /* LongRoPE: of contexts up to the original; longer */

@@ -19,8 +19,7 @@ static float *numbers_of(lp_walk *w, const char *name, lp_shape shape, bool opti
         w->b->status = lp_fail(w->b->ctx, LP_E_MISSING, "%s is not in the model", name);
         return NULL;
     }
-    if (!lp_shape_equal(weight->shape, shape) || (unsigned)weight->dtype >= LP_N_DTYPES ||
-        lp_dtype_table[weight->dtype].block != 1) {
+    if (!lp_shape_equal(weight->shape, shape) || !lp_dtype_is_plain(weight->dtype)) {
         w->b->status =
             lp_fail(w->b->ctx, LP_E_SHAPE, "%s: want numbers %s, file has %s %s", name,
                     lp_shape_print(shape, want), weight->type, lp_shape_print(weight->shape, has));

@@ -86,7 +86,7 @@ static lp_tensor_id make_relative_table(lp_walk *w)
     if (weight == NULL) {
         status = lp_fail(w->b->ctx, LP_E_MISSING, "%s is not in the model", name);
     } else if (!lp_shape_equal(weight->shape, LP_SHAPE2(n, hp->n_head)) ||
-               (unsigned)weight->dtype >= LP_N_DTYPES || lp_dtype_table[weight->dtype].block != 1) {
+               !lp_dtype_is_plain(weight->dtype)) {
         status = lp_fail(w->b->ctx, LP_E_SHAPE, "%s: want numbers [%u, %u], file has %s %s", name,
                          n, hp->n_head, weight->type, lp_shape_print(weight->shape, text));
     } else {

@@ -9,6 +9,7 @@
 #ifndef LP_TENSOR_DTYPE_H
 #define LP_TENSOR_DTYPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "lapilli/types.h"
 #include "tensor/shape.h"
@@ -39,6 +40,13 @@ enum {
 };
 
 extern const lp_dtype_info lp_dtype_table[LP_N_DTYPES];
+
+/* Numbers one by one (no blocks) that can become f32; false also for a type that is none. */
+static inline bool lp_dtype_is_plain(lp_dtype dtype)
+{
+    return (unsigned)dtype < LP_N_DTYPES && lp_dtype_table[dtype].block == 1 &&
+           lp_dtype_table[dtype].to_f32 != NULL;
+}
 
 /* Type of a GGUF type id, or LP_N_DTYPES. */
 lp_dtype lp_dtype_from_gguf(uint32_t type);

@@ -48,7 +48,7 @@ bool lp_gguf_get_string(const lp_gguf *gguf, const char *key, lp_gguf_string *va
 bool lp_gguf_get_array(const lp_gguf *gguf, const char *key, lp_gguf_type *type, uint64_t *n);
 /* Element i of a string array: O(1) after open. */
 lp_gguf_string lp_gguf_array_string(const lp_gguf *gguf, const char *key, uint64_t i);
-/* Copies numeric elements [0, n) converted to f32 / i32; false if the key is no numeric array of at
+/* Copies numeric elements [0, n) converted to f32 / i32 (there truths become 0 and 1); false if the key is no numeric array of at
  * least n elements. */
 bool lp_gguf_array_f32(const lp_gguf *gguf, const char *key, float *to, uint64_t n);
 bool lp_gguf_array_i32(const lp_gguf *gguf, const char *key, int32_t *to, uint64_t n);

@@ -183,6 +183,11 @@ bool lp_gguf_array_i32(const lp_gguf *gguf, const char *key, int32_t *to, uint64
     const lp_gguf_pair *pair = find_array(gguf, key);
     if (!pair || n > pair->n)
         return false;
+    if (pair->element == LP_GGUF_BOOL) { /* such as which layers have a window */
+        for (uint64_t i = 0; i < n; i++)
+            to[i] = pair->data[i] != 0;
+        return true;
+    }
     for (uint64_t i = 0; i < n; i++)
         if (!to_i32(load_number(pair->element, pair->data + i * lp_gguf_value_bytes[pair->element]),
                     &to[i]))

@@ -244,7 +244,7 @@ lp_status lp_runner_evaluate(lp_runner *s, uint32_t to, lp_run_end end, bool loo
         LP_TRY(lp_runner_find_prefix(s, false));
         n_whole = s->n_cached == 0 ? s->guard.n_source : 0;
     }
-    if (to <= n_whole)
+    if (to < n_whole)
         return lp_fail(s->ctx, LP_E_ARG,
                        "token %u has no successor of its own: the text is read up to token %u, "
                        "where the answer begins",
@@ -357,9 +357,7 @@ lp_status lp_runner_look_ahead(lp_runner *s, const int32_t *guesses, uint32_t n,
         LP_CHECK(lp_runner_settle(s, first - 1));
     LP_CHECK(lp_runner_evaluate(s, s->n_tokens, LP_END_ALL_LOGITS,
                                 lp_guard_due(&s->guard, s->n_draws), &entry));
-    LP_CHECK(s->backend->table->wait(s->backend, s->last_ticket));
-    LP_CHECK(s->backend->table->tensor_read(entry->program, lp_graph_find(entry->graph, "logits"),
-                                            logits));
+    LP_CHECK(lp_runner_read_rows(s, entry, n + 1, logits));
     return lp_runner_rewind(s, first);
 cleanup:
     if (status != LP_E_DEVICE_LOST && s->n_cached > first)

@@ -87,6 +87,10 @@ lp_status lp_runner_check_tokens(const lp_runner *s, const int32_t *tokens, size
  * the n_tokens, and drops cache rows that were made for another; those of a part of that beginning
  * always. adopted: the rows are from elsewhere, and made for these tokens. */
 lp_status lp_runner_find_prefix(lp_runner *s, bool adopted);
+/* Waits for the latest evaluation, which was one of `rows` tokens with all their logits, and reads
+ * them: [rows, V]. */
+lp_status lp_runner_read_rows(lp_runner *s, const lp_run_program *entry, uint32_t rows,
+                              float *logits);
 
 /* The encoder reads the source text, all at once: its tokens see each other. */
 lp_status lp_runner_encode(lp_runner *s, bool look);

@@ -35,6 +35,10 @@ lp_status lp_runner_source(lp_runner *s, const int32_t *tokens, size_t n)
 lp_status lp_runner_find_prefix(lp_runner *s, bool adopted)
 {
     lp_prefix prefix = {0};
+    /* What begins an answer comes once: behind it nothing can change, and tokens are drawn without
+     * a look at all of the text. */
+    if (!adopted && s->guard.n_source > 0 && s->n_cached > s->guard.n_source)
+        return LP_OK;
     int32_t *tokens = malloc((s->n_tokens + 1ull) * sizeof *tokens);
     if (tokens == NULL)
         return lp_fail_memory(s->ctx, "tokens");
@@ -44,12 +48,23 @@ lp_status lp_runner_find_prefix(lp_runner *s, bool adopted)
     free(tokens);
     LP_TRY(status);
     const bool same = s->guard.n_source == prefix.n && s->guard.blank == prefix.blank;
-    const bool valid = (same || adopted) && s->n_cached > prefix.n;
+    const bool valid = (same || adopted) && s->n_cached >= prefix.n;
     if (valid && !adopted)
         return LP_OK;
     s->guard.n_source = prefix.n;
     s->guard.blank = prefix.blank;
     return lp_runner_settle(s, valid ? s->n_cached : 0);
+}
+
+lp_status lp_runner_read_rows(lp_runner *s, const lp_run_program *entry, uint32_t rows,
+                              float *logits)
+{
+    if (entry->n_tokens != rows) /* with more of them there would be no room */
+        return lp_fail(s->ctx, LP_E_ARG,
+                       "the text's beginning, which is read whole, is not the one that it was");
+    LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
+    return s->backend->table->tensor_read(entry->program, lp_graph_find(entry->graph, "logits"),
+                                          logits);
 }
 
 /* The encoder's run over the source text left NaN or infinity behind. */
@@ -134,6 +149,11 @@ lp_status lp_runner_view(lp_runner *s, const int32_t *tokens, size_t n, const ch
         return lp_fail(s->ctx, LP_E_LIMIT, "a text of %zu tokens; the context has %u", n, s->n_ctx);
     LP_TRY(lp_runner_check_tokens(s, tokens, n));
     s->n_tokens = 0;
+    if (s->network->hparams.prefix.used) {
+        const lp_prefix prefix = lp_network_prefix_or_all(s->ctx, s->network, tokens, n);
+        s->guard.n_source = prefix.n;
+        s->guard.blank = prefix.blank;
+    }
     LP_TRY(lp_runner_settle(s, 0));
     LP_TRY(s->backend->table->slot_write(s->backend, s->history, 0, tokens, 4 * n));
     return run_whole(s, (uint32_t)n, end, output, values);
@@ -199,9 +219,7 @@ lp_status lp_runner_score(lp_runner *s, const int32_t *tokens, size_t n, double 
     for (size_t done = 0; done < n; done += rows) {
         rows = lp_min_u32(most, (uint32_t)(n - done));
         LP_CHECK(lp_runner_evaluate(s, s->n_cached + rows, LP_END_ALL_LOGITS, look, &entry));
-        LP_CHECK(s->backend->table->wait(s->backend, s->last_ticket));
-        LP_CHECK(s->backend->table->tensor_read(entry->program,
-                                                lp_graph_find(entry->graph, "logits"), logits));
+        LP_CHECK(lp_runner_read_rows(s, entry, rows, logits));
         score_rows(logits, rows, n_vocab, tokens + done, scores + done, &bad);
         if (bad < rows) {
             LP_CHECK(lp_runner_rewind(s, first + (uint32_t)done + bad));
