@@ -27,6 +27,7 @@ import math
 import os
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -40,7 +41,6 @@ MODELS = ROOT / "tests" / "fixtures" / "models"
 STORIES = ROOT / "tests" / "data" / "stories.txt"
 LAPILLI = os.environ.get("LAPILLI", str(ROOT / "build" / "lapilli"))
 PROMPT = "One day the "
-PORT = 18234
 # Normalised squared error, relative difference (of numbers with four places), distance of two
 # log-probabilities. llama.cpp's GELU is a table of F16 numbers.
 GATES = {"logits": 1e-9, "perplexity": 1e-5, "text": 1e-4}
@@ -210,9 +210,12 @@ def convert(folder, file):
 class Server:
     def __init__(self, file, n_ctx, log, *options):
         self.log = log
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
         self.process = subprocess.Popen(
             [llama("llama-server"), "-m", str(file), "-ngl", "0", "-dev", "none", "-c", str(n_ctx),
-             "--port", str(PORT), "-t", "2", "-ctk", "f32", "-ctv", "f32", "-fa", "off",
+             "--port", str(self.port), "-t", "2", "-ctk", "f32", "-ctv", "f32", "-fa", "off",
              "--no-warmup", "--no-webui", "-np", "1", *options], stdout=log, stderr=log)
 
     def __enter__(self):
@@ -220,7 +223,7 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError(refusal(self.log))
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health", timeout=5)
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
                 return self
             except OSError:
                 time.sleep(0.1)
@@ -235,7 +238,7 @@ class Server:
 
     def ask(self, what, body):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{PORT}/{what}", json.dumps(body).encode(),
+            f"http://127.0.0.1:{self.port}/{what}", json.dumps(body).encode(),
             {"Content-Type": "application/json"})
         try:
             return json.load(urllib.request.urlopen(request, timeout=600))
