@@ -97,7 +97,7 @@ expect_line 2 '^lapilli bench: -p 0 -n 0 leaves nothing to measure' bench -p 0 -
 expect_line 2 '^lapilli bench: -r wants a whole number from 1 to 1,000, not "0"' bench -r 0
 expect_line 2 '^lapilli synth: one SHAPE is expected, not 0' synth -o "$out/x"
 expect_line 2 '^lapilli synth: -o FILE is missing' synth gpt2
-expect_line 2 '^lapilli synth: --type is F32, F16, BF16, Q8_0 or Q4_0, not "Q3"' synth gpt2 -t Q3
+expect_line 2 '^lapilli synth: --type is F32, F16, BF16, Q8_0, Q4_0 or MXFP4, not "Q3"' synth gpt2 -t Q3
 
 # --- Planted faults: there only in builds for developers ------------------------------------------
 if "$LAPILLI" run --plant list > "$out/stdout" 2> "$out/stderr"; then
