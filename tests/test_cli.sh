@@ -181,9 +181,9 @@ cmp -s "$out/with" "$out/stdout" || fail "without fusion the text is another one
 for how in "run -q -p x" bench; do
     # shellcheck disable=SC2086 # the subcommand and its options
     {
-        expect_line 1 '^lapilli: workaround: this is for the driver 1.2, but CPU has none' \
+        expect_line 1 '^lapilli: [^:]*: workaround: this is for the driver 1.2, but CPU has none' \
             $how -d cpu -m "$model" --workaround "$out/driver.json"
-        expect_line 1 '^lapilli: workaround: this is for the device GPU, not for CPU' \
+        expect_line 1 '^lapilli: [^:]*: workaround: this is for the device GPU, not for CPU' \
             $how -d cpu -m "$model" --workaround "$out/device.json"
         expect_line 1 '^lapilli: workaround: JSON: ' $how -d cpu -m "$model" \
             --workaround "$out/cut.json"
