@@ -185,7 +185,7 @@ for how in "run -q -p x" bench; do
             $how -d cpu -m "$model" --workaround "$out/driver.json"
         expect_line 1 '^lapilli: [^:]*: workaround: this is for the device GPU, not for CPU' \
             $how -d cpu -m "$model" --workaround "$out/device.json"
-        expect_line 1 '^lapilli: workaround: JSON: ' $how -d cpu -m "$model" \
+        expect_line 1 '^lapilli: [^:]*: workaround: JSON: ' $how -d cpu -m "$model" \
             --workaround "$out/cut.json"
         expect_line 1 "^lapilli: $out/zero.json: not a text" $how --workaround "$out/zero.json"
         expect_line 1 "^lapilli: $out/none.json: No such file" $how --workaround "$out/none.json"
