@@ -117,6 +117,7 @@ LP_PARAMS(lp_recurrence_params)
     LP_ADDRESS bias;   /* [g n] f32, or 0 */
     LP_ADDRESS cursor; /* i32 */
     LP_ADDRESS states; /* [cache_rows, s n] f32 */
+    LP_ADDRESS start;  /* the same, or 0 */
     LP_ADDRESS y;      /* [T, s n] f32 */
     LP_UINT n, t;
     LP_UINT x_stride, y_stride;

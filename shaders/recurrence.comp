@@ -1,7 +1,7 @@
 // One token of a layer of an LSTM or a GRU: y[t] = the new state, h [n] and, of an LSTM, c [n], from
 // the inputs' gates x[t] [g n], the state before, and w [g n, n]; src/ops/recurrence.c has the
 // equations. The state before token t is y[t - 1], before the first one the cache's row before the
-// cursor, before the first of all zeros. One workgroup per unit, all its gates.
+// cursor, before the first of all zeros or the source's last in `start`. One workgroup per unit, all its gates.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -21,12 +21,17 @@ shared float parts[4u * SIZE];
 
 uvec2 state_before()
 {
-    const int position = lp_ints(p.cursor).v[LP_CURSOR_POSITION];
+    int n = lp_ints(p.cursor).v[LP_CURSOR_POSITION];
+    uvec2 states = p.states;
     if (p.t > 0u)
         return lp_row_words(p.y, p.t - 1u, p.y_stride);
-    if (position <= 0)
+    if (n <= 0 && lp_present(p.start)) {
+        n = lp_ints(p.cursor).v[LP_CURSOR_SOURCE];
+        states = p.start;
+    }
+    if (n <= 0)
         return uvec2(0u);
-    return lp_row_words(p.states, min(uint(position), p.cache_rows) - 1u, p.cache_stride);
+    return lp_row_words(states, min(uint(n), p.cache_rows) - 1u, p.cache_stride);
 }
 
 // w h' of unit j's gates, in every invocation.

@@ -406,6 +406,7 @@ static const described descriptions[] = {
     {"glm4",
      {{"kv_heads", "1"}, {"rope_elements", "6"}, {"rope_pairing", "adjacent"}, {"head", "untied"}}},
     {"nemotron", {{"activation", "squared relu"}}},
+    {"luong", {{"cell", "lstm"}, {"attention_score", "general"}, {"head", "untied"}}},
     {"chatglm",
      {{"context_length", "64"},
       {"feed_forward_length", "41"},

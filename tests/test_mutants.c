@@ -46,10 +46,10 @@ static bool can_drop(const lp_node *node, int src)
     static const struct {
         lp_op op;
         int src;
-    } optional[] = {{LP_OP_NORM, 1},       {LP_OP_NORM, 2},   {LP_OP_LINEAR, 2},
-                    {LP_OP_LINEAR, 3},     {LP_OP_LINEAR, 4}, {LP_OP_LINEAR, 5},
-                    {LP_OP_RECURRENCE, 2}, {LP_OP_ROUTE, 1},  {LP_OP_ATTENTION, 4},
-                    {LP_OP_ATTENTION, 5}};
+    } optional[] = {{LP_OP_NORM, 1},       {LP_OP_NORM, 2},       {LP_OP_LINEAR, 2},
+                    {LP_OP_LINEAR, 3},     {LP_OP_LINEAR, 4},     {LP_OP_LINEAR, 5},
+                    {LP_OP_RECURRENCE, 2}, {LP_OP_RECURRENCE, 5}, {LP_OP_ROUTE, 1},
+                    {LP_OP_ATTENTION, 4},  {LP_OP_ATTENTION, 5}};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
         if (optional[i].op == node->op && optional[i].src == src && node->src[src] != LP_NONE)
             return true;

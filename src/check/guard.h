@@ -11,10 +11,10 @@
 #include "lapilli/check.h"
 
 typedef struct lp_guard {
-    double rate;              /* share of the drawn tokens, 0 (off) … 1 */
+    double rate;     /* share of the drawn tokens, 0 (off) … 1 */
     uint32_t n_source, blank; /* the cursor's words of these names, as the session set them */
-    uint64_t seed;            /* where the walk through the nodes begins */
-    uint64_t visits;          /* nodes looked at, or about to be */
+    uint64_t seed;   /* where the walk through the nodes begins */
+    uint64_t visits; /* nodes looked at, or about to be */
     uint64_t n_of_op[LP_N_OPS];
     lp_guard_summary summary;
     char worst[64]; /* summary.node */

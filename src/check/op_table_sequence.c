@@ -118,7 +118,8 @@ static void kv_writes(lp_case_table *table)
 
 /* ---- recurrence */
 
-enum { C_T, C_N, C_CELL, C_POSITION, C_BIAS, C_TYPE };
+enum { C_T, C_N, C_CELL, C_POSITION, C_BIAS, C_TYPE, C_SOURCE };
+enum { NO_START = -1 };
 
 static void build_recurrence(lp_case_build *c, const int64_t *arg)
 {
@@ -133,24 +134,30 @@ static void build_recurrence(lp_case_build *c, const int64_t *arg)
     node.src[1] = lp_weight_vectors(c->b, LP_SHAPE2(gates, n), "%s", c->name);
     if (arg[C_BIAS])
         node.src[2] = lp_case_weight(c, LP_F16, LP_SHAPE1(gates), LP_CASE_UNIT);
-    node.src[3] = lp_case_cursor(c, (int32_t)arg[C_POSITION], 0, false);
-    node.src[4] = lp_case_cache(c, LP_F32, LP_SHAPE3(ROWS, 1, lp_cell_states(cell) * n),
-                                arg[C_POSITION] * lp_cell_states(cell) * n, false);
+    const lp_shape states = LP_SHAPE3(ROWS, 1, lp_cell_states(cell) * n);
+    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_POSITION] = (int32_t)arg[C_POSITION],
+                                             [LP_CURSOR_SOURCE] = (int32_t)arg[C_SOURCE]};
+    node.src[3] = lp_case_state(c, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), cursor, false);
+    node.src[4] = lp_case_cache(c, LP_F32, states, arg[C_POSITION] * lp_shape_row(states), false);
+    if (arg[C_SOURCE] != NO_START)
+        node.src[5] = lp_case_cache(c, LP_F32, states, arg[C_SOURCE] * lp_shape_row(states), false);
     lp_case_emit(c, &node);
 }
 
 static void recurrences(lp_case_table *table)
 {
     static const int64_t sizes[][2] = {{1, 1}, {9, 7}, {3, 64}, {2, 100}, {1, 515}};
+    static const int64_t places[][2] = {{0, NO_START}, {3, NO_START}, {0, 5}, {0, 0}, {2, 12}};
     for (unsigned s = 0; s < N_OF(sizes); s++)
-        for (int64_t position = 0; position <= 3; position += 3)
+        for (unsigned p = 0; p < N_OF(places); p++)
             for (int cell = LP_CELL_LSTM; cell <= LP_CELL_GRU; cell++) {
-                const int64_t arg[] = {sizes[s][0], sizes[s][1],        cell,
-                                       position,    (s + position) % 2, s % 2 ? LP_BF16 : LP_F32};
-                lp_case *row =
-                    lp_case_add(table, LP_OP_RECURRENCE, build_recurrence, "%s T%d N%d position%d",
-                                cell == LP_CELL_LSTM ? "lstm" : "gru", (int)arg[C_T], (int)arg[C_N],
-                                (int)arg[C_POSITION]);
+                const int64_t arg[] = {sizes[s][0],  sizes[s][1], cell,
+                                       places[p][0], (s + p) % 2, s % 2 ? LP_BF16 : LP_F32,
+                                       places[p][1]};
+                lp_case *row = lp_case_add(table, LP_OP_RECURRENCE, build_recurrence,
+                                           "%s T%d N%d position%d start%d",
+                                           cell == LP_CELL_LSTM ? "lstm" : "gru", (int)arg[C_T],
+                                           (int)arg[C_N], (int)arg[C_POSITION], (int)arg[C_SOURCE]);
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)arg[C_T];
             }

@@ -220,10 +220,14 @@ static lp_status prepare_route(part *p)
  * first row is. */
 static lp_status prepare_recurrence(part *p)
 {
-    enum { CURSOR = 3, STATES };
+    enum { CURSOR = 3, STATES, START };
     lp_view *states = &p->call.src[STATES];
-    const int64_t row = least(p->what->position, tensor(p, p->node.src[STATES])->shape.dim[0]) - 1;
+    const int64_t rows = tensor(p, p->node.src[STATES])->shape.dim[0];
+    const int64_t row = least(p->what->position, rows) - 1;
+    const int64_t last = most(least(p->what->n_source, rows) - 1, 0);
     LP_TRY(plain_sources(p));
+    if (p->node.src[START] != LP_NONE) /* its last state, as if it were the only one */
+        LP_TRY(read_state(p, p->node.src[START], last, 1, &p->call.src[START]));
     set_cursor(p, CURSOR, p->t0 > 0 || row >= 0 ? 1 : 0);
     if (p->t0 == 0)
         return read_state(p, p->node.src[STATES], most(row, 0), 1, states);

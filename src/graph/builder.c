@@ -386,7 +386,7 @@ lp_tensor_id lp_rope_behind(lp_builder *b, const char *name, lp_rope_pairing pai
 
 lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, lp_tensor_id x,
                            lp_tensor_id w, lp_tensor_id bias, lp_tensor_id cursor,
-                           lp_tensor_id states)
+                           lp_tensor_id states, lp_tensor_id start)
 {
     lp_node node = empty_node;
     node.op = LP_OP_RECURRENCE;
@@ -395,6 +395,7 @@ lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, l
     node.src[2] = bias;
     node.src[3] = cursor;
     node.src[4] = states;
+    node.src[5] = start;
     node.p.recurrence.cell = cell;
     return emit(b, name, node);
 }

@@ -36,10 +36,10 @@ typedef struct lp_tensor {
 typedef enum lp_act_kind {
     LP_ACT_NONE,
     LP_ACT_RELU,
-    LP_ACT_GELU_ERF,   /* x/2 (1 + erf(x/sqrt 2)): Hendrycks & Gimpel 2016 */
-    LP_ACT_GELU_TANH,  /* the same paper's tanh approximation */
-    LP_ACT_GELU_QUICK, /* x sigmoid(1.702 x) */
-    LP_ACT_SILU,       /* x sigmoid(x) */
+    LP_ACT_GELU_ERF,  /* x/2 (1 + erf(x/sqrt 2)): Hendrycks & Gimpel 2016 */
+    LP_ACT_GELU_TANH, /* the same paper's tanh approximation */
+    LP_ACT_GELU_QUICK,/* x sigmoid(1.702 x) */
+    LP_ACT_SILU,      /* x sigmoid(x) */
     LP_ACT_TANH,
     LP_ACT_SIGMOID,
     LP_ACT_RELU_SQUARED, /* max(x, 0)^2: So et al. 2021, arXiv:2109.08668 */
@@ -73,17 +73,16 @@ typedef enum lp_mask_kind {
 /* What a router makes of its logits. */
 typedef enum lp_route_score {
     LP_ROUTE_SOFTMAX, /* over all experts: Switch, Qwen MoE, DeepSeek V2 */
-    LP_ROUTE_SIGMOID, /* each by itself: DeepSeek V3, Llama 4; a shared expert's gate is E = k = 1
-                       */
+    LP_ROUTE_SIGMOID, /* each by itself: DeepSeek V3, Llama 4; a shared expert's gate is E = k = 1 */
     LP_ROUTE_CHOSEN   /* softmax over the chosen ones: Mixtral, gpt-oss */
 } lp_route_score;
 
 typedef struct lp_route_options {
     lp_route_score score;
-    int32_t k;             /* experts that a token uses */
-    bool normalise;        /* divide by the sum of the chosen ones' scores */
-    float scale;           /* of the weights, last; 1 for most models */
-    int32_t n_groups;      /* 0: none; else the experts are so many groups of neighbours, */
+    int32_t k;          /* experts that a token uses */
+    bool normalise;     /* divide by the sum of the chosen ones' scores */
+    float scale;        /* of the weights, last; 1 for most models */
+    int32_t n_groups;   /* 0: none; else the experts are so many groups of neighbours, */
     int32_t n_groups_used; /* of which only so many are used, */
     int32_t group_best; /* ranked by the sum of so many of their best: 1 (DeepSeek V2) or 2 (V3) */
     int32_t capacity;   /* 0: no limit; else an expert serves so many of the graph's tokens, in
@@ -137,9 +136,10 @@ enum {
  *           by the place in the source text, the other by that behind it (src/ops/rope.c)
  * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] (slot, in place)
  * RECURRENCE src: 0 x [T, g N], 1 w [g N, N] (of lp_weight_vectors), 2 bias [g N]?, 3 cursor,
- *                4 states [C, 1, s N] f32 (slot)    dst: 0 [T, s N]
+ *                4 states [C, 1, s N] f32 (slot), 5 start (like states)?    dst: 0 [T, s N]
  *           LSTM: g = 4 gates, s = 2 states, h and c; GRU: 3 and 1, h (src/ops/recurrence.c); row t is
- *           the state after token t, that before the first token is the cache's row position - 1, or 0
+ *           the state after token t, that before the first token is the cache's row position - 1, or 0;
+ *           with a start, the cache of a net that has read a source text, at first its last state
  * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor,
  *                4 bias [H] or [H, 2 M + 1]?, 5 sinks [H]?      dst: 0 [T, H, Dv]
  *           keys and values: caches (lp_is_cache_type()), or f32 activations
@@ -168,15 +168,14 @@ typedef struct lp_node {
         } linear;
         struct {
             lp_rope_pairing pairing;
-            int32_t n_rotated; /* leading elements of each head that are rotated, even */
-            bool two_axes;     /* n_rotated / 2 of them by each of two positions */
-            const double
-                *frequencies; /* [n_rotated / 2] radians per position, in the graph's arena */
-            float scale;      /* of what is turned */
+            int32_t n_rotated;         /* leading elements of each head that are rotated, even */
+            bool two_axes;             /* n_rotated / 2 of them by each of two positions */
+            const double *frequencies; /* [n_rotated / 2] radians per position, in the graph's arena */
+            float scale;               /* of what is turned */
         } rope;
         struct {
-            float scale;    /* of q k^T */
-            int32_t kv_max; /* keys from here on are seen by nobody in this graph; <= C */
+            float scale;        /* of q k^T */
+            int32_t kv_max;     /* keys from here on are seen by nobody in this graph; <= C */
             lp_mask_kind mask;
             int32_t window;     /* CAUSAL, FULL: 0: none */
             int32_t stride;     /* CHUNKED, STRIDED, FIXED */

@@ -473,6 +473,17 @@ const lp_arch lp_archs[] = {
         .cell = LP_CELL_GRU,
     },
     {
+        /* Luong et al. 2015, arXiv:1508.04025: global attention */
+        .hf = "luong_nmt",
+        .cell = LP_CELL_LSTM,
+        .has_encoder = true,
+        .position = LP_POSITION_NONE,
+        .context = 512,
+        .norm_eps = 1,
+        .names = lp_names_luong,
+        .hf_prefixes = "",
+    },
+    {
         /* Child et al. 2019, arXiv:1904.10509: which keys a layer sees is in layer_types */
         .hf = "sparse_transformer",
         GPT,

@@ -13,6 +13,24 @@ const lp_weight_name lp_names_recurrent[] = {
     END,
 };
 
+const lp_weight_name lp_names_luong[] = {
+    ROW("enc.token_embd", "encoder.embedding"),
+    ROW("enc.blk.%d.rnn_x.weight", "encoder.rnn.weight_ih_l%d"),
+    ROW("enc.blk.%d.rnn_x.bias", "encoder.rnn.bias_ih_l%d"),
+    ROW("enc.blk.%d.rnn_h.weight", "encoder.rnn.weight_hh_l%d"),
+    ROW("enc.blk.%d.rnn_h.bias", "encoder.rnn.bias_hh_l%d"),
+    ROW("token_embd", "decoder.embedding"),
+    ROW("dec.blk.%d.rnn_x.weight", "decoder.rnn.weight_ih_l%d"),
+    ROW("dec.blk.%d.rnn_x.bias", "decoder.rnn.bias_ih_l%d"),
+    ROW("dec.blk.%d.rnn_h.weight", "decoder.rnn.weight_hh_l%d"),
+    ROW("dec.blk.%d.rnn_h.bias", "decoder.rnn.bias_hh_l%d"),
+    ROW("dec.cross_attn_k", "score"),
+    ROW("dec.combine_context", "combine_context"),
+    ROW("dec.combine_hidden", "combine_hidden"),
+    ROW("output", "output"),
+    END,
+};
+
 /* Models of papers without published files: the parts as PyTorch's nn.TransformerEncoderLayer calls
  * them. */
 const lp_weight_name lp_names_paper[] = {

@@ -401,6 +401,8 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     if (hp->arch->cell != LP_CELL_NONE) {
         put_text(&w, "cell", hp->arch->cell == LP_CELL_LSTM ? "lstm" : "gru");
         put_count(&w, "token_embedding_length", hp->n_embd_token);
+        if (hp->encoder.n_layer > 0)
+            put_text(&w, "attention_score", hp->score_general ? "general" : "dot");
         put_text(&w, "head", hp->tied ? "tied to the token embedding" : "untied");
         return w.n;
     }

@@ -50,6 +50,7 @@ typedef struct lp_hparams {
     uint32_t n_head, n_head_kv, head_k, head_v; /* head sizes of keys and values */
     lp_encoder_hparams encoder;
     lp_prefix_hparams prefix;
+    bool score_general; /* of a recurrent decoder's attention: q W k, not q k */
     lp_picture_hparams picture; /* of a network that reads a picture; n_context: its tokens,
                                    n_vocab: labels */
     lp_vision_hparams vision;

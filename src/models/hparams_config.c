@@ -368,6 +368,21 @@ static lp_status read_latent(const lp_config *c, lp_hparams *hp)
     return lp_config_u32(c, "num_nextn_predict_layers", LP_JSON_OPTIONAL, &hp->n_layer_unused);
 }
 
+/* A recurrent encoder is as deep as the decoder, which goes on with its states. */
+static lp_status read_recurrent_encoder(const lp_config *c, lp_hparams *hp)
+{
+    const char *score = "dot";
+    LP_TRY(
+        lp_json_get_string(c->ctx, c->where, c->root, "attention_score", LP_JSON_OPTIONAL, &score));
+    hp->score_general = score != NULL && strcmp(score, "general") == 0;
+    if (!hp->score_general && (score == NULL || strcmp(score, "dot") != 0))
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED,
+                       "%s: attention_score \"%.60s\" is not supported (dot and general are)",
+                       c->where, score ? score : "?");
+    hp->encoder.n_layer = hp->n_layer;
+    return LP_OK;
+}
+
 /* The encoder of an encoder-decoder, and what only such models have. */
 static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
 {
@@ -375,6 +390,8 @@ static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
     bool scaled = false, last_norm = false;
     if (!hp->arch->has_encoder)
         return LP_OK;
+    if (hp->arch->cell != LP_CELL_NONE)
+        return read_recurrent_encoder(c, hp);
     LP_TRY(lp_config_u32(c, "encoder_layers num_layers", LP_JSON_REQUIRED, &e->n_layer));
     LP_TRY(lp_config_u32(c, "encoder_attention_heads num_heads", LP_JSON_REQUIRED, &e->n_head));
     LP_TRY(lp_config_u32(c, "encoder_ffn_dim d_ff", LP_JSON_REQUIRED, &e->n_ff));

@@ -104,31 +104,12 @@ static lp_tensor_id source_block(lp_walk *w, lp_tensor_id x)
     return lp_walk_norm(w, LP_NORMS_ATTN_SUM, "cross_attn_output_norm", x);
 }
 
-/* x [T, K], K = N but in the first layer, through a layer of an LSTM or a GRU: [T, N]. Its states
- * after every token are rows of a cache, like keys: a session rolls back by setting the cursor. */
-static lp_tensor_id recurrent_block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
-{
-    const lp_hparams *hp = w->hp;
-    const lp_cell_kind cell = hp->arch->cell;
-    const int64_t n = hp->n_embd, gates = lp_cell_gates(cell) * n;
-    lp_tensor_id weight = lp_weight_vectors(w->b, LP_SHAPE2(gates, n), "%srnn_h.weight", w->block);
-    lp_tensor_id bias = lp_weight_optional(w->b, LP_SHAPE1(gates), "%srnn_h.bias", w->block);
-    lp_tensor_id cache = lp_state_tensor(w->b, LP_SLOT_STATE, LP_F32,
-                                         LP_SHAPE3(w->options->n_ctx, 1, lp_cell_states(cell) * n),
-                                         "%srnn_cache", w->block);
-    x = lp_walk_linear(w, "rnn_x", x, gates, w->layer == 0 ? hp->n_embd_token : n);
-    x = lp_recurrence(w->b, "rnn", cell, x, weight, bias, w->cursor, cache);
-    lp_kv_write(w->b, "rnn_write", lp_view_heads(w->b, x, 1), w->cursor, cache);
-    return rows == LP_ROWS_NONE ? LP_NONE
-                                : lp_view_columns(w->b, lp_walk_wanted_rows(w, x, rows), 0, n);
-}
-
 /* The residual stream x [T, N] through one block: [T, N] or [1, N]; LP_NONE if only the cache was
  * to be filled. */
 static lp_tensor_id block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
 {
     if (w->hp->arch->cell != LP_CELL_NONE)
-        return recurrent_block(w, x, rows);
+        return lp_walk_recurrent(w, x, rows);
     if (w->hp->parallel)
         return parallel_block(w, x, rows);
     const bool unnormed = w->layer == 0 && w->hp->arch->first_unnormed;
@@ -246,13 +227,17 @@ static lp_tensor_id walk(lp_walk *w, lp_tensor_id table, lp_walk_rows wanted)
         x = block(w, x, i + 1 == n_layer ? wanted : LP_ROWS_ALL);
     }
     enter_block(w, -1);
+    if (w->hp->arch->cell != LP_CELL_NONE && w->hp->encoder.n_layer > 0 && wanted != LP_ROWS_NONE)
+        x = lp_walk_attentional(w, x);
     return wanted == LP_ROWS_NONE ? LP_NONE : lp_walk_norm(w, LP_NORMS_OUTPUT, "output_norm", x);
 }
 
+/* Recurrent encoders have one of their own. */
 static lp_tensor_id token_table(lp_walk *w)
 {
+    const char *part = w->hp->arch->cell != LP_CELL_NONE && w->hp->both_ways ? w->part : "";
     return lp_weight_tensor(w->b, LP_SHAPE2(w->hp->n_vocab, w->hp->n_embd_token),
-                            "token_embd.weight");
+                            "%stoken_embd.weight", part);
 }
 
 static lp_tensor_id cursor_tensor(lp_builder *b)
@@ -273,6 +258,11 @@ static void build_encoder(lp_builder *b, const lp_network *model, const lp_netwo
     lp_output(b, x, "hidden");
     w.hp = &model->hparams;
     w.part = "dec.";
+    if (w.hp->arch->cell != LP_CELL_NONE) {
+        enter_block(&w, -1);
+        lp_walk_cache_annotations(&w, x);
+        return;
+    }
     for (uint32_t i = 0; i < w.hp->n_layer && b->status == LP_OK; i++) {
         enter_block(&w, i);
         lp_walk_cache_source(&w, x);

@@ -75,6 +75,19 @@ void lp_walk_cache_source(lp_walk *w, lp_tensor_id x);
 /* Normed x [T, N] -> [T, N]: attention to the source text, all of it and without positions. */
 lp_tensor_id lp_walk_cross_attention(lp_walk *w, lp_tensor_id x);
 
+/* ---- recurrent layers */
+
+/* x [T, K], K = N but in the first layer, through a layer of an LSTM or a GRU: [T, N]. A decoder's
+ * begins with the state in which the encoder's has left the source text. */
+lp_tensor_id lp_walk_recurrent(lp_walk *w, lp_tensor_id x, lp_walk_rows rows);
+
+/* Of the encoder's result x [T, N]: what the decoder's attention to the source will read. */
+void lp_walk_cache_annotations(lp_walk *w, lp_tensor_id x);
+
+/* x [T, N], the last layer's: tanh(W_c [c; x]) [T, N], where c is what one head of attention to the
+ * source, whose scores are products, makes of it. */
+lp_tensor_id lp_walk_attentional(lp_walk *w, lp_tensor_id x);
+
 /* ---- the feed-forward part */
 
 /* Normed x [T, N] -> [T, N]. */

@@ -6,7 +6,8 @@
  *   GRU, gates r z n:     h = (1 - z) n + z h', n = tanh(x_n + sigmoid(r) (w_n h' + b_n))
  *
  * A token's state is a row of the result, and of the cache once KV_WRITE has put it there: so a
- * session rolls back as it does with keys and values, by setting the cursor. */
+ * session rolls back as it does with keys and values, by setting the cursor. Where another net has
+ * read a source text, the first token's state follows the last one of that. */
 #include "ops/ops.h"
 
 #include <math.h>
@@ -15,7 +16,7 @@
 #include "ops/sigma.h"
 #include "params.h"
 
-enum { X, W, BIAS, CURSOR, STATES }; /* sources, see graph.h */
+enum { X, W, BIAS, CURSOR, STATES, START }; /* sources, see graph.h */
 
 lp_status lp_op_recurrence_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                                  lp_shape shapes[LP_MAX_DST])
@@ -35,7 +36,12 @@ lp_status lp_op_recurrence_infer(lp_context *ctx, const lp_graph *graph, const l
                        (long long)x.dim[1], (long long)gates);
     LP_TRY(lp_op_check_vectors(ctx, graph, node, W, "the weight", LP_SHAPE2(x.dim[1], n)));
     LP_TRY(lp_op_check_vector(ctx, graph, node, BIAS, "the bias", x.dim[1]));
+    const lp_tensor *start = lp_op_tensor(graph, node->src[START]);
     char text[96];
+    if (start != NULL && (start->slot == LP_NONE || start->dtype != LP_F32 ||
+                          !lp_shape_equal(start->shape, states->shape)))
+        return lp_fail(ctx, LP_E_SHAPE, "%s: the start must be like the states, is %s", node->name,
+                       lp_shape_print(start->shape, text));
     if (states->slot == LP_NONE || states->dtype != LP_F32 || states->shape.n != 3 ||
         lp_shape_row(states->shape) != lp_cell_states(cell) * n || states->shape.dim[0] < x.dim[0])
         return lp_fail(ctx, LP_E_SHAPE, "%s: the states must be F32 [C, 1, %lld], are %s",
@@ -133,14 +139,18 @@ static void cell(const step *s, int64_t j, noisy state[2])
 
 lp_status lp_op_recurrence_cpu(const lp_cpu_call *call)
 {
-    const lp_view *x = &call->src[X], *states = &call->src[STATES], *y = &call->dst[0];
+    const lp_view *x = &call->src[X], *y = &call->dst[0];
     const int64_t n_states = lp_cell_states(call->node->p.recurrence.cell);
     const int64_t n = y->shape.dim[1] / n_states, gates = x->shape.dim[1] / n;
-    const int64_t position = ((const int32_t *)call->src[CURSOR].data)[LP_CURSOR_POSITION];
-    const int64_t row = position < states->shape.dim[0] ? position : states->shape.dim[0];
+    const int32_t *cursor = call->src[CURSOR].data;
+    const bool starts = cursor[LP_CURSOR_POSITION] <= 0 && call->src[START].data != NULL;
+    const lp_view *from = &call->src[starts ? START : STATES];
+    const int64_t rows = from->shape.dim[0];
+    int64_t row = cursor[starts ? LP_CURSOR_SOURCE : LP_CURSOR_POSITION];
+    row = row < rows ? row : rows;
     step s = {.call = call, .n = n};
     if (row > 0)
-        s.before = (const float *)states->data + (uint64_t)(row - 1) * states->stride;
+        s.before = (const float *)from->data + (uint64_t)(row - 1) * from->stride;
     for (int64_t t = 0; t < x->shape.dim[0]; t++) {
         float *to = (float *)y->data + (uint64_t)t * y->stride;
         float *sigma = call->sigma ? call->sigma + t * n_states * n : NULL;
@@ -188,6 +198,7 @@ lp_status lp_op_recurrence_plan(lp_planner *pl, const lp_node *node)
                            LP_READ);
         lp_dispatch_tensor(pl, d, offsetof(lp_recurrence_params, states), node->src[STATES],
                            LP_READ);
+        lp_dispatch_tensor(pl, d, offsetof(lp_recurrence_params, start), node->src[START], LP_READ);
         lp_dispatch_tensor(pl, d, offsetof(lp_recurrence_params, y), node->dst[0],
                            p.t == 0 ? LP_WRITE : LP_READ_WRITE);
         d->flops = 2.0 * (double)x.dim[1] * p.n;

@@ -103,6 +103,8 @@ const model_fixture seq2seq_fixtures[] = {
     FOLDER("switch", 1),
     FOLDER("transformer", 1),
     FOLDER("transformer-torch", 1),
+    PLAIN("luong", 2),
+    PLAIN("luong-dot", 0),
 };
 const size_t n_seq2seq_fixtures = sizeof seq2seq_fixtures / sizeof seq2seq_fixtures[0];
 
