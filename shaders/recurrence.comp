@@ -73,17 +73,19 @@ void main()
     if (gl_LocalInvocationID.x != 0u)
         return;
     const uvec2 x = lp_row_words(p.x, p.t, p.x_stride), y = lp_row_words(p.y, p.t, p.y_stride);
+    // Mesa 26's llvmpipe loads ahead of the test: without a state from somewhere that can be read
+    const bool known = lp_present(before);
+    const float old = lp_floats(known ? before : x).v[CELL == LP_CELL_LSTM ? p.n + j : j];
+    const float kept = known ? old : 0.0;
     float gate[4];
     [[unroll]] for (uint g = 0u; g < GATES; g++)
         gate[g] = lp_floats(x).v[g * p.n + j] + h[g];
     if (CELL == LP_CELL_LSTM) {
-        const float kept = lp_present(before) ? lp_floats(before).v[p.n + j] : 0.0;
         const float c = lp_activate(LP_ACT_SIGMOID, gate[1]) * kept +
                         lp_activate(LP_ACT_SIGMOID, gate[0]) * lp_tanh(gate[2]);
         lp_floats(y).v[p.n + j] = c;
         lp_floats(y).v[j] = lp_activate(LP_ACT_SIGMOID, gate[3]) * lp_tanh(c);
     } else {
-        const float kept = lp_present(before) ? lp_floats(before).v[j] : 0.0;
         const float z = lp_activate(LP_ACT_SIGMOID, gate[1]);
         const float n = lp_tanh(lp_floats(x).v[2u * p.n + j] +
                                 lp_activate(LP_ACT_SIGMOID, gate[0]) * h[2]);

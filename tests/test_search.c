@@ -1,6 +1,6 @@
 /* Answers of encoder-decoders against those that the transformers library's generate() found in
- * float64: fixtures/models/NAME/beams.json, see fixtures/models/maker/beams.py. On the device of this
- * run. */
+ * float64: fixtures/models/NAME/beams.json, see fixtures/models/maker/beams.py. On the device of
+ * this run. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,8 +26,9 @@ static const struct {
     const char *folder;
     size_t n_gpu_cases;
 } fixtures[] = {
-    {FIXTURE("t5"), 4},     {FIXTURE("flan-t5"), 0}, {FIXTURE("bart"), 1},
-    {FIXTURE("marian"), 0}, {FIXTURE("switch"), 0},
+    {FIXTURE("t5"), 4},        {FIXTURE("flan-t5"), 0}, {FIXTURE("bart"), 1},
+    {FIXTURE("marian"), 0},    {FIXTURE("switch"), 0},  {FIXTURE("luong"), 1},
+    {FIXTURE("luong-dot"), 0},
 };
 
 typedef struct rig {
@@ -169,9 +170,10 @@ static void test_refused(void **state)
     assert_int_equal(lp_runner_source(r.runner, &token, 0), LP_E_ARG);
     assert_int_equal(lp_runner_source(r.runner, &far, 1), LP_E_ARG);
     assert_int_equal(lp_runner_source(r.runner, many, 49), LP_E_LIMIT);
-    const lp_search_rules rules = {.start = start, .ends = {1}, .n_ends = 1, .first = -1, .last = -1};
-    lp_search_options options = {.n_beams = 2, .n_best = 1, .max_tokens = 1000,
-                                 .repeat_penalty = 1, .length_penalty = 1};
+    const lp_search_rules rules = {
+        .start = start, .ends = {1}, .n_ends = 1, .first = -1, .last = -1};
+    lp_search_options options = {
+        .n_beams = 2, .n_best = 1, .max_tokens = 1000, .repeat_penalty = 1, .length_penalty = 1};
     lp_beams *beams;
     CHECK(&r, lp_runner_source(r.runner, &token, 1));
     assert_int_equal(lp_search(&r.ctx, r.runner, &rules, &options, count_steps, &n_steps, &beams),
