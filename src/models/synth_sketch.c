@@ -54,6 +54,7 @@ static const struct {
     {"gpt_oss", OF_ROUTER},
     {"lstm_lm", OF_HEAD},
     {"gru_lm", OF_HEAD},
+    {"luong_nmt", OF_HEAD},
 };
 
 typedef struct maker {
