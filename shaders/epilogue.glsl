@@ -1,6 +1,6 @@
 // What the linear kernels share: parameters, constants 6 and 7, and the epilogue
 //   y[t, n] = act(value + bias[n]) * (gate + gate_bias[n]) + residual[t, n].
-// With routes the weights and biases of a row are those of its expert.
+// With many matrices the weights and biases of a row are those of its expert.
 #ifndef LP_EPILOGUE_GLSL
 #define LP_EPILOGUE_GLSL
 
@@ -20,11 +20,13 @@ const bool HAS_RESIDUAL = (FLAGS & 8u) != 0u;
 const bool X_WHOLE = (FLAGS & 16u) != 0u; // rows of x: whole vec4, K a multiple of 32
 const bool HAS_ROUTES = (FLAGS & 32u) != 0u; // in linear_mv, with one row per workgroup
 const bool IN_TURNS = (FLAGS & 64u) != 0u; // likewise; row t has matrix t mod E
+const bool GROUPED = (FLAGS & 128u) != 0u; // instead of either: the rows of a tile have one matrix
 const uint MATRICES = HAS_GATE ? 2u : 1u;
 
-uvec2 lp_x_row(uint t)
+// The row of x that row t of y is made of.
+uint lp_x_of(uint t)
 {
-    return lp_row_words(p.x, HAS_ROUTES ? t / p.rows_per_x : t, p.x_stride);
+    return HAS_ROUTES || GROUPED ? t / p.rows_per_x : t;
 }
 
 // The matrix of row t of y: the same in the whole workgroup. What is no expert's number counts as 0.
@@ -35,6 +37,33 @@ uint lp_expert_of(uint t)
     uvec2 routes = lp_row_words(p.routes, t / p.n_slots, p.routes_stride);
     float id = lp_floats(routes).v[2u * (t % p.n_slots)];
     return id >= 0.0 && id < float(p.n_experts) ? uint(id) : 0u;
+}
+
+// The rows of y that a workgroup makes, and their matrix; the same in the whole workgroup.
+struct lp_tile {
+    uint expert, first, n;
+};
+
+// Tile i of at most `most` rows. Of groups some may be empty.
+lp_tile lp_tile_at(uint i, uint most)
+{
+    if (GROUPED) {
+        const uvec4 tile = lp_words4(p.groups).v[i];
+        return lp_tile(tile.x, tile.y, tile.z);
+    }
+    const uint first = i * most;
+    return lp_tile(lp_expert_of(first), first, min(most, p.n_tokens - first));
+}
+
+// Row t of a tile, counted from lp_tile_base().
+uint lp_tile_row(lp_tile tile, uint t)
+{
+    return GROUPED ? lp_words(p.groups).v[4u * p.n_tiles + tile.first + t] : t;
+}
+
+uint lp_tile_base(lp_tile tile)
+{
+    return GROUPED ? 0u : tile.first;
 }
 
 // Elements k to k + 3 of the row that begins at x[first], 0 past its end.
@@ -55,23 +84,25 @@ float lp_dot_add(vec4 a, vec4 b, float sum)
     return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
-// Output n of token t0 + t; t0 and the expert are the same in the whole workgroup (see quant.glsl).
-void lp_linear_store(uint t0, uint t, uint n, uint expert, float value, float gate)
+// Output n of a row of a tile, as lp_tile_row() counts it. Addresses are the same in the whole
+// workgroup (see quant.glsl).
+void lp_linear_store(lp_tile tile, uint row, uint n, float value, float gate)
 {
-    if (t0 + t >= p.n_tokens || n >= p.n_outputs)
+    const uint base = lp_tile_base(tile);
+    if (n >= p.n_outputs)
         return;
     if (HAS_BIAS)
-        value += lp_floats(lp_row_words(p.bias, expert, p.n_outputs)).v[n];
+        value += lp_floats(lp_row_words(p.bias, tile.expert, p.n_outputs)).v[n];
     value = lp_activate(ACT, value);
     if (HAS_GATE_BIAS)
-        gate += lp_floats(lp_row_words(p.gate_bias, expert, p.n_outputs)).v[n];
+        gate += lp_floats(lp_row_words(p.gate_bias, tile.expert, p.n_outputs)).v[n];
     if (HAS_GATE)
         value *= gate;
     if (HAS_RESIDUAL) {
-        uvec2 residual = lp_row_words(p.residual, t0, p.residual_stride);
-        value += lp_floats(residual).v[t * p.residual_stride + n];
+        uvec2 residual = lp_row_words(p.residual, base, p.residual_stride);
+        value += lp_floats(residual).v[row * p.residual_stride + n];
     }
-    lp_floats(lp_row_words(p.y, t0, p.y_stride)).v[t * p.y_stride + n] = value;
+    lp_floats(lp_row_words(p.y, base, p.y_stride)).v[row * p.y_stride + n] = value;
 }
 
 #endif

@@ -1,7 +1,8 @@
 // y [T, N] = x [T, K] w^T [N, K] with the epilogue, for many tokens: tiles of TILE_T tokens times
 // TILE_N outputs per workgroup, TILE_K elements of K at a time in shared memory (x and w, both with
 // K outermost), THREAD_T x 4 sums per invocation in registers. fp32 throughout.
-// Shared memory at 64, 64, 16: 13 KiB with a gate. Groups: x tiles of outputs, y tiles of tokens.
+// Shared memory at 64, 64, 16: 13 KiB with a gate. Groups: x tiles of outputs, y tiles of tokens, which
+// have one matrix each.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "quant.glsl"
@@ -20,13 +21,25 @@ const uint X_PITCH = TILE_T / 4u + 1u, W_PITCH = TILE_N / 4u + 1u; // vec4; odd,
 shared vec4 xs[TILE_K * X_PITCH];
 shared vec4 ws[TILE_K * W_PITCH];
 shared vec4 vs[HAS_GATE ? TILE_K * W_PITCH : 1u];
+shared uint rows[GROUPED ? TILE_T : 1u]; // of y
+shared uint x_first[GROUPED ? TILE_T : 1u]; // where their rows of x begin
 
-void load_x(uint t0, uint k0)
+// Rows past the end repeat the last one; they are not stored.
+void load_rows(lp_tile tile)
 {
-    const uvec2 x0 = lp_x_row(t0);
+    for (uint t = gl_LocalInvocationID.x; t < TILE_T; t += SIZE) {
+        rows[t] = lp_tile_row(tile, min(t, tile.n - 1u));
+        x_first[t] = lp_x_of(rows[t]) * p.x_stride;
+    }
+    barrier();
+}
+
+void load_x(lp_tile tile, uint k0)
+{
+    const uvec2 x0 = lp_row_words(p.x, lp_tile_base(tile), p.x_stride);
     for (uint i = gl_LocalInvocationID.x; i < TILE_T * FOURS_K; i += SIZE) {
         uint t = i / FOURS_K, four = i % FOURS_K;
-        uint first = min(t, p.n_tokens - 1u - t0) * p.x_stride, k = k0 + 4u * four;
+        uint first = GROUPED ? x_first[t] : min(t, tile.n - 1u) * p.x_stride, k = k0 + 4u * four;
         vec4 x = k < p.n_inputs ? lp_x_four(x0, first, k) : vec4(0.0);
         [[unroll]] for (uint j = 0u; j < 4u; j++)
             xs[(4u * four + j) * X_PITCH + t / 4u][t % 4u] = x[j];
@@ -51,10 +64,16 @@ void load_w(lp_weight w, lp_weight v, uint n0, uint k0)
 
 void main()
 {
-    const uint n0 = gl_WorkGroupID.x * TILE_N, t0 = gl_WorkGroupID.y * TILE_T;
+    const uint n0 = gl_WorkGroupID.x * TILE_N;
     const uint my_t = gl_LocalInvocationID.x / (TILE_N / 4u), my_n = gl_LocalInvocationID.x % (TILE_N / 4u);
-    const lp_weight w = lp_weight_at(p.w, p.n_outputs, p.n_inputs, n0);
-    const lp_weight v = lp_weight_at(p.gate, p.n_outputs, p.n_inputs, n0);
+    const lp_tile tile = lp_tile_at(gl_WorkGroupID.y, TILE_T);
+    if (GROUPED && tile.n == 0u)
+        return;
+    if (GROUPED)
+        load_rows(tile);
+    const uint n_rows = p.n_experts * p.n_outputs, first = tile.expert * p.n_outputs + n0;
+    const lp_weight w = lp_weight_at(p.w, n_rows, p.n_inputs, first);
+    const lp_weight v = lp_weight_at(p.gate, n_rows, p.n_inputs, first);
 
     vec4 sums[THREAD_T], gates[THREAD_T];
     [[unroll]] for (uint t = 0u; t < THREAD_T; t++) {
@@ -62,7 +81,7 @@ void main()
         gates[t] = vec4(0.0);
     }
     for (uint k0 = 0u; k0 < p.n_inputs; k0 += TILE_K) {
-        load_x(t0, k0);
+        load_x(tile, k0);
         load_w(w, v, n0, k0);
         barrier();
         for (uint k = 0u; k < TILE_K; k++) {
@@ -81,8 +100,10 @@ void main()
         }
         barrier();
     }
-    [[unroll]] for (uint t = 0u; t < THREAD_T; t++)
-        [[unroll]] for (uint n = 0u; n < 4u; n++)
-            lp_linear_store(t0, my_t * THREAD_T + t, n0 + 4u * my_n + n, 0u, sums[t][n],
-                            gates[t][n]);
+    [[unroll]] for (uint t = 0u; t < THREAD_T; t++) {
+        const uint at = my_t * THREAD_T + t, row = GROUPED ? rows[at] : at;
+        if (at < tile.n)
+            [[unroll]] for (uint n = 0u; n < 4u; n++)
+                lp_linear_store(tile, row, n0 + 4u * my_n + n, sums[t][n], gates[t][n]);
+    }
 }

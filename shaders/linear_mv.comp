@@ -4,8 +4,8 @@
 // chunks of W_CHUNK elements; sums are joined in shared memory, or by the subgroup in the variant
 // SUBGROUP, where a team is a subgroup. LANES = 1 (CPU implementations): an invocation is a SIMD lane
 // with rows of its own, the loads of x are uniform, and nothing is joined.
-// Groups: x, y rows of w, split for devices that count only to 65535; z blocks of COLUMNS tokens (one
-// with many matrices: every row may have another).
+// Groups: x, y rows of w, split for devices that count only to 65535; z tiles of COLUMNS tokens (one
+// with many matrices, where every row may have another, unless rows are grouped).
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
@@ -66,6 +66,12 @@ void add_chunk(lp_chunk w[ROWS], lp_chunk v[ROWS], uvec2 x_rows[COLUMNS], uint i
     }
 }
 
+void store(lp_tile tile, uint column, uint n, float value, float gate)
+{
+    if (column < tile.n)
+        lp_linear_store(tile, lp_tile_row(tile, column), n, value, gate);
+}
+
 void main()
 {
 #ifdef SUBGROUP
@@ -75,22 +81,24 @@ void main()
     const uint team = gl_LocalInvocationID.x / LANES, lane = gl_LocalInvocationID.x % LANES;
 #endif
     const uint group = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
-    const uint n0 = group * TEAMS * ROWS, t0 = gl_WorkGroupID.z * COLUMNS; // of the workgroup
+    const uint n0 = group * TEAMS * ROWS; // of the workgroup
     const uint my_n = team * ROWS;
-    if (n0 >= p.n_outputs)
+    const lp_tile tile = lp_tile_at(gl_WorkGroupID.z, COLUMNS);
+    if (n0 >= p.n_outputs || (GROUPED && tile.n == 0u))
         return;
 
     // Rows and tokens past the end repeat the last one; they are not stored.
-    const uint expert = lp_expert_of(t0);
-    const uint n_rows = p.n_experts * p.n_outputs, first = expert * p.n_outputs + n0;
+    const uint n_rows = p.n_experts * p.n_outputs, first = tile.expert * p.n_outputs + n0;
     const lp_weight w = lp_weight_at(p.w, n_rows, p.n_inputs, first);
     const lp_weight v = lp_weight_at(p.gate, n_rows, p.n_inputs, first);
     uint rows[ROWS];
     uvec2 x_rows[COLUMNS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
         rows[r] = min(my_n + r, p.n_outputs - 1u - n0);
-    [[unroll]] for (uint c = 0u; c < COLUMNS; c++)
-        x_rows[c] = lp_x_row(min(t0 + c, p.n_tokens - 1u));
+    [[unroll]] for (uint c = 0u; c < COLUMNS; c++) {
+        const uint row = lp_tile_base(tile) + lp_tile_row(tile, min(c, tile.n - 1u));
+        x_rows[c] = lp_row_words(p.x, lp_x_of(row), p.x_stride);
+    }
     [[unroll]] for (uint s = 0u; s < SUMS; s++) {
         sums[s] = 0.0;
         gate_sums[s] = 0.0;
@@ -116,13 +124,12 @@ void main()
                 gate = subgroupAdd(gate);
         }
         if (lane == s % LANES)
-            lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, expert, value, gate);
+            store(tile, s % COLUMNS, n0 + my_n + s / COLUMNS, value, gate);
     }
 #else
     if (!JOIN) {
         [[unroll]] for (uint s = 0u; s < SUMS; s++)
-            lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, expert, sums[s],
-                            gate_sums[s]);
+            store(tile, s % COLUMNS, n0 + my_n + s / COLUMNS, sums[s], gate_sums[s]);
         return;
     }
     const uint me = gl_LocalInvocationID.x;
@@ -140,8 +147,7 @@ void main()
     barrier();
     for (uint s = lane; s < SUMS; s += LANES) {
         float gate = HAS_GATE ? parts[(SUMS + s) * SIZE + team * LANES] : 0.0;
-        lp_linear_store(t0, s % COLUMNS, n0 + my_n + s / COLUMNS, expert,
-                        parts[s * SIZE + team * LANES], gate);
+        store(tile, s % COLUMNS, n0 + my_n + s / COLUMNS, parts[s * SIZE + team * LANES], gate);
     }
 #endif
 }

@@ -41,10 +41,21 @@ LP_PARAMS(lp_linear_params)
     LP_ADDRESS gate_bias; /* like bias, or 0 */
     LP_ADDRESS residual;  /* [T, N] f32, or 0 */
     LP_ADDRESS routes;    /* [T / n_slots, n_slots, 2] f32, or 0 */
+    LP_ADDRESS groups;    /* what group_rows makes, or 0 */
     LP_ADDRESS y;         /* [T, N] f32 */
     LP_UINT n_tokens, n_outputs, n_inputs;
     LP_UINT x_stride, residual_stride, y_stride;
     LP_UINT n_experts, n_slots, rows_per_x, routes_stride;
+    LP_UINT n_tiles; /* of groups */
+};
+
+/* ---- group_rows ---- the rows of y, in the order of their experts and cut into tiles of one each */
+LP_PARAMS(lp_group_rows_params)
+{
+    LP_ADDRESS routes; /* [T / n_slots, n_slots, 2] f32, or 0: row r has matrix r mod E */
+    LP_ADDRESS groups; /* [n_tiles, 4] words: expert, number of the tile's first row in what follows,
+                          rows of the tile (0: unused), 0; then [T] words, rows of y */
+    LP_UINT n_rows, n_slots, routes_stride, n_tiles;
 };
 
 /* ---- route ---- */

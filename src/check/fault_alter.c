@@ -12,13 +12,20 @@
 
 /* Specialization constants of linear_mv and linear_mm, and bits of FLAGS: src/ops/linear.c. */
 enum { L_SIZE, L_LANES, L_ROWS, L_ACT = 6, L_FLAGS = 7 };
-enum { L_HAS_GATE = 2, L_HAS_RESIDUAL = 8, L_X_WHOLE = 16 };
+enum { L_HAS_GATE = 2, L_HAS_RESIDUAL = 8, L_X_WHOLE = 16, L_GROUPED = 128 };
+
+/* The last one: before it the rows of experts may be grouped. */
+static lp_dispatch *linear_dispatch(const lp_fault_site *s)
+{
+    return &s->plan->dispatches[s->first + s->n - 1];
+}
 
 /* The last group of outputs is not started. */
 bool lp_plant_tail_unwritten(const lp_fault_site *s)
 {
-    lp_dispatch *d = first_dispatch(s);
-    uint32_t *groups = d->groups[1] > 1 ? &d->groups[1] : &d->groups[0];
+    lp_dispatch *d = linear_dispatch(s);
+    const bool grouped = (d->spec[L_FLAGS] & L_GROUPED) != 0; /* its last tile may be empty */
+    uint32_t *groups = d->groups[1] > 1 && !grouped ? &d->groups[1] : &d->groups[0];
     if (*groups < 2)
         return false;
     --*groups;
@@ -29,7 +36,7 @@ bool lp_plant_tail_unwritten(const lp_fault_site *s)
  * where 32 was asked for), #25734, #15846. */
 bool lp_plant_wrong_subgroup_size(const lp_fault_site *s)
 {
-    lp_dispatch *d = first_dispatch(s);
+    lp_dispatch *d = linear_dispatch(s);
     if ((d->kernel->needs & LP_NEED_SUBGROUP_ARITH) == 0 || d->groups[1] > 1)
         return false;
     if (d->spec[L_LANES] == 1) {
@@ -55,7 +62,7 @@ static uint32_t rows_of_x(const lp_dispatch *d)
  * depending on how many tokens are in the batch. */
 bool lp_plant_many_tokens(const lp_fault_site *s)
 {
-    lp_dispatch *d = first_dispatch(s);
+    lp_dispatch *d = linear_dispatch(s);
     if (rows_of_x(d) <= 8)
         return false;
     set_word(d, offsetof(lp_linear_params, x_stride), 0);
@@ -65,7 +72,7 @@ bool lp_plant_many_tokens(const lp_fault_site *s)
 /* Of the last 64 elements of K only the first counts. (Rows keep their padded length.) */
 bool lp_plant_k_tail(const lp_fault_site *s)
 {
-    lp_dispatch *d = first_dispatch(s);
+    lp_dispatch *d = linear_dispatch(s);
     const uint32_t k = word(d, offsetof(lp_linear_params, n_inputs)), less = (k - 1) / 64 * 64 + 1;
     if (less == k)
         return false;
@@ -77,7 +84,7 @@ bool lp_plant_k_tail(const lp_fault_site *s)
 /* Rows of x one element too close together. */
 bool lp_plant_row_stride(const lp_fault_site *s)
 {
-    lp_dispatch *d = first_dispatch(s);
+    lp_dispatch *d = linear_dispatch(s);
     if (rows_of_x(d) < 2)
         return false;
     set_word(d, offsetof(lp_linear_params, x_stride),
@@ -92,7 +99,7 @@ bool lp_plant_wrong_type(const lp_fault_site *s)
 {
     static const char *const pairs[][2] = {
         {"f32", "f16"}, {"f16", "bf16"}, {"bf16", "f16"}, {"q8_0", "q4_0"}};
-    lp_dispatch *d = first_dispatch(s);
+    lp_dispatch *d = linear_dispatch(s);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         for (unsigned k = 0; k < lp_n_kernels && strcmp(d->kernel->variant, pairs[i][0]) == 0; k++)
             if (strcmp(lp_kernels[k].family, d->kernel->family) == 0 &&
@@ -121,7 +128,7 @@ bool lp_plant_stale_weights(const lp_fault_site *s)
             other->dtype != store->slots[slot].dtype ||
             !lp_shape_equal(other->shape, store->slots[slot].shape))
             continue;
-        relocation(first_dispatch(s), offsetof(lp_linear_params, w))->buffer = LP_BUFFER_SLOT(i);
+        relocation(linear_dispatch(s), offsetof(lp_linear_params, w))->buffer = LP_BUFFER_SLOT(i);
         return true;
     }
     return false;
@@ -129,7 +136,7 @@ bool lp_plant_stale_weights(const lp_fault_site *s)
 
 bool lp_plant_wrong_activation(const lp_fault_site *s)
 {
-    lp_dispatch *d = first_dispatch(s);
+    lp_dispatch *d = linear_dispatch(s);
     if (d->spec[L_ACT] == LP_ACT_NONE)
         return false;
     d->spec[L_ACT] = d->spec[L_ACT] == LP_ACT_SILU ? LP_ACT_GELU_TANH : LP_ACT_SILU;
@@ -138,7 +145,7 @@ bool lp_plant_wrong_activation(const lp_fault_site *s)
 
 bool lp_plant_other_gelu(const lp_fault_site *s)
 {
-    lp_dispatch *d = first_dispatch(s);
+    lp_dispatch *d = linear_dispatch(s);
     if (d->spec[L_ACT] != LP_ACT_GELU_TANH && d->spec[L_ACT] != LP_ACT_GELU_ERF)
         return false;
     d->spec[L_ACT] = d->spec[L_ACT] == LP_ACT_GELU_TANH ? LP_ACT_GELU_ERF : LP_ACT_GELU_TANH;
@@ -147,7 +154,7 @@ bool lp_plant_other_gelu(const lp_fault_site *s)
 
 static bool drop_flag(const lp_fault_site *s, uint32_t flag)
 {
-    lp_dispatch *d = first_dispatch(s);
+    lp_dispatch *d = linear_dispatch(s);
     const bool has = (d->spec[L_FLAGS] & flag) != 0;
     d->spec[L_FLAGS] &= ~flag;
     return has;
@@ -182,11 +189,14 @@ bool lp_plant_routes_scale(const lp_fault_site *s)
 
 bool lp_plant_first_routes(const lp_fault_site *s)
 {
-    lp_dispatch *d = first_dispatch(s);
-    if (relocation(d, offsetof(lp_linear_params, routes)) == NULL ||
-        word(d, offsetof(lp_linear_params, n_tokens)) <= word(d, offsetof(lp_linear_params, n_slots)))
+    lp_dispatch *d = linear_dispatch(s);
+    if (node_of(s)->src[6] == LP_NONE || word(d, offsetof(lp_linear_params, n_tokens)) <=
+                                             word(d, offsetof(lp_linear_params, n_slots)))
         return false;
-    set_word(d, offsetof(lp_linear_params, routes_stride), 0);
+    if (d->spec[L_FLAGS] & L_GROUPED) /* then the dispatch before it reads them */
+        set_word(first_dispatch(s), offsetof(lp_group_rows_params, routes_stride), 0);
+    else
+        set_word(d, offsetof(lp_linear_params, routes_stride), 0);
     return true;
 }
 

@@ -165,7 +165,7 @@ static void linear(lp_case_table *table, const int64_t arg[L_PATTERN + 1])
 static void linears(lp_case_table *table)
 {
     static const int64_t sizes[][3] = {{1, 7, 1}, {1, 8, 2},  {2, 60, 4}, {3, 3, 8},
-                                       {9, 5, 2}, {17, 6, 4}, {70, 9, 1}}; /* T, E, k */
+                                       {9, 5, 2}, {17, 6, 4}, {70, 9, 1}, {70, 3, 2}}; /* T, E, k */
     for (int type = 0; type < LP_N_DTYPES; type++) {
         const lp_dtype_info *info = &lp_dtype_table[type];
         if (info->kernel == NULL || info->to_f32 == NULL)

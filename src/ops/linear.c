@@ -281,10 +281,25 @@ enum {
     HAS_RESIDUAL = 8,
     X_WHOLE = 16,
     HAS_ROUTES = 32,
-    IN_TURNS = 64 /* row r has matrix r mod E */
+    IN_TURNS = 64, /* row r has matrix r mod E */
+    GROUPED = 128
 };
 
-static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_linear_params *p)
+/* How rows are joined into tiles of one matrix. */
+typedef struct grouping {
+    uint32_t tile;    /* rows of a tile, at most; 0: they are not joined */
+    uint32_t n_tiles; /* at most: whole ones, and one more per matrix */
+} grouping;
+
+enum {
+    MAX_FEW = 8, /* tokens that are served by linear_mv, each by itself with many matrices */
+    MAX_FEW_OF_ONE = 16, /* rows of a matrix, on average, from which on a tile of linear_mm pays */
+    MAX_MATRICES = 2048, /* whose counts have room in shaders/group_rows.comp */
+    TILE_T = 64          /* rows of a tile of linear_mm */
+};
+
+static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_linear_params *p,
+                         const grouping *g)
 {
     uint32_t flags = 0;
     if (node->src[BIAS] != LP_NONE)
@@ -297,7 +312,9 @@ static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_lin
         flags |= HAS_RESIDUAL;
     if (p->n_inputs % 32 == 0 && lp_op_aligned(pl, node->src[X]))
         flags |= X_WHOLE; /* x is read in whole vec4, without guards */
-    if (node->src[ROUTES] != LP_NONE)
+    if (g->tile > 0)
+        flags |= GROUPED;
+    else if (node->src[ROUTES] != LP_NONE)
         flags |= HAS_ROUTES;
     else if (lp_op_tensor(pl->graph, node->src[W])->shape.n == 3)
         flags |= IN_TURNS;
@@ -306,15 +323,22 @@ static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_lin
 
 /* Specialization constants: 0 to 5 the tile (0 the workgroup size), 6 activation, 7 flags. */
 static void add_constants(lp_planner *pl, lp_dispatch *d, const lp_node *node,
-                          const lp_linear_params *p, const uint32_t *tile, uint32_t n_tile)
+                          const lp_linear_params *p, const grouping *g, const uint32_t *tile,
+                          uint32_t n_tile)
 {
     for (uint32_t i = 0; i < n_tile; i++)
         lp_dispatch_spec(d, i, tile[i]);
     lp_dispatch_spec(d, 6, node->p.linear.act);
-    lp_dispatch_spec(d, 7, flags_of(pl, node, p));
+    lp_dispatch_spec(d, 7, flags_of(pl, node, p, g));
 }
 
-static void add_tensors(lp_planner *pl, lp_dispatch *d, const lp_node *node)
+static uint64_t group_bytes(uint64_t n_rows, uint64_t n_tiles)
+{
+    return (4 * n_tiles + n_rows) * sizeof(uint32_t);
+}
+
+static void add_tensors(lp_planner *pl, lp_dispatch *d, const lp_node *node,
+                        const lp_linear_params *p, const grouping *g)
 {
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, x), node->src[X], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, w), node->src[W], LP_READ);
@@ -322,7 +346,11 @@ static void add_tensors(lp_planner *pl, lp_dispatch *d, const lp_node *node)
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, gate), node->src[GATE], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, gate_bias), node->src[GATE_BIAS], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, residual), node->src[RESIDUAL], LP_READ);
-    lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, routes), node->src[ROUTES], LP_READ);
+    if (g->tile > 0)
+        lp_dispatch_scratch(pl, d, offsetof(lp_linear_params, groups), 0,
+                            group_bytes(p->n_tokens, g->n_tiles), LP_READ);
+    else
+        lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, routes), node->src[ROUTES], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_linear_params, y), node->dst[0], LP_WRITE);
 }
 
@@ -341,23 +369,98 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+static grouping grouped_by(uint32_t n_rows, uint32_t n_experts, uint32_t tile)
+{
+    return (grouping){tile, n_rows / tile + min_u32(n_rows, n_experts)};
+}
+
+/* Rows of a tile of linear_mv: as many as a matrix gets on average, as far as registers go. */
+static uint32_t rows_of_tile(const lp_caps *caps, uint32_t n_rows, uint32_t n_experts)
+{
+    const uint32_t most = caps->is_cpu ? 16 : 8, wanted = ceil_div(n_rows, n_experts);
+    uint32_t tile = 2;
+    while (tile < most && tile < wanted)
+        tile *= 2;
+    return tile;
+}
+
+/* Whether there are enough rows for joining them, and few enough for 32-bit indices of elements. */
+static bool is_groupable(const lp_graph *graph, const lp_node *node)
+{
+    const lp_shape w = lp_op_tensor(graph, node->src[W])->shape;
+    const lp_tensor *routes = lp_op_tensor(graph, node->src[ROUTES]);
+    const int64_t n_rows = lp_op_tensor(graph, node->dst[0])->shape.dim[0];
+    const int64_t n_tokens = routes != NULL ? routes->shape.dim[0] : n_rows / w.dim[0];
+    if (w.n != 3 || n_tokens <= MAX_FEW || w.dim[0] > MAX_MATRICES)
+        return false;
+    const lp_tensor_id ids[] = {node->src[X], node->src[RESIDUAL], node->dst[0]};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        if (ids[i] != LP_NONE && lp_tensor_extent(lp_op_tensor(graph, ids[i])) > UINT32_MAX / 4)
+            return false;
+    return true;
+}
+
+/* Of the smallest tiles that there may be. */
+uint64_t lp_op_linear_scratch(const lp_graph *graph, const lp_node *node, const lp_caps *caps)
+{
+    if (!is_groupable(graph, node))
+        return 0;
+    const uint32_t n_rows = (uint32_t)lp_op_tensor(graph, node->dst[0])->shape.dim[0];
+    const uint32_t n_experts = (uint32_t)lp_op_tensor(graph, node->src[W])->shape.dim[0];
+    const uint32_t tile = rows_of_tile(caps, n_rows, n_experts);
+    return group_bytes(n_rows, grouped_by(n_rows, n_experts, tile).n_tiles);
+}
+
+/* The rows in the order of their matrices, into scratch. */
+static lp_status plan_groups(lp_planner *pl, const lp_node *node, const lp_linear_params *p,
+                             const grouping *g)
+{
+    enum { SIZE = 64 };
+    const lp_kernel *kernel;
+    LP_TRY(lp_plan_kernel(pl, "group_rows", "u32", &kernel));
+    const lp_group_rows_params params = {.n_rows = p->n_tokens,
+                                         .n_slots = p->n_slots,
+                                         .routes_stride = p->routes_stride,
+                                         .n_tiles = g->n_tiles};
+    lp_dispatch *d = lp_plan_dispatch(pl, kernel, 1, 1, 1, &params, sizeof params);
+    const uint32_t spec[] = {SIZE, p->n_experts, g->tile, node->src[ROUTES] != LP_NONE};
+    for (uint32_t i = 0; i < sizeof spec / sizeof *spec; i++)
+        lp_dispatch_spec(d, i, spec[i]);
+    lp_dispatch_tensor(pl, d, offsetof(lp_group_rows_params, routes), node->src[ROUTES], LP_READ);
+    lp_dispatch_scratch(pl, d, offsetof(lp_group_rows_params, groups), 0,
+                        group_bytes(p->n_tokens, g->n_tiles), LP_WRITE);
+    return LP_OK;
+}
+
+/* That are computed, with those of tiles that are not full. */
+static uint32_t rows_at_most(const lp_linear_params *p, const grouping *g)
+{
+    return g->tile > 0 ? g->n_tiles * g->tile : p->n_tokens;
+}
+
 /* Few tokens: every weight is read once for all of them, `lanes` invocations share a row.
  *
  * On CPU implementations an invocation is a SIMD lane, and memory by lane is a gather: there one
  * invocation takes a whole row, so that the weights are the only gathered loads, the input is
  * uniform, and nothing has to be reduced. That serves any number of tokens, in blocks.
  *
- * With many matrices every row has weights of its own, so a tile has one column.
+ * With many matrices every row has weights of its own, so a tile has one column, unless rows are
+ * grouped.
  *
  * Deterministic plans use one tile for any number of tokens, so one compiled kernel: compilers may
  * fuse and order operations of another tile in another way. Its columns are what prompts lose least
  * with, without making single tokens pay for too many. */
 static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_params *p,
-                         const char *variant)
+                         const grouping *g, const char *variant)
 {
     const lp_caps *caps = pl->caps;
-    const bool one_tile = pl->options->deterministic, many = has_many(pl->graph, node);
-    const uint32_t columns = many ? 1 : one_tile ? 4 : min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
+    const bool one_tile = pl->options->deterministic;
+    const bool single = has_many(pl->graph, node) && g->tile == 0;
+    const uint32_t columns = g->tile > 0 ? g->tile
+                             : single    ? 1
+                             : one_tile  ? 4
+                                         : min_u32(p->n_tokens, caps->is_cpu ? 16 : 8);
+    const uint32_t n_tiles = g->tile > 0 ? g->n_tiles : ceil_div(p->n_tokens, columns);
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "linear_mv", variant, &kernel));
     uint32_t size = 128, lanes = 64, rows = 2;
@@ -374,37 +477,43 @@ static lp_status plan_mv(lp_planner *pl, const lp_node *node, const lp_linear_pa
     const uint32_t per_group = size / lanes * rows;
     uint32_t groups[2];
     lp_op_groups(caps, ceil_div(p->n_outputs, per_group), groups);
-    lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1],
-                                      ceil_div(p->n_tokens, columns), p, sizeof *p);
+    lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1], n_tiles, p, sizeof *p);
     const uint32_t tile[] = {size, lanes, rows, columns};
-    add_constants(pl, d, node, p, tile, sizeof tile / sizeof *tile);
-    add_tensors(pl, d, node);
-    d->flops = 2.0 * p->n_tokens * p->n_outputs * p->n_inputs;
-    if (many) /* one matrix per row is read, and not all of them once */
+    add_constants(pl, d, node, p, g, tile, sizeof tile / sizeof *tile);
+    add_tensors(pl, d, node, p, g);
+    d->flops = 2.0 * rows_at_most(p, g) * p->n_outputs * p->n_inputs;
+    if (single) /* one matrix per row is read, and not all of them once */
         d->bytes *= (double)p->n_tokens / p->n_experts;
     return LP_OK;
 }
 
 /* Many tokens: tiles of tokens x outputs in registers, fed from shared memory. */
 static lp_status plan_mm(lp_planner *pl, const lp_node *node, const lp_linear_params *p,
-                         const char *variant)
+                         const grouping *g, const char *variant)
 {
-    enum {
-        TILE_T = 64,
-        TILE_N = 64,
-        TILE_K = 16,
-        THREAD_T = 8,
-        SIZE = TILE_T / THREAD_T * TILE_N / 4
-    };
+    enum { TILE_N = 64, TILE_K = 16, THREAD_T = 8, SIZE = TILE_T / THREAD_T * TILE_N / 4 };
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "linear_mm", variant, &kernel));
-    lp_dispatch *d = lp_plan_dispatch(pl, kernel, ceil_div(p->n_outputs, TILE_N),
-                                      ceil_div(p->n_tokens, TILE_T), 1, p, sizeof *p);
+    const uint32_t n_tiles = g->tile > 0 ? g->n_tiles : ceil_div(p->n_tokens, TILE_T);
+    lp_dispatch *d =
+        lp_plan_dispatch(pl, kernel, ceil_div(p->n_outputs, TILE_N), n_tiles, 1, p, sizeof *p);
     const uint32_t tile[] = {SIZE, TILE_T, TILE_N, TILE_K, THREAD_T};
-    add_constants(pl, d, node, p, tile, sizeof tile / sizeof *tile);
-    add_tensors(pl, d, node);
-    d->flops = 2.0 * p->n_tokens * p->n_outputs * p->n_inputs;
+    add_constants(pl, d, node, p, g, tile, sizeof tile / sizeof *tile);
+    add_tensors(pl, d, node, p, g);
+    d->flops = 2.0 * rows_at_most(p, g) * p->n_outputs * p->n_inputs;
     return LP_OK;
+}
+
+static bool has_kernel(const lp_planner *pl, const char *family, const char *variant)
+{
+    return lp_kernel_find(pl->caps, &pl->options->refused, family, variant) != NULL;
+}
+
+/* Tokens that share tiles would be computed differently with others: not in deterministic plans. */
+static bool groups_rows(const lp_planner *pl, const lp_node *node)
+{
+    return is_groupable(pl->graph, node) && !pl->options->deterministic &&
+           has_kernel(pl, "group_rows", "u32");
 }
 
 lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
@@ -413,7 +522,7 @@ lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
     const lp_tensor *w = lp_op_tensor(pl->graph, node->src[W]);
     const lp_tensor *routes = lp_op_tensor(pl->graph, node->src[ROUTES]);
     const lp_tensor *y = lp_op_tensor(pl->graph, node->dst[0]);
-    const lp_linear_params p = {
+    lp_linear_params p = {
         .n_tokens = (uint32_t)y->shape.dim[0],
         .n_outputs = (uint32_t)y->shape.dim[1],
         .n_inputs = (uint32_t)x->shape.dim[1],
@@ -426,10 +535,17 @@ lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
         .routes_stride = lp_op_stride(pl->graph, node->src[ROUTES]),
     };
     const char *variant = lp_dtype_table[w->dtype].kernel;
+    const bool grouped = groups_rows(pl, node);
     /* the kernel for few tokens does many, too, only slower: for where the other is refused */
-    if (p.n_tokens <= 8 || has_many(pl->graph, node) || pl->caps->is_cpu ||
-        pl->options->deterministic ||
-        lp_kernel_find(pl->caps, &pl->options->refused, "linear_mm", variant) == NULL)
-        return plan_mv(pl, node, &p, variant);
-    return plan_mm(pl, node, &p, variant);
+    const bool few = p.n_tokens / p.n_experts <= (grouped ? MAX_FEW_OF_ONE : MAX_FEW) ||
+                     (has_many(pl->graph, node) && !grouped) || pl->caps->is_cpu ||
+                     pl->options->deterministic || !has_kernel(pl, "linear_mm", variant);
+    grouping g = {0};
+    if (grouped) {
+        g = grouped_by(p.n_tokens, p.n_experts,
+                       few ? rows_of_tile(pl->caps, p.n_tokens, p.n_experts) : TILE_T);
+        p.n_tiles = g.n_tiles;
+        LP_TRY(plan_groups(pl, node, &p, &g));
+    }
+    return few ? plan_mv(pl, node, &p, &g, variant) : plan_mm(pl, node, &p, &g, variant);
 }

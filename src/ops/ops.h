@@ -17,6 +17,7 @@
 #include "graph/ops.def"
 #undef OP
 
+uint64_t lp_op_linear_scratch(const lp_graph *graph, const lp_node *node, const lp_caps *caps);
 uint64_t lp_op_attention_scratch(const lp_graph *graph, const lp_node *node, const lp_caps *caps);
 
 /* ---- Shared by the cpu functions ----------------------------------------------------------- */
