@@ -71,7 +71,8 @@ void main()
     for (uint first = 0u; first < p.n_rows; first += SIZE) {
         const uint row = first + me;
         const bool there = row < p.n_rows;
-        const uint expert = there ? expert_of(row) : EXPERTS;
+        // loads may come ahead of the test
+        const uint expert = there ? expert_of(min(row, p.n_rows - 1u)) : EXPERTS;
         experts[me] = expert;
         barrier();
         uint rank = 0u, n = 0u; // of the rows here that have the same expert
