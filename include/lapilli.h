@@ -280,6 +280,15 @@ LP_API const char *lp_ending_text(lp_ending ending);
 LP_API lp_status lp_session_source(lp_session *session, const int32_t *tokens, size_t n_tokens);
 LP_API lp_status lp_session_source_text(lp_session *session, const char *text, size_t bytes);
 
+/* The neighbours of chunk `chunk` (from 0) of the session's text, for a model with retrieval (RETRO):
+ * `n` texts of lengths[i] tokens each, one behind the other in `tokens`, instead of those that the
+ * chunk had; 0: none, and the tokens behind that chunk see none. They must be there before the last
+ * token of the chunk is computed, or that and all behind it is computed again. LP_E_UNSUPPORTED for
+ * other models; LP_E_ARG for more neighbours, or longer ones, than the model takes, which the message
+ * names; LP_E_LIMIT for a chunk that the context does not have. */
+LP_API lp_status lp_session_neighbours(lp_session *session, uint32_t chunk, const int32_t *tokens,
+                                       const uint32_t *lengths, uint32_t n);
+
 /* An answer: its tokens without those that stand at its ends, its text, and its score
  * (lapilli/search.h). */
 typedef struct lp_answer {

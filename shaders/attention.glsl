@@ -18,15 +18,19 @@ layout(constant_id = 5) const bool WIDE = false; // heads are whole 16-byte load
 layout(constant_id = 7) const uint FLAGS = 0u; // LP_ATTENTION_... of params.h
 layout(constant_id = 8) const uint STRIDE = 1u;
 layout(constant_id = 9) const uint SUMMARY = 1u;
+layout(constant_id = 10) const uint BLOCK = 1u;
+layout(constant_id = 11) const uint OFFSET = 0u;
+layout(constant_id = 12) const uint PERIOD = 1u; // keys that share a length
 
 const uint MASK = FLAGS & LP_ATTENTION_MASK;
 const uint LP_MASK_CAUSAL = 0u, LP_MASK_FULL = 1u, LP_MASK_CHUNKED = 2u, LP_MASK_STRIDED = 3u,
-           LP_MASK_FIXED = 4u, LP_MASK_PREFIX = 5u;
+           LP_MASK_FIXED = 4u, LP_MASK_PREFIX = 5u, LP_MASK_BLOCKS = 6u;
 const bool SOFTCAP = (FLAGS & LP_ATTENTION_SOFTCAP) != 0u;
 const bool SLOPES = (FLAGS & LP_ATTENTION_SLOPES) != 0u;
 const bool TABLE = (FLAGS & LP_ATTENTION_TABLE) != 0u;
 const bool SINKS = (FLAGS & LP_ATTENTION_SINKS) != 0u;
 const bool SOURCE = (FLAGS & LP_ATTENTION_SOURCE) != 0u;
+const bool LENGTHS = (FLAGS & LP_ATTENTION_LENGTHS) != 0u;
 
 layout(push_constant) uniform push_block
 {
@@ -47,9 +51,24 @@ int position()
     return lp_ints(p.cursor).v[LP_CURSOR_POSITION];
 }
 
+// First key of the block that the token at i sees; the end where no such block is there, -BLOCK where
+// there is none yet.
+int block_first(int i)
+{
+    int since = i + p.mask_shift - int(OFFSET), n = int(p.kv_max);
+    if (since < 0) {
+        return -int(BLOCK);
+    }
+    int b = since / int(STRIDE);
+    return b > n / int(BLOCK) ? n : min(b * int(BLOCK), n);
+}
+
 int seen_first(uint t)
 {
     int i = position() + int(t);
+    if (MASK == LP_MASK_BLOCKS) {
+        return max(block_first(i), 0);
+    }
     if (MASK == LP_MASK_CHUNKED) {
         return i / int(STRIDE) * int(STRIDE);
     }
@@ -62,6 +81,9 @@ int seen_end(uint t)
     int i = position() + int(t);
     if (MASK == LP_MASK_PREFIX) {
         i = max(i, lp_ints(p.cursor).v[LP_CURSOR_SOURCE] - 1);
+    }
+    if (MASK == LP_MASK_BLOCKS) {
+        return min(block_first(i) + int(BLOCK), int(p.kv_max));
     }
     if (MASK != LP_MASK_FULL) {
         return clamp(i + p.mask_shift + 1, 0, int(p.kv_max));
@@ -150,6 +172,9 @@ float seen_score(query_row q, int j, float s)
     }
     if (MASK == LP_MASK_FIXED) {
         seen = seen && (j / stride == q.place / stride || j % stride >= stride - int(SUMMARY));
+    }
+    if (LENGTHS && seen) {
+        seen = j % int(PERIOD) < lp_ints(p.lengths).v[j / int(PERIOD)];
     }
     return !seen ? NONE : s < LEAST ? LEAST : s;
 }

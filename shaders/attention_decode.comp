@@ -34,7 +34,7 @@ void main()
     uint token0 = row0 / heads, token1 = (min(row0 + ROWS, n_rows) - 1u) / heads;
     int first = seen_first(token0), end = seen_end(token1);
     uint n_tiles = (uint(max(end - first, 0)) + KEYS - 1u) / KEYS;
-    int share = int((n_tiles + p.n_splits - 1u) / p.n_splits * KEYS);
+    int share = int((n_tiles + gl_NumWorkGroups.z - 1u) / gl_NumWorkGroups.z * KEYS);
     first += int(gl_WorkGroupID.z) * share;
     end = min(end, first + share);
 
@@ -154,7 +154,7 @@ void main()
                 for (uint k = 0u; k < LANES; k++) {
                     all += partial[r * LANES + k];
                 }
-                uint slot = (g * n_rows + row0 + r) * p.n_splits + gl_WorkGroupID.z;
+                uint slot = (g * n_rows + row0 + r) * gl_NumWorkGroups.z + gl_WorkGroupID.z;
                 if (!SPLIT) { // a row that sees no key is zero
                     store_output(row0 + r, g, at, all == 0.0 ? vec4(0.0) : x / all);
                 } else if (all != 0.0) {
@@ -168,7 +168,7 @@ void main()
         }
     }
     if (SPLIT && row < ROWS && lane == 0u && row0 + row < n_rows) {
-        uint slot = (g * n_rows + row0 + row) * p.n_splits + gl_WorkGroupID.z;
+        uint slot = (g * n_rows + row0 + row) * gl_NumWorkGroups.z + gl_WorkGroupID.z;
         lp_floats(p.stats).v[2u * slot] = largest;
     }
 }

@@ -145,6 +145,7 @@ LP_PARAMS(lp_rope_params)
     LP_UINT first, n_front, y_head; /* a head of y: n_front elements of front, what is turned and
                                        begins at `first` in x's, the rest of x's */
     LP_UINT table_rows;
+    LP_UINT period, place_first, place_after; /* period 0: a token stands at its place in the text */
 };
 
 LP_PARAMS(lp_kv_write_params)
@@ -178,8 +179,9 @@ LP_PARAMS(lp_attention_params)
     LP_ADDRESS sinks; /* [H] f32, or 0 */
     LP_ADDRESS y;     /* or with several splits partial [G, rows, splits, Dv] */
     LP_ADDRESS stats; /* [G, rows, splits, 2]: largest score and sum of exponentials, per split */
+    LP_ADDRESS lengths; /* [C / period] i32, or 0 */
     LP_UINT q_stride, key_stride, value_stride, y_stride; /* of a token */
-    LP_UINT n_tokens, n_heads, n_groups, n_splits;
+    LP_UINT n_tokens, n_heads, n_groups; /* splits are as many as there are groups along z */
     LP_UINT first_block; /* of query rows, in this dispatch */
     LP_UINT kv_max, window;
     LP_INT mask_shift;
@@ -195,6 +197,7 @@ LP_PARAMS(lp_attention_params)
 #define LP_ATTENTION_TABLE   32u /* bias [H, 2 bias_reach + 1] */
 #define LP_ATTENTION_SINKS   64u
 #define LP_ATTENTION_SOURCE  128u
+#define LP_ATTENTION_LENGTHS 256u
 
 LP_PARAMS(lp_attention_merge_params)
 {

@@ -63,6 +63,9 @@ void main()
     if (TWO_AXES) {
         position = position_of(position, k >= per_axis);
     }
+    if (p.period > 0u) {
+        position = p.place_after + (position + p.place_first) % p.period;
+    }
     uint row = min(256u + (position >> 8u), p.table_rows - 1u); // past the context: never used
     lp_floats table = lp_floats(p.table);
     uint low = ((position & 255u) * pairs + k) * 2u, high = (row * pairs + k) * 2u;

@@ -10,7 +10,8 @@
 
 bool lp_model_reads_source(const lp_model *model)
 {
-    return lp_model_network(model)->hparams.encoder.n_layer > 0;
+    const lp_hparams *hp = &lp_model_network(model)->hparams;
+    return hp->encoder.n_layer > 0 && hp->retrieval.chunk == 0;
 }
 
 bool lp_model_generates(const lp_model *model)
@@ -26,6 +27,12 @@ lp_search_options lp_model_search(const lp_model *model)
 lp_status lp_session_source(lp_session *session, const int32_t *tokens, size_t n_tokens)
 {
     return lp_runner_source(lp_session_runner(session), tokens, n_tokens);
+}
+
+lp_status lp_session_neighbours(lp_session *session, uint32_t chunk, const int32_t *tokens,
+                                const uint32_t *lengths, uint32_t n)
+{
+    return lp_runner_neighbours(lp_session_runner(session), chunk, tokens, lengths, n);
 }
 
 lp_status lp_session_source_text(lp_session *session, const char *text, size_t bytes)
@@ -55,7 +62,8 @@ static bool is_end(const lp_search_rules *rules, int32_t token)
 }
 
 /* Tokens and text of a sequence, without the start token, the forced one behind it, and the end. */
-static lp_status fill(const lp_model *model, lp_arena *arena, lp_sequence sequence, lp_answer *answer)
+static lp_status fill(const lp_model *model, lp_arena *arena, lp_sequence sequence,
+                      lp_answer *answer)
 {
     lp_context *ctx = lp_model_context_of(model);
     const lp_search_rules *rules = &lp_model_generation(model)->rules;
@@ -72,7 +80,8 @@ static lp_status fill(const lp_model *model, lp_arena *arena, lp_sequence sequen
     if (tokens == NULL)
         return lp_fail_memory(ctx, "an answer");
     *answer = (lp_answer){.tokens = tokens, .n_tokens = n, .score = sequence.score};
-    int32_t *known = malloc((n + 1u) * sizeof *known); /* rows that pad the embedding have no text */
+    int32_t *known =
+        malloc((n + 1u) * sizeof *known); /* rows that pad the embedding have no text */
     if (known == NULL)
         return lp_fail_memory(ctx, "an answer");
     for (uint32_t i = 0; i < n; i++) {

@@ -87,6 +87,7 @@ static void check_fixture(const char *folder)
                                .types = e.types,
                                .source = e.source,
                                .n_source = e.n_source,
+                               .retrieval = &e,
                                .patches = patches};
         model_session *session = model_session_create(&changed, "reference", LP_F32, n_ctx);
         model_session_run(session, &run, e.tokens, logits);

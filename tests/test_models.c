@@ -139,7 +139,9 @@ static unsigned check_fixture(const fixture *f)
     for (size_t i = 0; i < COUNT(ways) && goes(f, i + 1); i++) {
         char what[512];
         snprintf(what, sizeof what, "%s %s", f->network, ways[i].how);
-        model_session_run(session, &ways[i].run, o.e.tokens, o.logits);
+        model_run run = ways[i].run;
+        run.retrieval = &o.e;
+        model_session_run(session, &run, o.e.tokens, o.logits);
         n_bad += !is_close(what, o.e.logits, o.logits, N_TOKENS, o.e.n_vocab, GATE, ROW_GATE);
     }
     model_session_destroy(session);

@@ -37,7 +37,7 @@ static void mutate_all(lp_graph *graph, const void *user)
 
 typedef struct dropped {
     bool encoder;
-    uint32_t node;
+    const char *node;
     int src;
 } dropped;
 
@@ -49,7 +49,7 @@ static bool can_drop(const lp_node *node, int src)
     } optional[] = {{LP_OP_NORM, 1},       {LP_OP_NORM, 2},       {LP_OP_LINEAR, 2},
                     {LP_OP_LINEAR, 3},     {LP_OP_LINEAR, 4},     {LP_OP_LINEAR, 5},
                     {LP_OP_RECURRENCE, 2}, {LP_OP_RECURRENCE, 5}, {LP_OP_ROUTE, 1},
-                    {LP_OP_ATTENTION, 4},  {LP_OP_ATTENTION, 5}};
+                    {LP_OP_ATTENTION, 4},  {LP_OP_ATTENTION, 5},  {LP_OP_ATTENTION, 6}};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
         if (optional[i].op == node->op && optional[i].src == src && node->src[src] != LP_NONE)
             return true;
@@ -69,8 +69,9 @@ static bool cancels(const lp_network *network, const lp_graph *graph, lp_tensor_
 static void mutate_drop(lp_graph *graph, const void *user)
 {
     const dropped *d = user;
-    if (mutant_is_other(graph) == d->encoder)
-        graph->nodes[d->node].src[d->src] = LP_NONE;
+    for (uint32_t i = 0; i < graph->n_nodes && mutant_is_other(graph) == d->encoder; i++)
+        if (strcmp(graph->nodes[i].name, d->node) == 0 && graph->nodes[i].op != LP_OP_KV_WRITE)
+            graph->nodes[i].src[d->src] = LP_NONE;
 }
 
 /* ---- Mutants that need more than a node. ---- */
@@ -178,6 +179,7 @@ static double moved_by(subject *s, const lp_network *network, mutate_fn mutate, 
                            .source = s->e.source,
                            .n_source = s->e.n_source,
                            .patches = s->patches,
+                           .retrieval = &s->e,
                            .mutate = mutate,
                            .user = user};
     model_session *session = model_session_create(network, "reference", LP_F32, s->n_ctx);
@@ -201,8 +203,12 @@ static lp_graph *build(const subject *s, bool encoder, lp_store *store)
     lp_graph *graph = NULL;
     if (encoder) /* the main graph fills the store: see mutant_is_other() */
         lp_graph_destroy(build(s, false, store));
-    const lp_network_options options = model_run_options(
-        s->network, part_of(s, encoder), encoder ? s->e.n_source : s->e.n_tokens, s->n_ctx);
+    const lp_network_options options =
+        model_run_options(s->network, part_of(s, encoder),
+                          encoder && s->e.n_source > 0                         ? s->e.n_source
+                          : encoder && s->network->hparams.retrieval.chunk > 0 ? 1
+                                                                               : s->e.n_tokens,
+                          s->n_ctx);
     if (lp_network_graph(&ctx, s->network, store, &options, &graph) != LP_OK)
         fail_msg("%s", ctx.message);
     assert_int_equal(mutant_is_other(graph), encoder);
@@ -264,7 +270,7 @@ static void drop_sources(subject *s, bool encoder)
         for (int src = 0; src < LP_MAX_SRC; src++) {
             if (!can_drop(node, src) || cancels(s->network, graph, node->src[src]))
                 continue;
-            const dropped d = {encoder, i, src};
+            const dropped d = {encoder, node->name, src};
             char what[300];
             snprintf(what, sizeof what, "%s without %s", node->name,
                      graph->tensors[node->src[src]].name);
@@ -512,7 +518,7 @@ static void test_hyperparameters(void **state)
             must_move(&s, &changed, NULL, NULL, "sines and cosines in the other order");
             n_sinusoids++;
         }
-        if (hp->encoder.n_layer > 0)
+        if (hp->encoder.n_layer > 0 && hp->retrieval.chunk == 0)
             must_move(&s, s.network, mutate_source, &s.e.n_source, "source one token shorter");
         if (hp->arch->sizes != NULL) {
             n_pictures += break_picture(&s);

@@ -22,10 +22,16 @@ static bool sees_many(const lp_case *row)
 {
     const lp_node *node = &row->graph->nodes[0];
     const int32_t *cursor = op_row_cursor(row);
+    const int64_t position = cursor[LP_CURSOR_POSITION];
     int64_t first, end;
     if (row->op != LP_OP_ATTENTION)
         return true;
-    lp_attention_range(node, cursor, cursor[LP_CURSOR_POSITION] + row->n_tokens - 1, &first, &end);
+    if (node->p.attention.mask == LP_MASK_BLOCKS) { // the first token may see none
+        lp_attention_range(node, cursor, position, &first, &end);
+        if (end - first <= 3 || node->src[6] != LP_NONE)
+            return false;
+    }
+    lp_attention_range(node, cursor, position + row->n_tokens - 1, &first, &end);
     return end - first > 3;
 }
 

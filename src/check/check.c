@@ -123,6 +123,58 @@ static lp_status encoder_pass(lp_checker *c)
     return LP_OK;
 }
 
+/* Every chunk has as many neighbours as there may be: some shorter, one of them missing. */
+static lp_status make_neighbours(lp_checker *c)
+{
+    const lp_hparams *hp = &c->network->hparams;
+    const lp_retrieval_hparams *of = &hp->retrieval;
+    const uint32_t n = of->chunk > 0 ? lp_retrieval_chunks(hp, c->n_ctx) * of->n_neighbours : 0;
+    const uint32_t tokens = lp_store_find(&c->store, "neighbours");
+    const uint32_t lengths = lp_store_find(&c->store, "neighbour_lengths");
+    uint64_t state = 0x9e3779b97f4a7c15u;
+    lp_status status = LP_OK;
+    int32_t *text = n > 0 ? malloc(of->length * sizeof *text) : NULL;
+    if (n > 0 && text == NULL)
+        return lp_fail_memory(c->ctx, "neighbours");
+    for (uint32_t i = 0; i < n && status == LP_OK; i++) {
+        const int32_t length = (int32_t)(i == 2 ? 0 : of->length - i % 3 * (of->length / 4));
+        for (uint32_t t = 0; t < of->length; t++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            text[t] = (int32_t)((state >> 33) % hp->n_vocab);
+        }
+        status = write_all(c, lengths, 4ull * i, &length, 4);
+        if (status == LP_OK)
+            status = write_all(c, tokens, 4ull * i * of->length, text, 4ull * of->length);
+    }
+    free(text);
+    return status;
+}
+
+static lp_status set_position(lp_checker *c, uint32_t position)
+{
+    const int32_t word = (int32_t)position;
+    c->position = position;
+    return c->chain->table->slot_write(c->chain, c->cursor, 4 * LP_CURSOR_POSITION, &word, 4);
+}
+
+/* Before n tokens that complete chunks: what the neighbours of these need. */
+static lp_status retrieval_passes(lp_checker *c, uint32_t n)
+{
+    const lp_retrieval_hparams *of = &c->network->hparams.retrieval;
+    const uint32_t position = c->position, rows = of->n_neighbours * of->length;
+    const uint32_t first = of->chunk > 0 ? position / of->chunk : 0;
+    const uint32_t end = of->chunk > 0 ? (position + n) / of->chunk : 0;
+    if (first == end)
+        return LP_OK;
+    c->part = LP_PART_CONTEXT;
+    LP_TRY(pass(c, n, "%u tokens, chunks"));
+    c->part = LP_PART_ENCODER;
+    LP_TRY(set_position(c, first * rows));
+    LP_TRY(pass(c, (end - first) * rows, "%u of neighbours"));
+    c->part = LP_PART_DECODER;
+    return set_position(c, position);
+}
+
 static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
 {
     if (c->network->hparams.both_ways)
@@ -131,22 +183,27 @@ static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
     const uint32_t most = c->quirks.batch != 0 && c->quirks.batch < PIECE ? c->quirks.batch : PIECE;
     const uint32_t n_pieces = (n_prompt + most - 1) / most;
     const uint32_t n_sweep = c->options->quick ? 1 : N_SWEEP;
-    c->report->passes = lp_arena_array(c->arena, n_pieces + n_sweep + 1, sizeof(lp_check_pass));
+    const uint32_t each = c->network->hparams.retrieval.chunk > 0 ? 3 : 1; /* at most */
+    c->report->passes =
+        lp_arena_array(c->arena, each * (n_pieces + n_sweep) + 1, sizeof(lp_check_pass));
     if (c->report->passes == NULL)
         return lp_fail_memory(c->ctx, "a report");
     c->total = (uint64_t)(n_pieces + n_sweep + (c->n_source > 0)) * n_nodes;
+    LP_TRY(make_neighbours(c));
     if (c->n_source > 0)
         LP_TRY(encoder_pass(c));
     while (c->position < n_prompt) {
         uint32_t left = n_prompt - c->position, n = left < most ? left : most;
         if (c->position == 0 && n < c->prefix.n)
             n = c->prefix.n;
+        LP_TRY(retrieval_passes(c, n));
         LP_TRY(pass(c, n, "prompt"));
     }
     for (uint32_t i = 0; i < n_sweep; i++) {
         if (c->position + sweep[i] > c->n_ctx || sweep[i] > most)
             continue;
         LP_TRY(make_text(c, sweep[i]));
+        LP_TRY(retrieval_passes(c, sweep[i]));
         LP_TRY(pass(c, sweep[i], sweep[i] == 1 ? "decode" : "%u tokens"));
     }
     return LP_OK;
@@ -341,8 +398,10 @@ lp_status lp_checker_run(lp_checker *c)
             return lp_fail(c->ctx, LP_E_ARG, "token %zu is %d; the vocabulary has %u", i,
                            (int)o->tokens[i], c->network->hparams.n_vocab);
     c->n_trial_runs = o->n_runs;
-    c->n_source = c->network->hparams.encoder.n_layer > 0 ? (uint32_t)o->n_tokens : 0;
-    if (c->network->hparams.prefix.used)
+    const lp_hparams *hp = &c->network->hparams;
+    const bool reads_source = hp->encoder.n_layer > 0 && hp->retrieval.chunk == 0;
+    c->n_source = reads_source ? (uint32_t)o->n_tokens : 0;
+    if (hp->prefix.used)
         c->prefix = lp_network_prefix_or_all(c->ctx, c->network, o->tokens, o->n_tokens);
     LP_TRY(load(c, &n_nodes));
     LP_TRY(run_passes(c, n_nodes));

@@ -28,6 +28,9 @@ enum {
     A_EXTRAS,
     A_REACH,  /* of the table by distance */
     A_SOURCE, /* tokens of the source, NO_SOURCE: none; 0: all keys are seen */
+    A_BLOCK,  /* of LP_MASK_BLOCKS */
+    A_OFFSET,
+    A_PERIOD, /* keys that share a length; 0: there are no lengths */
     N_ARGS
 };
 
@@ -40,6 +43,11 @@ static int64_t keys_seen(const int64_t *arg)
     const int64_t so_far = arg[A_POSITION] + arg[A_T];
     if (arg[A_MASK] == LP_MASK_PREFIX)
         return arg[A_SOURCE] > so_far ? arg[A_SOURCE] : so_far;
+    if (arg[A_MASK] == LP_MASK_BLOCKS) {
+        const int64_t since = arg[A_POSITION] + arg[A_T] - 1 - arg[A_OFFSET];
+        const int64_t n = since < 0 ? 0 : (since / arg[A_STRIDE] + 1) * arg[A_BLOCK];
+        return n < arg[A_KV_MAX] ? n : arg[A_KV_MAX];
+    }
     if (arg[A_MASK] != LP_MASK_FULL)
         return so_far;
     if (arg[A_SOURCE] == NO_SOURCE)
@@ -73,6 +81,22 @@ static lp_tensor_id keys(lp_case_build *c, const int64_t *arg, int64_t d)
                          keys_seen(arg) * arg[A_G] * d, false);
 }
 
+/* Of the keys of every period: none, some, all. */
+static lp_tensor_id lengths(lp_case_build *c, const int64_t *arg)
+{
+    enum { MOST = 1024 };
+    int32_t values[MOST];
+    if (arg[A_PERIOD] == 0)
+        return LP_NONE;
+    const int64_t n = (arg[A_C] + arg[A_PERIOD] - 1) / arg[A_PERIOD];
+    assert(n <= MOST);
+    for (int64_t i = 0; i < n; i++)
+        values[i] = (int32_t)(i % 4 == 1   ? arg[A_PERIOD]
+                              : i % 7 == 3 ? 0
+                                           : (i * 5 + 2) % (arg[A_PERIOD] + 1));
+    return lp_case_state(c, LP_I32, LP_SHAPE1(n), values, false);
+}
+
 static void build_attention(lp_case_build *c, const int64_t *arg)
 {
     int32_t cursor[LP_CURSOR_WORDS] = {0};
@@ -86,6 +110,9 @@ static void build_attention(lp_case_build *c, const int64_t *arg)
     node.p.attention.stride = (int32_t)arg[A_STRIDE];
     node.p.attention.summary = (int32_t)arg[A_SUMMARY];
     node.p.attention.from_source = arg[A_SOURCE] != 0 && arg[A_MASK] == LP_MASK_FULL;
+    node.p.attention.block = (int32_t)arg[A_BLOCK];
+    node.p.attention.offset = (int32_t)arg[A_OFFSET];
+    node.p.attention.period = (int32_t)arg[A_PERIOD];
     node.p.attention.softcap = arg[A_EXTRAS] & SOFTCAP ? arg[A_SCALE] > 1 ? 30 : 1.5f : 0;
     node.src[0] = lp_case_heads(c, arg[A_T], arg[A_H], arg[A_DK], arg[A_VIEW],
                                 (lp_case_fill){0, (float)arg[A_SCALE]});
@@ -96,19 +123,25 @@ static void build_attention(lp_case_build *c, const int64_t *arg)
     if (arg[A_EXTRAS] & SINKS)
         node.src[5] = lp_case_weight(c, arg[A_T] % 2 ? LP_BF16 : LP_F32, LP_SHAPE1(arg[A_H]),
                                      (lp_case_fill){0, 3});
+    node.src[6] = lengths(c, arg);
     lp_case_emit(c, &node);
 }
 
 static void attention(lp_case_table *table, const int64_t arg[N_ARGS])
 {
-    static const char *const masks[] = {"", " full", " chunked", " strided", " fixed", " prefix"};
+    static const char *const masks[] = {"",       " full",   " chunked", " strided",
+                                        " fixed", " prefix", " blocks"};
     const int64_t x = arg[A_EXTRAS];
-    char mask[32] = "", extras[64];
+    char mask[64] = "", extras[64];
     if (arg[A_MASK] > LP_MASK_FULL)
         snprintf(mask, sizeof mask, "%s%d", masks[arg[A_MASK]],
                  (int)(arg[A_MASK] == LP_MASK_PREFIX ? arg[A_SOURCE] : arg[A_STRIDE]));
     else
         snprintf(mask, sizeof mask, "%s", masks[arg[A_MASK]]);
+    const size_t n = strlen(mask);
+    if (arg[A_BLOCK] > 0)
+        snprintf(mask + n, sizeof mask - n, ":%d from%d lengths%d", (int)arg[A_BLOCK],
+                 (int)arg[A_OFFSET], (int)arg[A_PERIOD]);
     snprintf(extras, sizeof extras, "%s%s%s%s%s", x & SOFTCAP ? " softcap" : "",
              x & SLOPES ? " slopes" : "", x & TABLE ? " table" : "", x & SINKS ? " sinks" : "",
              x & ACTIVATIONS ? " no-cache" : "");
@@ -331,6 +364,48 @@ static void quantised(lp_case_table *table)
     attention(table, (int64_t[N_ARGS]){1, 8, 2, 64, 64, 4096, 4096, 2666, 0, LP_Q8_0, 0, 1});
 }
 
+/* Chunks of tokens and blocks of keys: T, position, kv_max, C, stride, block, offset, period of
+ * lengths. Before the first block, at seams, behind the last one; blocks longer and shorter than a
+ * tile, than the chunk. */
+static void blocks(lp_case_table *table)
+{
+    static const int64_t kinds[][8] = {
+        {1, 3, 60, 60, 8, 20, 7, 10},
+        {1, 7, 60, 60, 8, 20, 7, 10},
+        {1, 300, 1280, 1280, 64, 256, 63, 128},
+        {4, 5, 60, 60, 8, 20, 7, 10},
+        {8, 22, 60, 60, 8, 20, 7, 5},
+        {8, 120, 1024, 1024, 64, 512, 63, 128},
+        {9, 0, 66, 80, 7, 22, 6, 11},
+        {40, 0, 110, 110, 7, 22, 6, 11},
+        {40, 13, 300, 300, 7, 33, 6, 0},
+        {65, 30, 1280, 1280, 64, 256, 63, 128},
+        {128, 64, 1280, 1280, 64, 256, 63, 128},
+        {44, 22, 110, 110, 11, 11, 0, 11},
+        {44, 22, 40, 48, 22, 7, 0, 0},
+        {70, 0, 600, 600, 200, 150, 0, 50},
+        {12, 90, 60, 60, 8, 20, 7, 10},
+        {33, 0, 6, 6, 33, 3, 0, 3},
+    };
+    static const int64_t extras[] = {0, 0, SOFTCAP, SINKS};
+    int64_t arg[N_ARGS];
+    for (unsigned k = 0; k < N_OF(kinds); k++)
+        for (unsigned again = 0; again < 2; again++) {
+            place(arg, (k + 3 * again) % N_OF(places));
+            arg[A_T] = kinds[k][0];
+            arg[A_POSITION] = kinds[k][1];
+            arg[A_KV_MAX] = kinds[k][2];
+            arg[A_C] = kinds[k][3];
+            arg[A_MASK] = LP_MASK_BLOCKS;
+            arg[A_STRIDE] = kinds[k][4];
+            arg[A_BLOCK] = kinds[k][5];
+            arg[A_OFFSET] = kinds[k][6];
+            arg[A_PERIOD] = kinds[k][7];
+            arg[A_EXTRAS] = extras[(k + again) % N_OF(extras)];
+            attention(table, arg);
+        }
+}
+
 void lp_cases_attention(lp_case_table *table)
 {
     plain(table);
@@ -339,4 +414,5 @@ void lp_cases_attention(lp_case_table *table)
     sources(table);
     prefixes(table);
     quantised(table);
+    blocks(table);
 }

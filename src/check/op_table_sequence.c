@@ -10,7 +10,20 @@
 
 /* ---- rope */
 
-enum { R_T, R_H, R_D, R_N, R_PAIRING, R_POSITION, R_VIEW, R_SIZE, R_SCALED, R_FRONT, R_AXES };
+enum {
+    R_T,
+    R_H,
+    R_D,
+    R_N,
+    R_PAIRING,
+    R_POSITION,
+    R_VIEW,
+    R_SIZE,
+    R_SCALED,
+    R_FRONT,
+    R_AXES,
+    R_PERIOD
+};
 
 static void build_rope(lp_case_build *c, const int64_t *arg)
 {
@@ -18,13 +31,15 @@ static void build_rope(lp_case_build *c, const int64_t *arg)
     for (int i = 0; i < arg[R_N] / 2; i++)
         frequencies[i] = pow(10000, -2.0 * i / (double)arg[R_N]);
     lp_node node = lp_case_node(c, LP_OP_ROPE);
-    lp_rope_angles angles =
-        lp_rope_table(c->b, c->row->name, frequencies, (int32_t)arg[R_N],
-                      (int32_t)(arg[R_POSITION] + arg[R_T]), arg[R_SCALED] ? 1.3f : 1);
+    lp_rope_angles angles = lp_rope_table(c->b, c->row->name, frequencies, (int32_t)arg[R_N],
+                                          (int32_t)(arg[R_POSITION] + arg[R_T] + 2 * arg[R_PERIOD]),
+                                          arg[R_SCALED] ? 1.3f : 1);
     node.p.rope.pairing = (lp_rope_pairing)arg[R_PAIRING];
     node.p.rope.n_rotated = angles.n_rotated;
     node.p.rope.frequencies = angles.frequencies;
     node.p.rope.scale = angles.scale;
+    if (arg[R_PERIOD] > 0)
+        node.p.rope.place = (lp_rope_place){(int32_t)arg[R_PERIOD], 1, (int32_t)arg[R_PERIOD] - 1};
     node.src[0] = lp_case_heads(c, arg[R_T], arg[R_H], arg[R_D], arg[R_VIEW],
                                 (lp_case_fill){0, (float)arg[R_SIZE]});
     const int32_t cursor[LP_CURSOR_WORDS] = {
@@ -65,11 +80,14 @@ static void ropes(lp_case_table *table)
                                                           : 1,
                                        (s + p) % 3 == 1,
                                        fronts[s],
-                                       axes[s]};
+                                       axes[s],
+                                       (2 * s + p) % 5 == 2 && !axes[s] ? 1 + 9 * (int64_t)(s + p)
+                                                                        : 0};
                 lp_case *row = lp_case_add(
-                    table, LP_OP_ROPE, build_rope, "rope%d%s T%d H%d D%d n%d position%d front%d",
-                    pairing, axes[s] ? " two axes" : "", (int)arg[R_T], (int)arg[R_H],
-                    (int)arg[R_D], (int)arg[R_N], (int)arg[R_POSITION], (int)arg[R_FRONT]);
+                    table, LP_OP_ROPE, build_rope,
+                    "rope%d%s T%d H%d D%d n%d position%d front%d period%d", pairing,
+                    axes[s] ? " two axes" : "", (int)arg[R_T], (int)arg[R_H], (int)arg[R_D],
+                    (int)arg[R_N], (int)arg[R_POSITION], (int)arg[R_FRONT], (int)arg[R_PERIOD]);
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)arg[R_T];
             }

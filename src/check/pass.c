@@ -42,9 +42,11 @@ static bool is_cache(const lp_store *store, uint32_t slot)
     return s->kind == LP_SLOT_STATE && s->shape.n == 3;
 }
 
-static uint64_t row_bytes(const lp_slot *s)
+static uint64_t bytes_of(const lp_slot *s, uint64_t n_rows)
 {
-    return lp_state_bytes(s->dtype, lp_state_stride(s->dtype, (uint64_t)lp_shape_row(s->shape)));
+    const uint64_t all = (uint64_t)s->shape.dim[0], n = n_rows < all ? n_rows : all;
+    return n *
+           lp_state_bytes(s->dtype, lp_state_stride(s->dtype, (uint64_t)lp_shape_row(s->shape)));
 }
 
 static void caches_free(caches *k)
@@ -55,9 +57,11 @@ static void caches_free(caches *k)
     *k = (caches){0};
 }
 
-/* Rows of the caches that a pass over the graph reads or writes. */
+/* Rows of the caches that a pass over the graph reads or writes, as far as a cache has them. */
 static uint64_t rows_of(const lp_checker *c, const lp_graph *graph)
 {
+    if (c->network->hparams.retrieval.chunk > 0) /* some have those of neighbours */
+        return UINT64_MAX;
     const uint64_t n = (uint64_t)c->position + (uint64_t)graph->n_tokens;
     return n > c->n_source ? n : c->n_source;
 }
@@ -74,7 +78,7 @@ static lp_status lend_caches(lp_checker *c, lp_backend *backend, uint64_t n_rows
     for (uint32_t i = 0; i < k->n; i++) {
         if (!is_cache(&c->store, i))
             continue;
-        const uint64_t bytes = n_rows * row_bytes(&c->store.slots[i]);
+        const uint64_t bytes = bytes_of(&c->store.slots[i], n_rows);
         k->own[i] = malloc(bytes + 1);
         theirs = malloc(bytes + 1);
         if (k->own[i] == NULL || theirs == NULL) {
@@ -100,7 +104,7 @@ static lp_status return_caches(lp_checker *c, lp_backend *backend, uint64_t n_ro
     for (uint32_t i = 0; i < k->n && status == LP_OK; i++)
         if (k->own[i] != NULL)
             status = backend->table->slot_write(backend, i, 0, k->own[i],
-                                                n_rows * row_bytes(&c->store.slots[i]));
+                                                bytes_of(&c->store.slots[i], n_rows));
     caches_free(k);
     return status;
 }
@@ -270,8 +274,8 @@ static lp_status judge(pass_state *s, const lp_step *step, const lp_expected *ex
     /* Pictures are large: many of the first bad pass only. */
     const bool first_bad = bad && !s->c->any_bad && s->n_bad <= MAX_MAPS;
     if (first_bad || worst)
-        row->map = lp_judge_map(s->c->arena, step, dst, first_bad ? 256 : 96, expected,
-                                &result->outputs);
+        row->map =
+            lp_judge_map(s->c->arena, step, dst, first_bad ? 256 : 96, expected, &result->outputs);
     if (!bad)
         return LP_OK;
     LP_TRY(describe_finding(s, step, dst, expected, result, row));
@@ -294,8 +298,8 @@ static void compare_drift(const pass_state *s, const lp_step *step, const lp_exp
     row->drift = lp_judge(step, &other, &s->device.outputs[step->node], step->n_outputs, &dst);
 }
 
-/* Rounding grows from layer to layer, but not as far as this: on sound drivers 1e-8 was the most that
- * was seen. */
+/* Rounding grows from layer to layer, but not as far as this: on sound drivers 1e-8 was the most
+ * that was seen. */
 #define DRIFT_NMSE 1e-4
 
 /* A router chose other experts than the other side: said once, at the first one. */
@@ -355,7 +359,8 @@ static bool is_devices(lp_status status)
            status == LP_E_LIMIT;
 }
 
-/* The pages of the model's file that the reference has read go back: they are on the device already. */
+/* The pages of the model's file that the reference has read go back: they are on the device
+ * already. */
 static void forget_weights(const pass_state *s, uint32_t index)
 {
     const lp_node *node = &s->graph->nodes[index];
@@ -375,8 +380,8 @@ static lp_status check_node(pass_state *s, uint32_t index)
     lp_expected expected = {0};
     lp_step_result result = {0};
     lp_check_node unused = {0}, *row = s->pass != NULL ? &s->pass->nodes[index] : &unused;
-    const lp_step_options options = {.plan = c->plan,
-                                     .n_runs = s->pass != NULL ? c->options->n_runs : c->n_trial_runs};
+    const lp_step_options options = {
+        .plan = c->plan, .n_runs = s->pass != NULL ? c->options->n_runs : c->n_trial_runs};
     describe(s, index, row);
     LP_CHECK(lp_step_take(c->ctx, c->chain, s->chain, s->graph, index, c->position, &step));
     LP_CHECK(expect(s, &step, &expected));
@@ -413,8 +418,7 @@ static lp_status free_run(pass_state *s, lp_backend *backend, const lp_plan_opti
                           lp_drift *drift)
 {
     lp_checker *c = s->c;
-    lp_status status =
-        lp_drift_run(c->ctx, backend, s->graph, plan, c->cursor, s->cursor, drift);
+    lp_status status = lp_drift_run(c->ctx, backend, s->graph, plan, c->cursor, s->cursor, drift);
     if (backend == c->device && is_devices(status)) {
         c->lost = c->lost || status == LP_E_DEVICE_LOST;
         drift->finding = LP_FINDING_DEVICE;
@@ -442,8 +446,8 @@ static lp_status compare_logits(pass_state *s, const lp_tensor_id id)
     if (is_chain(s->c))
         expected = chain;
     if (got != NULL && s->c->options->digests)
-        LP_CHECK(lp_digest_floats(s->c->ctx, s->c->arena, &s->device.logits, &n, 1,
-                                  &s->pass->digest));
+        LP_CHECK(
+            lp_digest_floats(s->c->ctx, s->c->arena, &s->device.logits, &n, 1, &s->pass->digest));
     if (got != NULL && expected != NULL) {
         s->pass->logits = lp_compare(expected, got, NULL, n);
         expected += n - n_last;
@@ -476,13 +480,13 @@ static lp_status report_drift(pass_state *s)
 }
 
 /* Every node is right by itself and the plan is sound, yet the free-running result is another one:
- * something else writes where it should not. The first node that is far off is named. Behind another
- * choice of experts, in this pass or one before, there is nothing to be said. */
+ * something else writes where it should not. The first node that is far off is named. Behind
+ * another choice of experts, in this pass or one before, there is nothing to be said. */
 static lp_status check_drift(pass_state *s)
 {
     const lp_difference *logits = &s->pass->logits;
-    if (s->c->any_bad || s->c->other_choice || s->n_bad > 0 || s->device.finding != LP_FINDING_NONE || logits->n == 0 ||
-        logits->nmse <= DRIFT_NMSE)
+    if (s->c->any_bad || s->c->other_choice || s->n_bad > 0 ||
+        s->device.finding != LP_FINDING_NONE || logits->n == 0 || logits->nmse <= DRIFT_NMSE)
         return LP_OK;
     size_t i = 0;
     while (i + 1 < s->pass->n_nodes && i < s->other_choice &&
@@ -497,8 +501,7 @@ static lp_status check_drift(pass_state *s)
 
 static lp_status read_cursor(pass_state *s)
 {
-    return s->c->chain->table->slot_read(s->c->chain, s->c->cursor, 0, s->cursor,
-                                         sizeof s->cursor);
+    return s->c->chain->table->slot_read(s->c->chain, s->c->cursor, 0, s->cursor, sizeof s->cursor);
 }
 
 /* All nodes, isolated. The caches of the devices are the chain's meanwhile. */

@@ -273,14 +273,24 @@ static lp_status unpack_blocks(part *p, lp_view *rows)
     return LP_OK;
 }
 
+/* By how much the cursor must be shifted where the keys before `first` are left out. */
+static int64_t shift_of(const lp_node *node, int64_t first)
+{
+    return node->p.attention.mask == LP_MASK_BLOCKS
+               ? first / node->p.attention.block * node->p.attention.stride
+               : first;
+}
+
 /* All rows that a part of the tokens may see, and no others: what stands behind the last one may be
  * anything. The cursor is shifted by the rows before the first one: a multiple of the chunk's
- * length, and 0 where a mask counts from the beginning of the text. */
+ * length, and 0 where a mask counts from the beginning of the text; or by the tokens that see them.
+ */
 static lp_status prepare_attention(part *p)
 {
     enum {
         BIAS = 4,
         SINKS,
+        LENGTHS,
         CONVERSION = 4
     }; /* an f16 element, or one of a block, costs several multiply-adds */
     const lp_shape q = tensor(p, p->node.src[0])->shape;
@@ -299,7 +309,7 @@ static lp_status prepare_attention(part *p)
     first = least(first, k.dim[0] - rows); /* if no key is seen, any row will do */
     p->node.p.attention.kv_max = (int32_t)n_seen;
     p->node.p.attention.from_source = false;
-    set_cursor(p, 3, position + p->t0 - first);
+    set_cursor(p, 3, position + p->t0 - shift_of(&p->node, first));
     float *x;
     LP_TRY(read_activation(p, p->node.src[0], &x));
     p->call.src[0] = tokens_of(p, x, q);
@@ -316,6 +326,10 @@ static lp_status prepare_attention(part *p)
     for (int i = BIAS; i <= SINKS; i++) /* of the heads */
         if (p->node.src[i] != LP_NONE)
             LP_TRY(read_rows(p, p->node.src[i], g0 * heads, n_g * heads, &p->call.src[i]));
+    const int64_t period = p->node.p.attention.period;
+    if (p->node.src[LENGTHS] != LP_NONE)
+        LP_TRY(read_rows(p, p->node.src[LENGTHS], first / period, (rows + period - 1) / period,
+                         &p->call.src[LENGTHS]));
     p->first = g0 * heads * v.dim[2];
     p->n = n_g * heads * v.dim[2];
     return LP_OK;

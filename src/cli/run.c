@@ -6,6 +6,7 @@
 
 #include "draft.h"
 #include "job.h"
+#include "neighbours.h"
 #include "prompt.h"
 #include "sampling.h"
 
@@ -15,6 +16,7 @@ typedef struct settings {
     bool has_prompt, no_echo, nothing_written;
     const char *suffix;       /* what comes behind the text to be written, or NULL */
     unsigned infill;          /* flags */
+    const char *neighbours;   /* file, or NULL */
     const char *prompt_cache; /* file, or NULL */
     bool prompt_cache_ro, keep_all;
     cli_sampling sampling;
@@ -29,7 +31,8 @@ enum {
     NO_CONTEXT_SHIFT,
     NO_ECHO,
     SUFFIX,
-    SPM_INFILL
+    SPM_INFILL,
+    NEIGHBOURS
 };
 
 static const struct option long_options[] = {
@@ -49,6 +52,7 @@ static const struct option long_options[] = {
     {"no-echo", no_argument, NULL, NO_ECHO},
     {"suffix", required_argument, NULL, SUFFIX},
     {"spm-infill", no_argument, NULL, SPM_INFILL},
+    {"neighbours", required_argument, NULL, NEIGHBOURS},
     CLI_GUARD_OPTION,
     CLI_PLANT_OPTION,
     {"quiet", no_argument, NULL, 'q'},
@@ -94,6 +98,10 @@ static int set_option(settings *s, int id)
         break;
     case PROMPT_CACHE:
         ok = cli_parse_name(&cli_run, "--prompt-cache", optarg, &s->prompt_cache);
+        break;
+    case NEIGHBOURS:
+        ok = cli_parse_name(&cli_run, "--neighbours", optarg, &s->neighbours);
+        s->generate.shift = 0; /* they belong to chunks of this text */
         break;
     case PROMPT_CACHE_RO:
         s->prompt_cache_ro = true;
@@ -310,6 +318,8 @@ static int run_model(settings *s)
     }
     if (code == CLI_OK)
         code = cli_job_session(&s->job);
+    if (code == CLI_OK && s->neighbours)
+        code = cli_neighbours(s->job.ctx, s->job.model, s->job.session, s->neighbours);
     if (code == CLI_OK)
         code = cli_draft_open(&s->draft, &s->job);
     if (code == CLI_OK)
@@ -368,7 +378,9 @@ const cli_command cli_run = {
         "      --no-echo         only the continuation, not the prompt\n"
         "      --suffix=TEXT     fills in the middle: the prompt is what comes before, TEXT what\n"
         "                        comes behind; for models with tokens for that\n"
-        "      --spm-infill      for those that want the suffix first\n" CLI_GUARD_HELP
+        "      --spm-infill      for those that want the suffix first\n"
+        "      --neighbours=FILE JSON, for RETRO: a list of each chunk's neighbours, each a\n"
+        "                        text or a list of tokens\n" CLI_GUARD_HELP
         "      --deterministic   the same text, to the bit, whatever -b is; slower (see\n"
         "                        docs/CHECKING.md)\n"
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"

@@ -284,28 +284,27 @@ static lp_tensor_id emit(lp_builder *b, const char *name, lp_node node)
     return lp_builder_node(b, &node) == LP_OK ? node.dst[0] : LP_NONE;
 }
 
-lp_tensor_id lp_embed(lp_builder *b, const char *name, lp_tensor_id table, lp_tensor_id cursor,
-                      lp_tensor_id history, float scale)
+static lp_tensor_id embed(lp_builder *b, const char *name, const lp_tensor_id src[3], float scale,
+                          int32_t first)
 {
     lp_node node = empty_node;
     node.op = LP_OP_EMBED;
-    node.src[0] = table;
-    node.src[1] = cursor;
-    node.src[2] = history;
+    memcpy(node.src, src, 3 * sizeof *src);
     node.p.embed.scale = scale;
+    node.p.embed.first = first;
     return emit(b, name, node);
+}
+
+lp_tensor_id lp_embed(lp_builder *b, const char *name, lp_tensor_id table, lp_tensor_id cursor,
+                      lp_tensor_id history, float scale)
+{
+    return embed(b, name, (lp_tensor_id[]){table, cursor, history}, scale, 0);
 }
 
 lp_tensor_id lp_embed_positions(lp_builder *b, const char *name, lp_tensor_id table,
                                 lp_tensor_id cursor, int32_t first)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_EMBED;
-    node.src[0] = table;
-    node.src[1] = cursor;
-    node.p.embed.scale = 1;
-    node.p.embed.first = first;
-    return emit(b, name, node);
+    return embed(b, name, (lp_tensor_id[]){table, cursor, LP_NONE}, 1, first);
 }
 
 lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float eps, lp_tensor_id x,
@@ -381,6 +380,7 @@ lp_tensor_id lp_rope_behind(lp_builder *b, const char *name, lp_rope_pairing pai
     node.p.rope.frequencies = angles.frequencies;
     node.p.rope.scale = angles.scale;
     node.p.rope.two_axes = angles.two_axes;
+    node.p.rope.place = angles.place;
     return emit(b, name, node);
 }
 
@@ -423,12 +423,16 @@ lp_tensor_id lp_attention_biased(lp_builder *b, const char *name, lp_tensor_id q
     node.src[3] = cursor;
     node.src[4] = bias;
     node.src[5] = sinks;
+    node.src[6] = options.lengths != NULL ? *options.lengths : LP_NONE;
     node.p.attention.scale = options.scale;
     node.p.attention.kv_max = options.kv_max;
     node.p.attention.mask = options.mask;
     node.p.attention.window = options.window;
     node.p.attention.stride = options.stride;
     node.p.attention.summary = options.summary;
+    node.p.attention.block = options.block;
+    node.p.attention.offset = options.offset;
+    node.p.attention.period = options.period;
     node.p.attention.from_source = options.from_source;
     node.p.attention.softcap = options.softcap;
     return emit(b, name, node);

@@ -50,6 +50,7 @@ typedef struct lp_rope_angles {
     const double *frequencies;
     float scale;
     bool two_axes; /* false, unless the caller sets it */
+    lp_rope_place place;
 } lp_rope_angles;
 /* cos/sin table for lp_rope, [256 + ceil(n_ctx / 256), n / 2, 2] f32: row a < 256 holds the angles
  * of position a, row 256 + b those of position 256 b, so that any position is one complex product
@@ -99,7 +100,8 @@ typedef struct lp_attention_options {
     float scale;
     int32_t kv_max, window;
     lp_mask_kind mask;
-    int32_t stride, summary;
+    int32_t stride, summary, block, offset, period;
+    const lp_tensor_id *lengths; /* of every `period` keys; NULL: there are none */
     bool from_source;
     float softcap;
 } lp_attention_options;

@@ -58,6 +58,12 @@ typedef enum lp_rope_pairing {
     LP_ROPE_HALVES    /* (k, k + n/2): GPT-NeoX, Hugging Face llama */
 } lp_rope_pairing;
 
+/* Where a row stands whose token has place i in the text, if not there: at after + (i + first) %
+ * period; period 0: at i. */
+typedef struct lp_rope_place {
+    int32_t period, first, after;
+} lp_rope_place;
+
 /* Which keys j the query of a token at place i = position + t sees, of those below kv_max. */
 typedef enum lp_mask_kind {
     LP_MASK_CAUSAL,  /* j <= i; with a window w also j > i - w */
@@ -67,6 +73,9 @@ typedef enum lp_mask_kind {
     LP_MASK_FIXED,   /* j <= i and (i / stride == j / stride or j % stride >= stride - summary):
                         the same paper */
     LP_MASK_PREFIX,  /* j <= i or j < cursor[LP_CURSOR_SOURCE]: Du et al. 2022, arXiv:2103.10360 */
+    LP_MASK_BLOCKS,  /* stride tokens see a block of keys: b block <= j < (b + 1) block, b = floor((i -
+                        offset) / stride); none where i < offset: chunked cross-attention, Borgeaud
+                        et al. 2021, arXiv:2112.04426 */
     LP_N_MASKS
 } lp_mask_kind;
 
@@ -133,7 +142,8 @@ enum {
  * ROPE      src: 0 x [T, H, D], 1 cursor, 2 table [256 + ceil(C/256), n/2, 2], 3 front [T, H, F]?
  *           dst: 0 [T, H, D], or with a front [T, H, F + n]: it stands before the last n elements of
  *           x's heads, which are turned then. With two axes the first half of what is turned is so
- *           by the place in the source text, the other by that behind it (src/ops/rope.c)
+ *           by the place in the source text, the other by that behind it (src/ops/rope.c); with a
+ *           period the angles are those of another position
  * KV_WRITE  src: 0 x [T, G, D], 1 cursor   dst: 0 cache [C, G, D] (slot, in place)
  * RECURRENCE src: 0 x [T, g N], 1 w [g N, N] (of lp_weight_vectors), 2 bias [g N]?, 3 cursor,
  *                4 states [C, 1, s N] f32 (slot), 5 start (like states)?    dst: 0 [T, s N]
@@ -141,12 +151,13 @@ enum {
  *           the state after token t, that before the first token is the cache's row position - 1, or 0;
  *           with a start, the cache of a net that has read a source text, at first its last state
  * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor,
- *                4 bias [H] or [H, 2 M + 1]?, 5 sinks [H]?      dst: 0 [T, H, Dv]
+ *                4 bias [H] or [H, 2 M + 1]?, 5 sinks [H]?, 6 lengths [C / period] i32?
+ *           dst: 0 [T, H, Dv]
  *           keys and values: caches (lp_is_cache_type()), or f32 activations
  *           score s = scale q k; with a softcap c: s = c tanh(s / c); bias [H] (ALiBi):
  *           s -= bias[h] |i - j|; [H, 2 M + 1]: s += bias[h][M + clamp(j - i, -M, M)]; softmax over
  *           the keys that the mask shows, and over sinks[h], which has no value. A token that
- *           sees no key gets 0
+ *           sees no key gets 0. With lengths key j is there only if j % period < lengths[j / period]
  * ADD, MUL  src: 0 a, 1 b of one shape   dst: 0
  * ACT       src: 0 x   dst: 0   y = out act(in x)
  * SAMPLE    src: 0 logits [1, V], 1 sampler   dst: 0 history, 1 cursor (in place), 2 scratch [2, V]
@@ -172,14 +183,17 @@ typedef struct lp_node {
             bool two_axes;             /* n_rotated / 2 of them by each of two positions */
             const double *frequencies; /* [n_rotated / 2] radians per position, in the graph's arena */
             float scale;               /* of what is turned */
+            lp_rope_place place;
         } rope;
         struct {
             float scale;        /* of q k^T */
             int32_t kv_max;     /* keys from here on are seen by nobody in this graph; <= C */
             lp_mask_kind mask;
             int32_t window;     /* CAUSAL, FULL: 0: none */
-            int32_t stride;     /* CHUNKED, STRIDED, FIXED */
+            int32_t stride;     /* CHUNKED, STRIDED, FIXED, BLOCKS */
             int32_t summary;    /* FIXED: the last keys of a block, which all later blocks see */
+            int32_t block, offset; /* BLOCKS */
+            int32_t period;     /* with lengths: keys that share one */
             bool from_source;   /* FULL: keys below cursor[LP_CURSOR_SOURCE] only */
             float softcap;      /* 0: none */
             int32_t mask_shift; /* 0; tests of the tests set it to +-1: causal masks end later */

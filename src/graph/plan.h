@@ -7,7 +7,7 @@
 #include "graph/kernel.h"
 
 #define LP_MAX_PUSH   128 /* bytes */
-#define LP_MAX_SPEC   10
+#define LP_MAX_SPEC   13
 #define LP_MAX_RANGES 12
 
 /* Buffers of a plan: 0 is the arena of activations and scratch, 1 + i is slot i of the store. */

@@ -555,6 +555,19 @@ const lp_arch lp_archs[] = {
         .hf_prefixes = "transformer.",
     },
     {
+        /* Borgeaud et al. 2021, arXiv:2112.04426 */
+        .hf = "retro",
+        .norm = LP_NORM_RMS,
+        .norm_eps = 1e-5f,
+        .norms = LP_NORMS_PRE,
+        .position = LP_POSITION_ROPE,
+        .act = LP_ACT_GELU_ERF,
+        .has_encoder = true,
+        .retrieves = true,
+        .names = lp_names_retro,
+        .hf_prefixes = "",
+    },
+    {
         /* Groeneveld et al. 2024, arXiv:2402.00838 */
         .gguf = "olmo",
         .hf = "olmo",

@@ -122,6 +122,7 @@ typedef struct lp_arch {
     bool mlm_gelu;        /* the head's activation is GELU, whatever config.json says of others */
     bool gated;           /* ffn_down(act(ffn_gate x) * ffn_up x), or ffn_down(act(ffn_up x)) */
     bool has_encoder;     /* the decoder looks at what an encoder made of a source text */
+    bool retrieves;       /* that encoder reads neighbours of chunks instead: RETRO */
     bool head_scaled;     /* a tied head reads its input times 1/sqrt(N): T5 */
     bool parallel;        /* x + attention(norm x) + ffn(norm x); unless a key says otherwise */
     bool tied;            /* where config.json does not say: is the head the token embedding? */

@@ -84,3 +84,26 @@ const lp_weight_name lp_names_torch[] = {
     ROW("output", "generator"),
     END,
 };
+
+/* The decoder's parts are named as lp_names_paper has them, the encoder's the same behind
+ * "encoder."; cross-attention is in some layers of either. */
+#define RETRO_STACK(part, there)                                                                   \
+    ROW(part "blk.%d.attn_norm", there "layers.%d.norm1"),                                         \
+        ROW(part "blk.%d.attn_q", there "layers.%d.self_attn.q_proj"),                             \
+        ROW(part "blk.%d.attn_k", there "layers.%d.self_attn.k_proj"),                             \
+        ROW(part "blk.%d.attn_v", there "layers.%d.self_attn.v_proj"),                             \
+        ROW(part "blk.%d.attn_output", there "layers.%d.self_attn.out_proj"),                      \
+        ROW(part "blk.%d.cross_attn_norm", there "layers.%d.norm_cross"),                          \
+        ROW(part "blk.%d.cross_attn_q", there "layers.%d.cross_attn.q_proj"),                      \
+        ROW(part "blk.%d.cross_attn_k", there "layers.%d.cross_attn.k_proj"),                      \
+        ROW(part "blk.%d.cross_attn_v", there "layers.%d.cross_attn.v_proj"),                      \
+        ROW(part "blk.%d.cross_attn_output", there "layers.%d.cross_attn.out_proj"),               \
+        ROW(part "blk.%d.ffn_norm", there "layers.%d.norm2"),                                      \
+        ROW(part "blk.%d.ffn_up", there "layers.%d.linear1"),                                      \
+        ROW(part "blk.%d.ffn_down", there "layers.%d.linear2"),                                    \
+        ROW(part "output_norm", there "norm")
+const lp_weight_name lp_names_retro[] = {
+    ROW("token_embd", "embed_tokens"), ROW("enc.token_embd", "encoder.embed_tokens"),
+    RETRO_STACK("enc.", "encoder."),   RETRO_STACK("dec.", ""),
+    ROW("output", "lm_head"),          END,
+};

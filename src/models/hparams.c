@@ -67,6 +67,16 @@ static lp_status check_encoder(lp_context *ctx, const char *where, const lp_hpar
     return check_range(ctx, where, "the encoder's feed-forward length", e->n_ff, 1u << 20);
 }
 
+static lp_status check_retrieval(lp_context *ctx, const char *where, const lp_hparams *hp)
+{
+    const lp_retrieval_hparams *r = &hp->retrieval;
+    LP_TRY(check_range(ctx, where, "length of a chunk", r->chunk, 1u << 16));
+    LP_TRY(check_range(ctx, where, "number of neighbours", r->n_neighbours, 1u << 10));
+    LP_TRY(check_range(ctx, where, "length of a neighbour", r->length, 1u << 16));
+    return check_range(ctx, where, "the encoder's embedding length",
+                       hp->encoder.n_embd > 0 ? hp->encoder.n_embd : hp->n_embd, 1u << 17);
+}
+
 static lp_status check_relative(lp_context *ctx, const char *where, const lp_hparams *hp)
 {
     if (hp->n_bucket < 4 || hp->n_bucket > 1u << 16)
@@ -178,6 +188,8 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
         LP_TRY(check_encoder(ctx, where, hp));
     if (hp->prefix.used)
         LP_TRY(check_prefix(ctx, where, hp));
+    if (hp->arch->retrieves)
+        LP_TRY(check_retrieval(ctx, where, hp));
     if (hp->position == LP_POSITION_RELATIVE)
         LP_TRY(check_relative(ctx, where, hp));
     if (hp->arch->embed_scaled)
@@ -235,14 +247,34 @@ lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp)
     LP_TRY(lp_rope_finish(ctx, where, hp->head_k, &hp->rope));
     if (hp->rope_window.base == 0)
         hp->rope_window = hp->rope;
-    return lp_rope_finish(ctx, where, hp->head_k, &hp->rope_window);
+    LP_TRY(lp_rope_finish(ctx, where, hp->head_k, &hp->rope_window));
+    if (hp->arch->retrieves && (hp->rope.n_rotated != hp->head_k || hp->encoder.head % 2 != 0))
+        return lp_fail(ctx, LP_E_UNSUPPORTED,
+                       "%s: RoPE on %u of %u elements of a head, and on the encoder's heads of %u",
+                       where, hp->rope.n_rotated, hp->head_k, hp->encoder.head);
+    return LP_OK;
+}
+
+uint32_t lp_retrieval_chunks(const lp_hparams *hp, uint32_t n_ctx)
+{
+    return n_ctx / hp->retrieval.chunk > 0 ? n_ctx / hp->retrieval.chunk : 1;
+}
+
+int64_t lp_retrieval_rows(const lp_hparams *hp, uint32_t n_ctx)
+{
+    return (int64_t)lp_retrieval_chunks(hp, n_ctx) * hp->retrieval.n_neighbours *
+           hp->retrieval.length;
 }
 
 void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder)
 {
     *encoder = *hp;
     encoder->encoder = (lp_encoder_hparams){0};
-    encoder->both_ways = true;
+    encoder->both_ways = hp->retrieval.chunk == 0;
+    if (hp->encoder.n_embd > 0)
+        encoder->n_embd = encoder->n_embd_token = hp->encoder.n_embd;
+    if (hp->retrieval.chunk > 0) /* of whole heads */
+        encoder->rope.n_rotated = encoder->rope_window.n_rotated = hp->encoder.head;
     encoder->n_layer = hp->encoder.n_layer;
     encoder->n_head = encoder->n_head_kv = hp->encoder.n_head;
     encoder->head_k = encoder->head_v = hp->encoder.head;
@@ -439,6 +471,13 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         put_vision(&w, &hp->vision);
     if (hp->n_projected > 0)
         put_count(&w, "projected_length", hp->n_projected);
+    if (hp->retrieval.chunk > 0) {
+        put_count(&w, "encoder_embedding_length",
+                  hp->encoder.n_embd > 0 ? hp->encoder.n_embd : hp->n_embd);
+        put_count(&w, "chunk_length", hp->retrieval.chunk);
+        put_count(&w, "neighbours", hp->retrieval.n_neighbours);
+        put_count(&w, "neighbour_length", hp->retrieval.length);
+    }
     put_text(&w, "norm", hp->arch->norm == LP_NORM_RMS ? "rms" : "layer");
     put_number(&w, "norm_epsilon", (double)hp->norm_eps);
     put_text(&w, "activation", hp->solu ? "solu" : acts[hp->act]);

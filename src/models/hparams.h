@@ -24,6 +24,7 @@ enum {
 typedef struct lp_encoder_hparams {
     uint32_t n_layer;            /* 0: there is no encoder */
     uint32_t n_head, head, n_ff; /* head: size of one */
+    uint32_t n_embd;             /* 0: the decoder's */
 } lp_encoder_hparams;
 
 /* What a tower that reads pictures has otherwise than the one beside it that reads texts. */
@@ -42,6 +43,14 @@ typedef struct lp_prefix_hparams {
     uint32_t start, blanks[2]; /* the text's first token of the first kind that it has is meant */
 } lp_prefix_hparams;
 
+/* Retrieval (Borgeaud et al. 2021, arXiv:2112.04426): tokens that follow a chunk of the text see its
+ * neighbours, texts that something outside of the model has found. */
+typedef struct lp_retrieval_hparams {
+    uint32_t chunk;        /* m, tokens; 0: there is no retrieval, and an encoder reads a source text */
+    uint32_t n_neighbours; /* k, of a chunk */
+    uint32_t length;       /* r, tokens of a neighbour */
+} lp_retrieval_hparams;
+
 typedef struct lp_hparams {
     const lp_arch *arch;
     uint32_t n_vocab, n_context, n_embd, n_layer, n_ff;
@@ -49,6 +58,7 @@ typedef struct lp_hparams {
     uint32_t n_types;      /* kinds of segments that have embeddings; 0: none */
     uint32_t n_head, n_head_kv, head_k, head_v; /* head sizes of keys and values */
     lp_encoder_hparams encoder;
+    lp_retrieval_hparams retrieval;
     lp_prefix_hparams prefix;
     bool score_general; /* of a recurrent decoder's attention: q W k, not q k */
     lp_picture_hparams picture; /* of a network that reads a picture; n_context: its tokens,
@@ -122,6 +132,12 @@ lp_status lp_hparams_check_layers(lp_context *ctx, const char *where, const lp_h
 void lp_hparams_shared_experts(lp_hparams *hp, uint32_t n);
 /* What both end with: what follows from the rest, then ranges and divisibility. */
 lp_status lp_hparams_finish(lp_context *ctx, const char *where, lp_hparams *hp);
+
+/* Chunks of a context of n_ctx tokens that are complete some time, at least 1; and the rows that
+ * tokens of their neighbours have in caches: that of token i of chunk u's neighbour j is (u k + j) r
+ * + i. */
+uint32_t lp_retrieval_chunks(const lp_hparams *hp, uint32_t n_ctx);
+int64_t lp_retrieval_rows(const lp_hparams *hp, uint32_t n_ctx);
 
 /* The encoder of an encoder-decoder, as if it were a model of its own. */
 void lp_hparams_of_encoder(const lp_hparams *hp, lp_hparams *encoder);

@@ -383,6 +383,18 @@ static lp_status read_recurrent_encoder(const lp_config *c, lp_hparams *hp)
     return LP_OK;
 }
 
+/* RETRO: see docs/MODELS.md. */
+static lp_status read_retrieval(const lp_config *c, lp_hparams *hp)
+{
+    lp_retrieval_hparams *r = &hp->retrieval;
+    *r = (lp_retrieval_hparams){64, 2, 0};
+    LP_TRY(lp_config_u32(c, "encoder_hidden_size", LP_JSON_OPTIONAL, &hp->encoder.n_embd));
+    LP_TRY(lp_config_u32(c, "chunk_length", LP_JSON_OPTIONAL, &r->chunk));
+    LP_TRY(lp_config_u32(c, "num_neighbours", LP_JSON_OPTIONAL, &r->n_neighbours));
+    r->length = r->chunk <= UINT32_MAX / 2 ? 2 * r->chunk : UINT32_MAX;
+    return lp_config_u32(c, "neighbour_length", LP_JSON_OPTIONAL, &r->length);
+}
+
 /* The encoder of an encoder-decoder, and what only such models have. */
 static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
 {
@@ -395,7 +407,10 @@ static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_u32(c, "encoder_layers num_layers", LP_JSON_REQUIRED, &e->n_layer));
     LP_TRY(lp_config_u32(c, "encoder_attention_heads num_heads", LP_JSON_REQUIRED, &e->n_head));
     LP_TRY(lp_config_u32(c, "encoder_ffn_dim d_ff", LP_JSON_REQUIRED, &e->n_ff));
-    e->head = e->n_head > 0 ? hp->n_embd / e->n_head : 0;
+    if (hp->arch->retrieves)
+        LP_TRY(read_retrieval(c, hp));
+    const uint32_t n_embd = e->n_embd > 0 ? e->n_embd : hp->n_embd;
+    e->head = e->n_head > 0 ? n_embd / e->n_head : 0;
     LP_TRY(lp_config_u32(c, "d_kv", LP_JSON_OPTIONAL, &e->head));
     if (hp->position == LP_POSITION_RELATIVE) {
         hp->n_bucket = 32;

@@ -94,10 +94,20 @@ static lp_status check_options(lp_context *ctx, const lp_network *model,
                        picture ? "pictures" : "texts");
     if (picture)
         return check_picture(ctx, model, o);
-    if (o->n_tokens < 1 || o->n_ctx < 1 || o->n_ctx > LP_MAX_CONTEXT || o->n_tokens > o->n_ctx ||
-        o->kv_max < o->n_tokens || o->kv_max > o->n_ctx)
+    const int64_t room = hp->retrieval.chunk > 0 && o->part == LP_PART_ENCODER && o->n_ctx > 0
+                             ? lp_retrieval_rows(hp, (uint32_t)o->n_ctx)
+                             : o->n_ctx;
+    if (o->n_tokens < 1 || o->n_ctx < 1 || o->n_ctx > LP_MAX_CONTEXT || o->n_tokens > room ||
+        o->kv_max < o->n_tokens || o->kv_max > room)
         return lp_fail(ctx, LP_E_ARG, "%d tokens with a K/V length up to %d in a context of %d",
                        o->n_tokens, o->kv_max, o->n_ctx);
+    if (hp->retrieval.chunk > 0 && lp_retrieval_rows(hp, (uint32_t)o->n_ctx) > LP_MAX_CONTEXT)
+        return lp_fail(ctx, LP_E_LIMIT, "%s: neighbours of %lld tokens in a context of %d",
+                       model->path, (long long)lp_retrieval_rows(hp, (uint32_t)o->n_ctx), o->n_ctx);
+    if (o->part == LP_PART_CONTEXT &&
+        (hp->retrieval.chunk == 0 || o->outputs != LP_OUTPUTS_NONE || o->sample || o->hidden))
+        return lp_fail(ctx, LP_E_ARG, "%s: chunks are only prepared for a model with retrieval",
+                       model->path);
     if (!lp_is_cache_type(o->kv_dtype))
         return lp_fail(ctx, LP_E_ARG, "a K/V cache is " LP_CACHE_TYPES);
     if (o->part == LP_PART_ENCODER && hp->encoder.n_layer == 0)
@@ -220,7 +230,9 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
 {
     *graph = NULL;
     lp_network_options o = *options;
-    if (o.kv_max == 0)
+    if (model->hparams.retrieval.chunk > 0 && o.part == LP_PART_ENCODER)
+        o.kv_max = o.n_tokens; /* it sees the rows of its caches */
+    else if (o.kv_max == 0)
         o.kv_max = o.n_ctx;
     LP_TRY(check_options(ctx, model, &o));
     const bool first =

@@ -63,8 +63,14 @@ typedef enum lp_network_outputs {
 
 #define LP_MAX_CONTEXT (1 << 26)
 
-/* Of an encoder-decoder, or of what reads pictures. Everything else is LP_PART_DECODER. */
-typedef enum lp_network_part { LP_PART_DECODER, LP_PART_ENCODER, LP_PART_PICTURE } lp_network_part;
+/* Of an encoder-decoder, or of what reads pictures; LP_PART_CONTEXT of a model with retrieval only.
+ * Everything else is LP_PART_DECODER. */
+typedef enum lp_network_part {
+    LP_PART_DECODER,
+    LP_PART_ENCODER,
+    LP_PART_PICTURE,
+    LP_PART_CONTEXT
+} lp_network_part;
 
 typedef struct lp_network_options {
     int32_t n_tokens;  /* T */
@@ -89,6 +95,16 @@ typedef struct lp_network_options {
  * [C + 2] (HOST) from position 0 on, where the cursor must be and stays; it leaves keys and values
  * of them in "dec.blk.N.cross_attn_k_cache" and "…_v_cache", and its result as the tensor "hidden"
  * [T, N]. That of its decoder looks at the first cursor[LP_CURSOR_SOURCE] of these.
+ *
+ * A model with retrieval has three. Its encoder's is for T = n k r tokens of the neighbours of n chunks
+ * that follow each other, which stand in "neighbours" I32 [R + 2] (HOST), R = lp_retrieval_rows();
+ * the cursor stands at the first one's row there, and stays. "neighbour_lengths" I32 [R / r] (HOST)
+ * has the tokens that each neighbour really has, 0: there is none. What it makes of them depends on
+ * what the decoder has made of the chunk before it looks at neighbours for the first time. So where
+ * T tokens complete chunks, the graph of the part LP_PART_CONTEXT comes first: the decoder's, as far
+ * as that; the cursor stays. It leaves keys and values of the chunks in "enc.blk.N.cross_attn_k_cache"
+ * [C, ...]. Then comes the encoder's, which leaves "dec.blk.N.cross_attn_k_cache" [R, ...], then the
+ * decoder's, whole.
  *
  * The graph for T tokens that stand in history[position …]; at its end the cursor has advanced by
  * T. Without outputs and sampling a decoder's only fills the K/V cache. An encoder's has no cache:

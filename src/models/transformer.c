@@ -3,8 +3,6 @@
  * are those of walk.h. */
 #include "models/transformer.h"
 
-#include <stdio.h>
-
 #include "models/walk.h"
 
 /* Whether token embeddings of another size go through linears before the layers and behind them;
@@ -104,6 +102,19 @@ static lp_tensor_id source_block(lp_walk *w, lp_tensor_id x)
     return lp_walk_norm(w, LP_NORMS_ATTN_SUM, "cross_attn_output_norm", x);
 }
 
+/* The part of a block that looks at neighbours, or at the chunk whose neighbour it is: x [T, N] ->
+ * [T, N] or [1, N]. The first time the decoder leaves its chunks to the encoder, and a graph of the
+ * part LP_PART_CONTEXT ends there: LP_NONE. */
+static lp_tensor_id retrieving_block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
+{
+    if (!w->of_neighbours && !w->looked)
+        lp_walk_cache_context(w, x);
+    w->looked = true;
+    if (rows == LP_ROWS_NONE || w->options->part == LP_PART_CONTEXT)
+        return LP_NONE;
+    return lp_walk_wanted_rows(w, lp_walk_retrieve(w, x), rows);
+}
+
 /* The residual stream x [T, N] through one block: [T, N] or [1, N]; LP_NONE if only the cache was
  * to be filled. */
 static lp_tensor_id block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
@@ -113,17 +124,21 @@ static lp_tensor_id block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
     if (w->hp->parallel)
         return parallel_block(w, x, rows);
     const bool unnormed = w->layer == 0 && w->hp->arch->first_unnormed;
+    const bool retrieves = lp_walk_retrieves(w); /* which depends on the place of a row */
+    const lp_walk_rows attending = retrieves ? LP_ROWS_ALL : rows;
     lp_tensor_id normed = unnormed ? x : lp_walk_norm(w, LP_NORMS_ATTN, "attn_norm", x);
-    lp_tensor_id y = lp_walk_attention(w, normed, rows);
-    if (rows == LP_ROWS_NONE)
+    lp_tensor_id y = lp_walk_attention(w, normed, attending);
+    if (attending == LP_ROWS_NONE)
         return LP_NONE;
     x = w->hp->residual_normed ? normed : x;
     y = part(w, "attn_scale", lp_walk_norm(w, LP_NORMS_ATTN_POST, "post_attention_norm", y));
-    x = residual(w, "attn_residual_scale", lp_walk_wanted_rows(w, x, rows));
+    x = residual(w, "attn_residual_scale", lp_walk_wanted_rows(w, x, attending));
     x = lp_add(w->b, "attn_residual", y, x);
     /* OPT calls norms of sums as if they stood before */
     x = norm_either(w, LP_NORMS_ATTN_SUM, "attn_output_norm", "attn_norm", x);
-    if (w->hp->encoder.n_layer > 0)
+    if (retrieves && (x = retrieving_block(w, x, rows)) == LP_NONE)
+        return LP_NONE;
+    if (w->hp->encoder.n_layer > 0 && w->hp->retrieval.chunk == 0)
         x = source_block(w, x);
     /* gpt-oss calls this one as others call the norm of attention's result */
     const char *other = w->hp->norms & LP_NORMS_ATTN_POST ? "ffn_norm" : "post_attention_norm";
@@ -203,41 +218,32 @@ static lp_tensor_id labels(lp_walk *w, lp_tensor_id x)
                          0.5f);
 }
 
-/* Where weights of the part's block `layer` are; of the whole part where there is none. */
-static void enter_block(lp_walk *w, int64_t layer)
-{
-    w->layer = layer < 0 ? 0 : (uint32_t)layer;
-    if (layer < 0)
-        snprintf(w->block, sizeof w->block, "%s", w->part);
-    else
-        snprintf(w->block, sizeof w->block, "%sblk.%u.", w->part, w->layer);
-    lp_builder_prefix(w->b, "%s", w->block);
-}
-
 /* Embeddings, all blocks and the last norm: [T, N], or [1, N]; LP_NONE if only the caches were to
  * be filled. */
 static lp_tensor_id walk(lp_walk *w, lp_tensor_id table, lp_walk_rows wanted)
 {
     const uint32_t n_layer = w->hp->n_layer;
     lp_walk_positions(w);
-    enter_block(w, -1);
+    lp_walk_enter(w, -1);
     lp_tensor_id x = w->hp->picture.patch > 0 ? lp_walk_picture(w) : embed(w, table);
-    for (uint32_t i = 0; i < n_layer && w->b->status == LP_OK; i++) {
-        enter_block(w, i);
+    for (uint32_t i = 0; i < n_layer && w->b->status == LP_OK && x != LP_NONE; i++) {
+        lp_walk_enter(w, i);
         x = block(w, x, i + 1 == n_layer ? wanted : LP_ROWS_ALL);
     }
-    enter_block(w, -1);
+    lp_walk_enter(w, -1);
     if (w->hp->arch->cell != LP_CELL_NONE && w->hp->encoder.n_layer > 0 && wanted != LP_ROWS_NONE)
         x = lp_walk_attentional(w, x);
     return wanted == LP_ROWS_NONE ? LP_NONE : lp_walk_norm(w, LP_NORMS_OUTPUT, "output_norm", x);
 }
 
-/* Recurrent encoders have one of their own. */
+/* Recurrent encoders have one of their own; of neighbours may have. */
 static lp_tensor_id token_table(lp_walk *w)
 {
-    const char *part = w->hp->arch->cell != LP_CELL_NONE && w->hp->both_ways ? w->part : "";
+    const bool recurrent = w->hp->arch->cell != LP_CELL_NONE && w->hp->both_ways;
+    const bool retrieves =
+        w->of_neighbours && lp_weights_find(w->model->weights, "enc.token_embd.weight");
     return lp_weight_tensor(w->b, LP_SHAPE2(w->hp->n_vocab, w->hp->n_embd_token),
-                            "%stoken_embd.weight", part);
+                            "%stoken_embd.weight", recurrent || retrieves ? w->part : "");
 }
 
 static lp_tensor_id cursor_tensor(lp_builder *b)
@@ -245,12 +251,32 @@ static lp_tensor_id cursor_tensor(lp_builder *b)
     return lp_state_tensor(b, LP_SLOT_STATE, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), "cursor");
 }
 
+/* The encoder of a model with retrieval, whose tokens are those of neighbours, and keys and values
+ * of its result for the layers of the decoder that look at them. */
+static void build_encoder_of_neighbours(lp_walk *w)
+{
+    lp_walk_neighbours to;
+    lp_walk_of_neighbours(w, &to);
+    lp_tensor_id x = walk(&to.walk, token_table(&to.walk), LP_ROWS_ALL);
+    lp_output(w->b, x, "hidden");
+    lp_walk_positions(w);
+    for (uint32_t i = 0; i < w->hp->n_layer && w->b->status == LP_OK; i++) {
+        lp_walk_enter(w, i);
+        lp_walk_cache_neighbours(w, x, to.hp.n_embd);
+    }
+}
+
 /* The encoder, and keys and values of its result for each layer of the decoder. */
 static void build_encoder(lp_builder *b, const lp_network *model, const lp_network_options *options)
 {
     lp_hparams encoder;
     lp_hparams_of_encoder(&model->hparams, &encoder);
-    lp_walk w = {.b = b, .model = model, .hp = &encoder, .options = options, .part = "enc."};
+    lp_walk w = {.b = b,
+                 .model = model,
+                 .hp = &encoder,
+                 .options = options,
+                 .n_ctx = options->n_ctx,
+                 .part = "enc."};
     w.cursor = cursor_tensor(b);
     w.history = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(options->n_ctx + 2), "source");
     w.bias = LP_NONE;
@@ -259,12 +285,12 @@ static void build_encoder(lp_builder *b, const lp_network *model, const lp_netwo
     w.hp = &model->hparams;
     w.part = "dec.";
     if (w.hp->arch->cell != LP_CELL_NONE) {
-        enter_block(&w, -1);
+        lp_walk_enter(&w, -1);
         lp_walk_cache_annotations(&w, x);
         return;
     }
     for (uint32_t i = 0; i < w.hp->n_layer && b->status == LP_OK; i++) {
-        enter_block(&w, i);
+        lp_walk_enter(&w, i);
         lp_walk_cache_source(&w, x);
     }
 }
@@ -285,7 +311,12 @@ static void build_picture(lp_builder *b, const lp_network *model, const lp_netwo
 {
     lp_hparams vision;
     lp_hparams_of_vision(&model->hparams, &vision);
-    lp_walk w = {.b = b, .model = model, .hp = &vision, .options = options, .part = "v."};
+    lp_walk w = {.b = b,
+                 .model = model,
+                 .hp = &vision,
+                 .options = options,
+                 .n_ctx = options->n_ctx,
+                 .part = "v."};
     name_states(&w);
     lp_tensor_id x = walk(&w, LP_NONE, LP_ROWS_ALL);
     if (options->hidden)
@@ -296,11 +327,18 @@ static void build_picture(lp_builder *b, const lp_network *model, const lp_netwo
 
 void lp_transformer_build(lp_builder *b, const lp_network *model, const lp_network_options *options)
 {
-    lp_walk w = {.b = b, .model = model, .hp = &model->hparams, .options = options, .part = ""};
+    lp_walk w = {.b = b,
+                 .model = model,
+                 .hp = &model->hparams,
+                 .options = options,
+                 .n_ctx = options->n_ctx,
+                 .part = "",
+                 .bias = LP_NONE,
+                 .lengths = LP_NONE};
     int32_t n_tokens = options->n_tokens;
     if (w.hp->encoder.n_layer > 0)
         w.part = "dec.";
-    if (options->part == LP_PART_ENCODER) {
+    if (options->part == LP_PART_ENCODER && w.hp->retrieval.chunk == 0) {
         build_encoder(b, model, options);
         return;
     }
@@ -309,6 +347,14 @@ void lp_transformer_build(lp_builder *b, const lp_network *model, const lp_netwo
         return;
     }
     name_states(&w);
+    if (w.hp->retrieval.chunk > 0) {
+        const int64_t n = lp_retrieval_rows(w.hp, (uint32_t)w.n_ctx) / w.hp->retrieval.length;
+        w.lengths = lp_state_tensor(b, LP_SLOT_HOST, LP_I32, LP_SHAPE1(n), "neighbour_lengths");
+    }
+    if (options->part == LP_PART_ENCODER) {
+        build_encoder_of_neighbours(&w);
+        return;
+    }
 
     bool has_head = options->outputs != LP_OUTPUTS_NONE || options->sample;
     lp_walk_rows wanted = options->outputs == LP_OUTPUTS_ALL || options->hidden ? LP_ROWS_ALL
@@ -317,9 +363,11 @@ void lp_transformer_build(lp_builder *b, const lp_network *model, const lp_netwo
     lp_tensor_id table = token_table(&w);
     lp_tensor_id x = walk(&w, table, wanted);
     w.part = "";
-    enter_block(&w, -1);
+    lp_walk_enter(&w, -1);
     if (options->hidden)
         put_hidden(&w, x);
+    if (options->part == LP_PART_CONTEXT)
+        return;
     if (!has_head) {
         lp_advance(b, "advance", w.cursor, n_tokens);
         return;

@@ -50,6 +50,16 @@ lp_tensor_id lp_walk_norm(lp_walk *w, unsigned which, const char *name, lp_tenso
     return w->hp->norms & which ? lp_walk_norm_of(w, name, x, w->hp->n_embd) : x;
 }
 
+void lp_walk_enter(lp_walk *w, int64_t layer)
+{
+    w->layer = layer < 0 ? 0 : (uint32_t)layer;
+    if (layer < 0)
+        snprintf(w->block, sizeof w->block, "%s", w->part);
+    else
+        snprintf(w->block, sizeof w->block, "%sblk.%u.", w->part, w->layer);
+    lp_builder_prefix(w->b, "%s", w->block);
+}
+
 lp_tensor_id lp_walk_wanted_rows(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
 {
     int32_t n_tokens = w->options->n_tokens;

@@ -1,5 +1,6 @@
 /* One walk through a network that adds its nodes to a graph: what its parts share. The parts are
- * walk_positions.c, walk_attention.c and walk_feed_forward.c; transformer.c puts them together.
+ * walk_positions.c, walk_attention.c, walk_retrieval.c and walk_feed_forward.c; transformer.c puts
+ * them together.
  *
  * Shapes: T tokens, N embedding, H heads of Dk (keys) and Dv (values), G key/value heads, F hidden
  * features of the feed-forward part, V vocabulary, C context. Activations are f32. */
@@ -12,7 +13,8 @@ typedef struct lp_walk {
     lp_builder *b;
     const lp_network *model;
     const lp_hparams *hp;
-    const lp_network_options *options;
+    const lp_network_options *options; /* n_ctx: rows of the caches of its own */
+    int32_t n_ctx;                     /* the session's */
     uint32_t layer;
     const char *part; /* "enc.", "dec." where a model has both, or "" */
     char block[24];   /* "blk.3." or "", with the part before it: put before the names of weights */
@@ -20,6 +22,9 @@ typedef struct lp_walk {
     lp_tensor_id bias;   /* by distance: slopes of ALiBi, relative positions, or LP_NONE */
     lp_tensor_id growth; /* factors of queries as routes [T, 1, 2], or LP_NONE */
     lp_rope_angles angles, angles_window; /* of layers that see everything, and of the others */
+    lp_tensor_id lengths;                 /* of neighbours, where there is retrieval */
+    bool of_neighbours;                   /* its texts are neighbours, side by side */
+    bool looked;                          /* a layer has looked at neighbours */
 } lp_walk;
 
 /* Which rows of a block's result are wanted. The cache is always filled with all T. */
@@ -44,6 +49,10 @@ lp_tensor_id lp_walk_norm_of(lp_walk *w, const char *name, lp_tensor_id x, int64
 
 /* x [T, N], normed if the model has `which` of LP_NORMS_. */
 lp_tensor_id lp_walk_norm(lp_walk *w, unsigned which, const char *name, lp_tensor_id x);
+
+/* Weights and nodes are those of the part's block `layer` from here on; of the whole part where it
+ * is negative. */
+void lp_walk_enter(lp_walk *w, int64_t layer);
 
 /* x [T, N] -> [T, N], or [1, N] if only the last row is wanted. */
 lp_tensor_id lp_walk_wanted_rows(lp_walk *w, lp_tensor_id x, lp_walk_rows rows);
@@ -87,6 +96,28 @@ void lp_walk_cache_annotations(lp_walk *w, lp_tensor_id x);
 /* x [T, N], the last layer's: tanh(W_c [c; x]) [T, N], where c is what one head of attention to the
  * source, whose scores are products, makes of it. */
 lp_tensor_id lp_walk_attentional(lp_walk *w, lp_tensor_id x);
+
+/* ---- retrieval: models with hp->retrieval */
+
+/* Whether the block has cross-attention. */
+bool lp_walk_retrieves(const lp_walk *w);
+
+/* x [T, N] -> [T, N]: with what it finds in its block of neighbours, or in its chunk. */
+lp_tensor_id lp_walk_retrieve(lp_walk *w, lp_tensor_id x);
+
+/* A walk through the encoder, which reads neighbours. */
+typedef struct lp_walk_neighbours {
+    lp_hparams hp;
+    lp_network_options options;
+    lp_walk walk;
+} lp_walk_neighbours;
+void lp_walk_of_neighbours(const lp_walk *w, lp_walk_neighbours *to);
+
+/* Of x [T, N]: what the encoder will read of chunks. */
+void lp_walk_cache_context(lp_walk *w, lp_tensor_id x);
+
+/* Of the encoder's result x [T, n_embd]: what the decoder's block will read of it, if it does. */
+void lp_walk_cache_neighbours(lp_walk *w, lp_tensor_id x, int64_t n_embd);
 
 /* ---- the feed-forward part */
 

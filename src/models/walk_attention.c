@@ -58,6 +58,16 @@ static lp_tensor_id attend(lp_walk *w, lp_tensor_id q, lp_tensor_id keys, lp_ten
 {
     const lp_hparams *hp = w->hp;
     const uint8_t kind = hp->layers[w->layer];
+    const int32_t length = (int32_t)hp->retrieval.length;
+    const lp_attention_options of_neighbour = {.scale = hp->attn_scale,
+                                               .kv_max = w->options->kv_max,
+                                               .mask = LP_MASK_BLOCKS,
+                                               .stride = length,
+                                               .block = length,
+                                               .period = length,
+                                               .lengths = &w->lengths};
+    if (w->of_neighbours)
+        return lp_attention(w->b, "attn", q, keys, values, w->cursor, of_neighbour);
     const lp_attention_options options = {.scale = hp->attn_scale,
                                           .kv_max = hp->both_ways ? w->options->n_tokens
                                                                   : w->options->kv_max,

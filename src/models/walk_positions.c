@@ -47,11 +47,13 @@ static lp_rope_angles make_rope_table(lp_walk *w, const char *name, const lp_rop
     lp_status status =
         frequencies ? rope_divisors(w, &divisors) : lp_fail_memory(w->b->ctx, "RoPE frequencies");
     if (status == LP_OK) {
-        const int32_t n_ctx = w->options->n_ctx;
-        lp_rope_frequencies(rope, (uint32_t)n_ctx, divisors, frequencies);
+        const lp_retrieval_hparams *of = &w->hp->retrieval;
+        const uint32_t side = 2 * of->chunk > of->length ? 2 * of->chunk : of->length;
+        const int32_t n = w->n_ctx > (int32_t)side ? w->n_ctx : (int32_t)side;
+        lp_rope_frequencies(rope, (uint32_t)w->n_ctx, divisors, frequencies);
         /* the second axis counts from 1 */
         angles = lp_rope_table(w->b, name, frequencies, (int32_t)rope->n_rotated,
-                               rope->two_axes ? n_ctx + 1 : n_ctx, rope->attention_factor);
+                               rope->two_axes ? n + 1 : n, rope->attention_factor);
         angles.two_axes = rope->two_axes;
     } else if (w->b->status == LP_OK) {
         w->b->status = status;
@@ -165,7 +167,8 @@ void lp_walk_positions(lp_walk *w)
     const lp_hparams *hp = w->hp;
     w->growth = make_growth(w);
     if (hp->position == LP_POSITION_ROPE) {
-        w->angles = make_rope_table(w, "rope_table", &hp->rope);
+        w->angles =
+            make_rope_table(w, w->of_neighbours ? "enc.rope_table" : "rope_table", &hp->rope);
         w->angles_window =
             two_ropes(hp) ? make_rope_table(w, "rope_table_window", &hp->rope_window) : w->angles;
     }

@@ -2,10 +2,11 @@
  * fewer K/V heads (Ainslie et al. 2023, arXiv:2305.13245): its shapes and its reference. Masks:
  * causal, all keys, windows of either (Beltagy et al. 2020, arXiv:2004.05150), chunks, and the
  * sparse patterns of Child et al. 2019 (arXiv:1904.10509), and causal behind a beginning that all
- * see (Du et al. 2022, arXiv:2103.10360). Extras: a bias by distance (ALiBi, Press
- * et al. 2021, arXiv:2108.12409, or a table: relative positions of T5, Raffel et al. 2019,
- * arXiv:1910.10683), a softcap of the scores (Gemma 2, arXiv:2408.00118), sinks (gpt-oss,
- * arXiv:2508.10925). The formula is beside ATTENTION in graph.h. */
+ * see (Du et al. 2022, arXiv:2103.10360); and blocks of keys for chunks of tokens (Borgeaud et al.
+ * 2021, arXiv:2112.04426). Extras: a bias by distance (ALiBi, Press et al. 2021, arXiv:2108.12409,
+ * or a table: relative positions of T5, Raffel et al. 2019, arXiv:1910.10683), a softcap of the
+ * scores (Gemma 2, arXiv:2408.00118), sinks (gpt-oss, arXiv:2508.10925). The formula is beside
+ * ATTENTION in graph.h. */
 #include "ops/attention.h"
 
 #include <math.h>
@@ -24,7 +25,7 @@ static int64_t most(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-enum { Q, KEYS, VALUES, CURSOR, BIAS, SINKS }; /* sources */
+enum { Q, KEYS, VALUES, CURSOR, BIAS, SINKS, LENGTHS }; /* sources */
 
 /* Slopes [H], or a table [H, 2 M + 1] in plain rows, which a weight's are not on a device. */
 static lp_status check_bias(lp_context *ctx, const lp_graph *graph, const lp_node *node,
@@ -56,18 +57,36 @@ static lp_status check_mask(lp_context *ctx, const lp_node *node, int64_t n_toke
     const float softcap = node->p.attention.softcap;
     if ((unsigned)mask >= LP_N_MASKS)
         return lp_fail(ctx, LP_E_ARG, "%s: mask %d does not exist", node->name, (int)mask);
-    if (kv_max < (mask == LP_MASK_FULL ? 1 : n_tokens) || kv_max > n_keys || window < 0 ||
+    const bool any_keys = mask == LP_MASK_FULL || mask == LP_MASK_BLOCKS;
+    if (kv_max < (any_keys ? 1 : n_tokens) || kv_max > n_keys || window < 0 ||
         (!has_window && window != 0))
         return lp_fail(ctx, LP_E_ARG, "%s: kv_max %d or window %d is out of range", node->name,
                        (int)kv_max, (int)window);
     if (has_stride && (stride < 1 || (mask == LP_MASK_FIXED && (summary < 1 || summary > stride))))
         return lp_fail(ctx, LP_E_ARG, "%s: stride %d or summary %d is out of range", node->name,
                        (int)stride, (int)summary);
+    if (mask == LP_MASK_BLOCKS && (node->p.attention.block < 1 || node->p.attention.offset < 0))
+        return lp_fail(ctx, LP_E_ARG, "%s: blocks of %d keys from token %d on", node->name,
+                       (int)node->p.attention.block, (int)node->p.attention.offset);
     if (node->p.attention.from_source && mask != LP_MASK_FULL)
         return lp_fail(ctx, LP_E_ARG, "%s: a causal mask does not end with the source", node->name);
     if (!(softcap >= 0 && softcap < INFINITY))
         return lp_fail(ctx, LP_E_ARG, "%s: softcap %g is out of range", node->name,
                        (double)softcap);
+    return LP_OK;
+}
+
+/* A number for every `period` keys. */
+static lp_status check_lengths(lp_context *ctx, const lp_graph *graph, const lp_node *node)
+{
+    const lp_tensor *lengths = lp_op_tensor(graph, node->src[LENGTHS]);
+    const int64_t period = node->p.attention.period, kv_max = node->p.attention.kv_max;
+    if (lengths == NULL)
+        return LP_OK;
+    if (lengths->slot == LP_NONE || lengths->dtype != LP_I32 || lengths->shape.n != 1 ||
+        period < 1 || lengths->shape.dim[0] < (kv_max + period - 1) / period)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: %lld keys, but no length for every %lld of them",
+                       node->name, (long long)kv_max, (long long)period);
     return LP_OK;
 }
 
@@ -100,11 +119,22 @@ lp_status lp_op_attention_infer(lp_context *ctx, const lp_graph *graph, const lp
     LP_TRY(check_mask(ctx, node, q->shape.dim[0], k->shape.dim[0]));
     LP_TRY(check_bias(ctx, graph, node, q->shape.dim[1]));
     LP_TRY(lp_op_check_vector(ctx, graph, node, SINKS, "sinks", q->shape.dim[1]));
+    LP_TRY(check_lengths(ctx, graph, node));
     shapes[0] = LP_SHAPE3(q->shape.dim[0], q->shape.dim[1], dv);
     return LP_OK;
 }
 
 /* ---- Reference ----------------------------------------------------------------------------- */
+
+/* The block of keys that a token sees; none before the offset. */
+static void block_range(const lp_node *node, int64_t place, int64_t *first, int64_t *end)
+{
+    const int64_t since = place + node->p.attention.mask_shift - node->p.attention.offset;
+    const int64_t kv_max = node->p.attention.kv_max, block = node->p.attention.block;
+    const bool any = since >= 0 && since / node->p.attention.stride <= kv_max / block;
+    *first = any ? least(since / node->p.attention.stride * block, kv_max) : since < 0 ? 0 : kv_max;
+    *end = since < 0 ? 0 : least(*first + block, kv_max);
+}
 
 void lp_attention_range(const lp_node *node, const int32_t *cursor, int64_t place, int64_t *first,
                         int64_t *end)
@@ -120,6 +150,9 @@ void lp_attention_range(const lp_node *node, const int32_t *cursor, int64_t plac
             *first = most(place - window / 2, 0);
             *end = least(*end, place + window / 2 + 1);
         }
+        break;
+    case LP_MASK_BLOCKS:
+        block_range(node, place, first, end);
         break;
     case LP_MASK_CHUNKED:
         *first = place / stride * stride;
@@ -154,6 +187,7 @@ lp_attention_row lp_attention_row_of(const lp_cpu_call *call, int64_t t, int64_t
     }
     if (sinks->data != NULL)
         lp_view_load(sinks, 0, h, &row.sink, 1);
+    row.lengths = call->src[LENGTHS].data;
     return row;
 }
 

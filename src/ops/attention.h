@@ -22,6 +22,7 @@ typedef struct lp_attention_row {
     const float *table; /* its head's bias by distance, [2 reach + 1], or NULL */
     int64_t reach;
     float slope, sink; /* 0 without slopes, -infinity without sinks */
+    const int32_t *lengths; /* of every `period` keys, or NULL */
 } lp_attention_row;
 
 /* The keys [*first, *end) outside of which a token at `place` sees none. */
@@ -29,10 +30,13 @@ void lp_attention_range(const lp_node *node, const int32_t *cursor, int64_t plac
                         int64_t *end);
 lp_attention_row lp_attention_row_of(const lp_cpu_call *call, int64_t t, int64_t h);
 
-/* Of the keys of [first, end): does the mask's pattern show key j? */
+/* Of the keys of [first, end): does the mask's pattern show key j, and is it there? */
 static inline bool lp_attention_sees(const lp_node *node, const lp_attention_row *row, int64_t j)
 {
     const int64_t stride = node->p.attention.stride, behind = row->place - j;
+    const int64_t period = node->p.attention.period;
+    if (row->lengths != NULL && j % period >= row->lengths[j / period])
+        return false;
     if (node->p.attention.mask == LP_MASK_STRIDED)
         return behind < stride || behind % stride == 0;
     if (node->p.attention.mask == LP_MASK_FIXED)

@@ -119,8 +119,9 @@ static lp_attention_tiles choose(const lp_graph *graph, const lp_node *node, con
     return lp_attention_choose(
         caps, (uint32_t)q->dim[0], (uint32_t)q->dim[1], (uint32_t)v->dim[1], (uint32_t)q->dim[2],
         (uint32_t)v->dim[2], (uint32_t)node->p.attention.kv_max,
-        (uint32_t)(node->p.attention.mask == LP_MASK_CHUNKED ? node->p.attention.stride
-                                                             : node->p.attention.window));
+        (uint32_t)(node->p.attention.mask == LP_MASK_CHUNKED  ? node->p.attention.stride
+                   : node->p.attention.mask == LP_MASK_BLOCKS ? node->p.attention.block
+                                                              : node->p.attention.window));
 }
 
 /* Scratch: partial outputs [H, T, splits, Dv], then their statistics [H, T, splits, 2]. */
@@ -174,7 +175,8 @@ static uint32_t flags_of(const lp_graph *graph, const lp_node *node)
             : bias->shape.n == 1 ? LP_ATTENTION_SLOPES
                                  : LP_ATTENTION_TABLE) |
            (node->src[5] != LP_NONE ? LP_ATTENTION_SINKS : 0) |
-           (node->p.attention.from_source ? LP_ATTENTION_SOURCE : 0);
+           (node->p.attention.from_source ? LP_ATTENTION_SOURCE : 0) |
+           (node->src[6] != LP_NONE ? LP_ATTENTION_LENGTHS : 0);
 }
 
 static lp_status plan_merge(lp_planner *pl, const lp_node *node, uint32_t n_splits)
@@ -227,7 +229,6 @@ lp_status lp_op_attention_plan(lp_planner *pl, const lp_node *node)
         .n_tokens = n_tokens,
         .n_heads = n_heads,
         .n_groups = n_groups,
-        .n_splits = tiles.n_splits,
         .kv_max = (uint32_t)node->p.attention.kv_max,
         .window = (uint32_t)node->p.attention.window,
         .mask_shift = node->p.attention.mask_shift,
@@ -267,6 +268,11 @@ lp_status lp_op_attention_plan(lp_planner *pl, const lp_node *node)
         lp_dispatch_spec(d, 8,
                          node->p.attention.stride > 0 ? (uint32_t)node->p.attention.stride : 1);
         lp_dispatch_spec(d, 9, (uint32_t)node->p.attention.summary);
+        lp_dispatch_spec(d, 10,
+                         node->p.attention.block > 0 ? (uint32_t)node->p.attention.block : 1);
+        lp_dispatch_spec(d, 11, (uint32_t)node->p.attention.offset);
+        lp_dispatch_spec(d, 12,
+                         node->p.attention.period > 0 ? (uint32_t)node->p.attention.period : 1);
         lp_dispatch_tensor(pl, d, offsetof(lp_attention_params, q), node->src[0], LP_READ);
         read_keys(pl, d, offsetof(lp_attention_params, keys), node->src[1],
                   node->p.attention.kv_max);
@@ -275,6 +281,7 @@ lp_status lp_op_attention_plan(lp_planner *pl, const lp_node *node)
         lp_dispatch_tensor(pl, d, offsetof(lp_attention_params, cursor), node->src[3], LP_READ);
         lp_dispatch_tensor(pl, d, offsetof(lp_attention_params, bias), node->src[4], LP_READ);
         lp_dispatch_tensor(pl, d, offsetof(lp_attention_params, sinks), node->src[5], LP_READ);
+        lp_dispatch_tensor(pl, d, offsetof(lp_attention_params, lengths), node->src[6], LP_READ);
         if (split) {
             lp_dispatch_scratch(pl, d, offsetof(lp_attention_params, y), 0, partial, LP_WRITE);
             lp_dispatch_scratch(pl, d, offsetof(lp_attention_params, stats), partial,

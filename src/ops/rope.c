@@ -36,6 +36,11 @@ lp_status lp_op_rope_infer(lp_context *ctx, const lp_graph *graph, const lp_node
     if (table == NULL || table->dtype != LP_F32 || table->shape.n != 3 ||
         table->shape.dim[0] <= 256 || table->shape.dim[1] != n / 2 || table->shape.dim[2] != 2)
         return lp_fail(ctx, LP_E_SHAPE, "%s: the table of angles does not fit", node->name);
+    const lp_rope_place place = node->p.rope.place;
+    if (place.period < 0 || place.first < 0 || place.after < 0 ||
+        (place.period == 0 && (place.first != 0 || place.after != 0)))
+        return lp_fail(ctx, LP_E_ARG, "%s: places %d + (i + %d) %% %d", node->name,
+                       (int)place.after, (int)place.first, (int)place.period);
     shapes[0] = x->shape;
     const lp_tensor *front = lp_op_tensor(graph, node->src[FRONT]);
     if (front == NULL)
@@ -79,6 +84,12 @@ static void copy(const float *from, float *to, float *sigma, int64_t n)
     }
 }
 
+/* The position whose angles the token at `place` in the text has. */
+static int64_t placed(lp_rope_place p, int64_t place)
+{
+    return p.period == 0 ? place : p.after + (place + p.first) % p.period;
+}
+
 lp_status lp_op_rope_cpu(const lp_cpu_call *call)
 {
     const lp_node *node = call->node;
@@ -100,7 +111,8 @@ lp_status lp_op_rope_cpu(const lp_cpu_call *call)
         float *sigma = call->sigma != NULL ? call->sigma + t * n_heads * y_head + n_front : NULL;
         for (int32_t k = 0; k < pairs; k++) {
             const int64_t position =
-                position_of(cursor, cursor[LP_CURSOR_POSITION] + t, two_axes, k >= per_axis);
+                placed(node->p.rope.place, position_of(cursor, cursor[LP_CURSOR_POSITION] + t,
+                                                       two_axes, k >= per_axis));
             double angle = (double)position * node->p.rope.frequencies[k];
             double c = scale * cos(angle), s = scale * sin(angle);
             int64_t i = halves ? k + k / per_axis * per_axis : 2 * k;
@@ -147,6 +159,9 @@ lp_status lp_op_rope_plan(lp_planner *pl, const lp_node *node)
         .y_head = (uint32_t)y->shape.dim[2],
         .n_rotated = (uint32_t)node->p.rope.n_rotated,
         .table_rows = (uint32_t)table->shape.dim[0],
+        .period = (uint32_t)node->p.rope.place.period,
+        .place_first = (uint32_t)node->p.rope.place.first,
+        .place_after = (uint32_t)node->p.rope.place.after,
     };
     const lp_kernel *kernel;
     LP_TRY(lp_plan_kernel(pl, "rope", "f32", &kernel));

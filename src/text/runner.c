@@ -72,6 +72,7 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->sampler = lp_store_find(&s->store, "sampler");
     s->source = lp_store_find(&s->store, "source");
     LP_CHECK(backend->table->load(backend, &s->store, options->progress, options->progress_user));
+    LP_CHECK(lp_runner_open_retrieval(s));
     lp_sampling greedy = {.repeat_penalty = 1, .top_p = 1};
     LP_CHECK(lp_runner_sampling(s, &greedy));
     lp_graph_destroy(first);
@@ -90,6 +91,7 @@ void lp_runner_destroy(lp_runner *s)
     lp_runner_trim(s);
     s->backend->table->destroy(s->backend);
     lp_store_destroy(&s->store);
+    free(s->lengths);
     free(s);
 }
 
@@ -221,6 +223,7 @@ static lp_status step(lp_runner *s, uint32_t n, lp_run_end end, bool look, lp_ru
     lp_run_keep kept = !look                          ? LP_KEEP_NOTHING
                        : n == 1 || s->guard.rate == 1 ? LP_KEEP_ALL
                                                       : LP_KEEP_NODE;
+    LP_TRY(lp_runner_retrieve(s, n));
     LP_TRY(lp_runner_program(s, n, s->n_cached + n, end, kept, entry));
     LP_TRY(s->backend->table->submit((*entry)->program, 1, &s->last_ticket));
     s->n_cached += n;
@@ -383,6 +386,9 @@ lp_status lp_runner_forget(lp_runner *s, uint32_t first, uint32_t n)
     if (first > s->n_tokens || n > s->n_tokens - first)
         return lp_fail(s->ctx, LP_E_ARG, "forget tokens %u to %u of %u", first, first + n,
                        s->n_tokens);
+    if (lp_runner_has_neighbours(s)) /* they belong to the chunks, which would be others */
+        return lp_fail(s->ctx, LP_E_UNSUPPORTED,
+                       "tokens within a text whose chunks have neighbours cannot be forgotten");
     uint32_t n_behind = s->n_tokens - first - n;
     int32_t *behind = malloc((n_behind + 1ull) * sizeof *behind);
     if (behind == NULL)

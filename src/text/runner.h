@@ -56,6 +56,13 @@ lp_status lp_runner_feed(lp_runner *runner, const int32_t *tokens, size_t n);
  * LP_E_LIMIT when it is longer than the context. */
 lp_status lp_runner_source(lp_runner *runner, const int32_t *tokens, size_t n);
 
+/* The neighbours of a chunk of the text, for a model with retrieval: n of them, none longer than the
+ * model takes, the tokens of one behind those of the other; instead of those that the chunk had. Tokens
+ * from the chunk's last one on are computed again. LP_E_UNSUPPORTED without retrieval, LP_E_ARG for
+ * more or longer ones, LP_E_LIMIT for a chunk that the context does not have. */
+lp_status lp_runner_neighbours(lp_runner *runner, uint32_t chunk, const int32_t *tokens,
+                               const uint32_t *lengths, uint32_t n);
+
 /* Reads a whole text and forgets it, and all tokens before: `output` is "hidden" [n, N], the last
  * layer's results; "pooled" [N], where an encoder has a pooler; or "logits" [n, V].
  * LP_E_UNSUPPORTED where the model has none, LP_E_LIMIT when the text is longer than the context.

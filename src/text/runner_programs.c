@@ -34,9 +34,10 @@ lp_status lp_runner_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, lp_r
                        : LP_OUTPUTS_NONE,
         .hidden = end == LP_END_HIDDEN || end == LP_END_EVERYTHING || picture,
         .sample = end == LP_END_SAMPLE,
-        .part = end == LP_END_SOURCE ? LP_PART_ENCODER
-                : picture            ? LP_PART_PICTURE
-                                     : LP_PART_DECODER,
+        .part = end == LP_END_SOURCE    ? LP_PART_ENCODER
+                : picture               ? LP_PART_PICTURE
+                : end == LP_END_CONTEXT ? LP_PART_CONTEXT
+                                        : LP_PART_DECODER,
         .no_fusion = s->how.no_fusion};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }

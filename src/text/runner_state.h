@@ -8,14 +8,16 @@
 #define LP_MAX_AHEAD        8
 
 /* What a program leaves: the logits of its last token, those of all of them, a drawn token. That of
- * the encoder (LP_END_SOURCE) leaves keys and values of the source text. Of a whole text, hidden
- * states, and logits with them; of a picture (LP_END_PICTURE) all that there is. */
+ * the encoder (LP_END_SOURCE) leaves keys and values of the source text, or of neighbours;
+ * LP_END_CONTEXT what that sees of chunks. Of a whole text, hidden states, and logits with them; of a
+ * picture (LP_END_PICTURE) all that there is. */
 typedef enum lp_run_end {
     LP_END_NOTHING,
     LP_END_LOGITS,
     LP_END_ALL_LOGITS,
     LP_END_SAMPLE,
     LP_END_SOURCE,
+    LP_END_CONTEXT,
     LP_END_HIDDEN,
     LP_END_EVERYTHING,
     LP_END_PICTURE
@@ -42,9 +44,11 @@ struct lp_runner {
     lp_store store;
     uint32_t n_ctx, n_batch;
     lp_dtype cache_type;
-    uint32_t history, cursor, sampler; /* slots */
-    uint32_t source;                   /* of an encoder-decoder */
-    bool source_new;                   /* the encoder has not read it yet */
+    uint32_t history, cursor, sampler;      /* slots */
+    uint32_t source;                        /* of an encoder-decoder */
+    bool source_new;                        /* the encoder has not read it yet */
+    uint32_t neighbours, neighbour_lengths; /* slots, of a model with retrieval */
+    int32_t *lengths; /* of all chunks' neighbours, as the device has them; NULL: no retrieval */
 
     uint32_t n_tokens; /* known to the caller */
     uint32_t n_cached; /* the device's cursor, once everything submitted is done */
@@ -104,5 +108,15 @@ lp_status lp_runner_evaluate(lp_runner *s, uint32_t to, lp_run_end end, bool loo
  * where that began, perhaps at an earlier token, from which keys and values are computed anew when
  * the session goes on. */
 lp_status lp_runner_not_finite(lp_runner *s);
+
+/* ---- runner_retrieval.c */
+
+/* No chunk has neighbours. */
+lp_status lp_runner_open_retrieval(lp_runner *s);
+
+bool lp_runner_has_neighbours(const lp_runner *s);
+
+/* Before the next n tokens: what those see for which they complete chunks that have neighbours. */
+lp_status lp_runner_retrieve(lp_runner *s, uint32_t n);
 
 #endif

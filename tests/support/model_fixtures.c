@@ -63,6 +63,7 @@ const model_fixture model_fixtures[] = {
     FOLDER("llama-yarn", 1),
     FOLDER("llama-yarn-v5", 0),
     FOLDER("glm_130b", 1),
+    FOLDER("retro", 3),
     PLAIN("lstm_lm", 2),
     PLAIN("gru_lm", 2),
     FOLDER("sparse_transformer", 2),

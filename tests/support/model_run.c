@@ -59,6 +59,10 @@ expected expected_open(const char *path)
     e.types = optional(&e, "types", LP_I32);
     e.hidden = optional(&e, "hidden", LP_F32);
     e.pooled = optional(&e, "pooled", LP_F32);
+    e.neighbours = optional(&e, "neighbours", LP_I32);
+    e.neighbour_lengths = optional(&e, "neighbour_lengths", LP_I32);
+    if (e.neighbours)
+        e.n_chunks = (int32_t)lp_weights_find(e.weights, "neighbours")->shape.dim[0];
     e.n_rows = (int32_t)logits->shape.dim[0];
     e.n_vocab = (int32_t)logits->shape.dim[1];
     return e;
@@ -217,33 +221,76 @@ void model_session_destroy(model_session *s)
     free(s);
 }
 
-/* The encoder reads the source text, all at once. */
-static void encode(model_session *s, const model_run *run)
+static void set_cursor(model_session *s, const model_run *run, int32_t position)
+{
+    const int32_t cursor[LP_CURSOR_WORDS] = {
+        [LP_CURSOR_POSITION] = position, [LP_CURSOR_SOURCE] = run->n_source};
+    CHECK(&s->ctx, s->backend->table->slot_write(s->backend, lp_store_find(&s->store, "cursor"), 0,
+                                                 cursor, sizeof cursor));
+}
+
+/* A graph that is not the decoder's own, over n tokens from `position` on. */
+static void run_other(model_session *s, const model_run *run, lp_network_part part,
+                      int32_t position, int32_t n, float *hidden)
 {
     lp_context *ctx = &s->ctx;
     const lp_backend_table *table = s->backend->table;
-    const int32_t cursor[LP_CURSOR_WORDS] = {0};
     lp_graph *graph = NULL;
     uint64_t ticket;
-    lp_network_options options = {.n_tokens = run->n_source,
+    lp_network_options options = {.n_tokens = n,
                                   .n_ctx = s->n_ctx,
                                   .kv_dtype = s->kv_dtype,
-                                  .part = LP_PART_ENCODER,
+                                  .part = part,
                                   .no_fusion = run->no_fusion};
-    CHECK(ctx, table->slot_write(s->backend, lp_store_find(&s->store, "cursor"), 0, cursor,
-                                 sizeof cursor));
-    CHECK(ctx, table->slot_write(s->backend, lp_store_find(&s->store, "source"), 0, run->source,
-                                 4 * (uint64_t)run->n_source));
+    set_cursor(s, run, position);
     CHECK(ctx, lp_network_graph(ctx, s->network, &s->store, &options, &graph));
     if (run->mutate)
         run->mutate(graph, run->user);
     lp_program *program = plan_program(s, run, graph);
     CHECK(ctx, table->submit(program, 1, &ticket));
     CHECK(ctx, table->wait(s->backend, ticket));
-    if (run->encoder)
-        CHECK(ctx, table->tensor_read(program, lp_graph_find(graph, "hidden"), run->encoder));
+    if (hidden)
+        CHECK(ctx, table->tensor_read(program, lp_graph_find(graph, "hidden"), hidden));
     table->program_destroy(program);
     lp_graph_destroy(graph);
+}
+
+/* The encoder reads the source text, all at once. */
+static void encode(model_session *s, const model_run *run)
+{
+    CHECK(&s->ctx, s->backend->table->slot_write(s->backend, lp_store_find(&s->store, "source"), 0,
+                                                 run->source, 4 * (uint64_t)run->n_source));
+    run_other(s, run, LP_PART_ENCODER, 0, run->n_source, run->encoder);
+}
+
+/* Puts the neighbours where the encoder reads them. */
+static void give_neighbours(model_session *s, const expected *e)
+{
+    const lp_retrieval_hparams *of = &s->network->hparams.retrieval;
+    const uint64_t room = lp_retrieval_chunks(&s->network->hparams, (uint32_t)s->n_ctx);
+    const uint64_t n = (uint64_t)e->n_chunks < room ? (uint64_t)e->n_chunks : room;
+    const lp_backend_table *table = s->backend->table;
+    int32_t *lengths = calloc(room * of->n_neighbours, sizeof *lengths);
+    assert_non_null(lengths);
+    memcpy(lengths, e->neighbour_lengths, n * of->n_neighbours * sizeof *lengths);
+    CHECK(&s->ctx, table->slot_write(s->backend, lp_store_find(&s->store, "neighbours"), 0,
+                                     e->neighbours, 4 * n * of->n_neighbours * of->length));
+    CHECK(&s->ctx, table->slot_write(s->backend, lp_store_find(&s->store, "neighbour_lengths"), 0,
+                                     lengths, 4 * room * of->n_neighbours));
+    free(lengths);
+}
+
+/* Before n tokens from `position` on: the neighbours of the chunks that they complete. */
+static void retrieve(model_session *s, const model_run *run, int32_t position, int32_t n)
+{
+    const lp_retrieval_hparams *of = &s->network->hparams.retrieval;
+    const int32_t m = (int32_t)of->chunk, rows = (int32_t)(of->n_neighbours * of->length);
+    const int32_t first = position / m, n_chunks = (position + n) / m - first;
+    if (n_chunks == 0)
+        return;
+    run_other(s, run, LP_PART_CONTEXT, position, n, NULL);
+    run_other(s, run, LP_PART_ENCODER, first * rows, n_chunks * rows, NULL);
+    set_cursor(s, run, position);
 }
 
 /* Runs one part over n tokens; its result goes to `rows`: the logits or, without a head, the
@@ -322,10 +369,12 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
     lp_context *ctx = &s->ctx;
     lp_backend *backend = s->backend;
     int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_SOURCE] = run->n_source};
-    int32_t n_tokens = 0, merged[64];
+    int32_t n_tokens = 0, position = 0, merged[64];
     const int32_t *chunks = run->chunks;
     if (run->source)
         encode(s, run);
+    if (run->retrieval && run->retrieval->neighbours)
+        give_neighbours(s, run->retrieval);
     for (const int32_t *n = chunks; *n; n++)
         n_tokens += *n;
     if (s->network->hparams.prefix.used) {
@@ -355,6 +404,9 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
             program = plan_program(s, run, graph);
         }
         uint64_t ticket;
+        if (run->retrieval && run->retrieval->neighbours)
+            retrieve(s, run, position, *n);
+        position += *n;
         CHECK(ctx, backend->table->submit(program, 1, &ticket));
         CHECK(ctx, backend->table->wait(backend, ticket));
         if (logits)

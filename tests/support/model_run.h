@@ -23,6 +23,9 @@ typedef struct expected {
     int32_t n_source;
     int32_t n_rows; /* of the logits; n_tokens but for models that read pictures */
     const float *pixels, *match, *penultimate;
+    /* Of a model with retrieval: [l, k, r] tokens and [l, k] lengths of the neighbours of l chunks. */
+    const int32_t *neighbours, *neighbour_lengths;
+    int32_t n_chunks;
 } expected;
 
 expected expected_open(const char *path);
@@ -57,6 +60,7 @@ typedef struct model_run {
     float *encoder;
     /* Of what reads pictures: from model_patches(). */
     const float *patches;
+    const expected *retrieval; /* its neighbours; NULL: there are none */
     /* Called with every graph before it is planned; may be NULL. */
     void (*mutate)(lp_graph *graph, const void *user);
     const void *user;

@@ -222,6 +222,38 @@ static bool drop_summary(lp_node *n)
     return true;
 }
 
+static bool change_block(lp_node *n)
+{
+    if (n->op != LP_OP_ATTENTION || n->p.attention.mask != LP_MASK_BLOCKS)
+        return false;
+    n->p.attention.block--;
+    return true;
+}
+
+static bool drop_lengths(lp_node *n)
+{
+    if (n->op != LP_OP_ATTENTION || n->src[6] == LP_NONE)
+        return false;
+    n->src[6] = LP_NONE;
+    return true;
+}
+
+static bool place_later(lp_node *n)
+{
+    if (n->op != LP_OP_ROPE || n->p.rope.place.after == 0)
+        return false;
+    n->p.rope.place.after++;
+    return true;
+}
+
+static bool place_in_text(lp_node *n)
+{
+    if (n->op != LP_OP_ROPE || n->p.rope.place.period == 0)
+        return false;
+    n->p.rope.place = (lp_rope_place){0};
+    return true;
+}
+
 static bool no_softmax(lp_node *n)
 {
     if (n->op != LP_OP_NORM || n->p.norm.kind != LP_NORM_SOFTMAX)
@@ -306,6 +338,10 @@ static bool positions_later(lp_node *n)
 
 bool mutant_is_other(const lp_graph *graph)
 {
+    const lp_tensor_id neighbours = lp_graph_find(graph, "neighbours");
+    for (uint32_t i = 0; i < graph->n_nodes && neighbours != LP_NONE; i++)
+        if (graph->nodes[i].op == LP_OP_EMBED && graph->nodes[i].src[2] == neighbours)
+            return true;
     return lp_graph_find(graph, "source") != LP_NONE ||
            (lp_graph_find(graph, "patches") != LP_NONE &&
             lp_store_find(graph->store, "token_embd.weight") != UINT32_MAX);
@@ -377,6 +413,10 @@ const mutant mutants[] = {
     {"factor of the logits dropped", drop_logit_factor},
     {"stride of sparse attention one more", change_stride},
     {"summary of fixed attention dropped", drop_summary},
+    {"blocks of keys one shorter", change_block},
+    {"lengths of neighbours dropped", drop_lengths},
+    {"chunk beside its neighbours one later", place_later},
+    {"angles by the place in the text", place_in_text},
     {"RMS norm for softmax", no_softmax},
     {"position embeddings one later", positions_later},
     {"causal mask for a prefix", prefix_off},
