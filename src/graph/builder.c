@@ -284,12 +284,20 @@ static lp_tensor_id emit(lp_builder *b, const char *name, lp_node node)
     return lp_builder_node(b, &node) == LP_OK ? node.dst[0] : LP_NONE;
 }
 
+static lp_node node_of(lp_op op, lp_tensor_id a, lp_tensor_id b, lp_tensor_id c)
+{
+    lp_node node = empty_node;
+    node.op = op;
+    node.src[0] = a;
+    node.src[1] = b;
+    node.src[2] = c;
+    return node;
+}
+
 static lp_tensor_id embed(lp_builder *b, const char *name, const lp_tensor_id src[3], float scale,
                           int32_t first)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_EMBED;
-    memcpy(node.src, src, 3 * sizeof *src);
+    lp_node node = node_of(LP_OP_EMBED, src[0], src[1], src[2]);
     node.p.embed.scale = scale;
     node.p.embed.first = first;
     return emit(b, name, node);
@@ -310,11 +318,7 @@ lp_tensor_id lp_embed_positions(lp_builder *b, const char *name, lp_tensor_id ta
 lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float eps, lp_tensor_id x,
                      lp_tensor_id gain, lp_tensor_id bias)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_NORM;
-    node.src[0] = x;
-    node.src[1] = gain;
-    node.src[2] = bias;
+    lp_node node = node_of(LP_OP_NORM, x, gain, bias);
     node.p.norm.kind = kind;
     node.p.norm.eps = eps;
     return emit(b, name, node);
@@ -329,10 +333,7 @@ lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tenso
 lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id bias,
                       lp_route_options options)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_ROUTE;
-    node.src[0] = logits;
-    node.src[1] = bias;
+    lp_node node = node_of(LP_OP_ROUTE, logits, bias, LP_NONE);
     node.p.route = options;
     return emit(b, name, node);
 }
@@ -340,11 +341,7 @@ lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_t
 lp_tensor_id lp_linear_experts(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id routes,
                                lp_tensor_id w, lp_tensor_id bias)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_LINEAR;
-    node.src[0] = x;
-    node.src[1] = w;
-    node.src[2] = bias;
+    lp_node node = node_of(LP_OP_LINEAR, x, w, bias);
     node.src[6] = routes;
     node.p.linear.act = LP_ACT_NONE;
     return emit(b, name, node);
@@ -352,10 +349,7 @@ lp_tensor_id lp_linear_experts(lp_builder *b, const char *name, lp_tensor_id x, 
 
 lp_tensor_id lp_combine(lp_builder *b, const char *name, lp_tensor_id y, lp_tensor_id routes)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_COMBINE;
-    node.src[0] = y;
-    node.src[1] = routes;
+    lp_node node = node_of(LP_OP_COMBINE, y, routes, LP_NONE);
     return emit(b, name, node);
 }
 
@@ -369,10 +363,7 @@ lp_tensor_id lp_rope_behind(lp_builder *b, const char *name, lp_rope_pairing pai
                             lp_tensor_id front, lp_tensor_id x, lp_tensor_id cursor,
                             lp_rope_angles angles)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_ROPE;
-    node.src[0] = x;
-    node.src[1] = cursor;
+    lp_node node = node_of(LP_OP_ROPE, x, cursor, LP_NONE);
     node.src[2] = angles.table;
     node.src[3] = front;
     node.p.rope.pairing = pairing;
@@ -388,11 +379,7 @@ lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, l
                            lp_tensor_id w, lp_tensor_id bias, lp_tensor_id cursor,
                            lp_tensor_id states, lp_tensor_id start)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_RECURRENCE;
-    node.src[0] = x;
-    node.src[1] = w;
-    node.src[2] = bias;
+    lp_node node = node_of(LP_OP_RECURRENCE, x, w, bias);
     node.src[3] = cursor;
     node.src[4] = states;
     node.src[5] = start;
@@ -403,10 +390,7 @@ lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, l
 void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,
                  lp_tensor_id cache)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_KV_WRITE;
-    node.src[0] = x;
-    node.src[1] = cursor;
+    lp_node node = node_of(LP_OP_KV_WRITE, x, cursor, LP_NONE);
     node.dst[0] = cache;
     emit(b, name, node);
 }
@@ -415,11 +399,7 @@ lp_tensor_id lp_attention_biased(lp_builder *b, const char *name, lp_tensor_id q
                                  lp_tensor_id values, lp_tensor_id cursor, lp_tensor_id bias,
                                  lp_tensor_id sinks, lp_attention_options options)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_ATTENTION;
-    node.src[0] = q;
-    node.src[1] = keys;
-    node.src[2] = values;
+    lp_node node = node_of(LP_OP_ATTENTION, q, keys, values);
     node.src[3] = cursor;
     node.src[4] = bias;
     node.src[5] = sinks;
@@ -447,10 +427,7 @@ lp_tensor_id lp_attention(lp_builder *b, const char *name, lp_tensor_id q, lp_te
 static lp_tensor_id elementwise(lp_builder *b, lp_op op, const char *name, lp_tensor_id x,
                                 lp_tensor_id y)
 {
-    lp_node node = empty_node;
-    node.op = op;
-    node.src[0] = x;
-    node.src[1] = y;
+    lp_node node = node_of(op, x, y, LP_NONE);
     return emit(b, name, node);
 }
 
@@ -472,9 +449,7 @@ lp_tensor_id lp_act(lp_builder *b, const char *name, lp_act_kind kind, lp_tensor
 lp_tensor_id lp_act_scaled(lp_builder *b, const char *name, lp_act_kind kind, float in,
                            lp_tensor_id x, float out)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_ACT;
-    node.src[0] = x;
+    lp_node node = node_of(LP_OP_ACT, x, LP_NONE, LP_NONE);
     node.p.act.act = kind;
     node.p.act.in = in;
     node.p.act.out = out;
@@ -484,10 +459,7 @@ lp_tensor_id lp_act_scaled(lp_builder *b, const char *name, lp_act_kind kind, fl
 void lp_sample(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id sampler,
                lp_tensor_id history, lp_tensor_id cursor, int32_t advance)
 {
-    lp_node node = empty_node;
-    node.op = LP_OP_SAMPLE;
-    node.src[0] = logits;
-    node.src[1] = sampler;
+    lp_node node = node_of(LP_OP_SAMPLE, logits, sampler, LP_NONE);
     node.dst[0] = history;
     node.dst[1] = cursor;
     node.p.cursor.advance = advance;
