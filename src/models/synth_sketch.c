@@ -52,6 +52,7 @@ static const struct {
     {"qwen2", OF_QKV},
     {"qwen2_moe", OF_QKV},
     {"gpt_oss", OF_ROUTER},
+    {"retro", OF_FFN},
     {"lstm_lm", OF_HEAD},
     {"gru_lm", OF_HEAD},
     {"luong_nmt", OF_HEAD},
@@ -215,6 +216,18 @@ static bool wants_ffn(const maker *m, const char *base, const char *part, uint32
     return gated && !fused && !experts;
 }
 
+/* RETRO: layers with cross-attention are listed, or all have it. */
+static bool wants_cross(const maker *m, const char *part, uint32_t layer)
+{
+    yyjson_val *list = yyjson_obj_get(m->root, is(part, "enc.") ? "encoder_cross_attention_layers"
+                                                                : "cross_attention_layers"),
+               *value;
+    size_t i, n;
+    yyjson_arr_foreach(list, i, n, value) if (yyjson_is_uint(value) &&
+                                              yyjson_get_uint(value) == layer) return true;
+    return !yyjson_is_arr(list);
+}
+
 /* T5: without a gate the first matrix has another name. */
 static bool wants_t5_up(const maker *m, const lp_weight_name *row)
 {
@@ -254,6 +267,8 @@ static bool wants(const maker *m, const lp_weight_name *row, uint32_t layer)
         return m->hp->n_q_latent > 0;
     if (starts(base, "exp_probs_b"))
         return has_experts(m, part, layer) && m->hp->route.score == LP_ROUTE_SIGMOID;
+    if (m->arch->retrieves && starts(base, "cross_attn"))
+        return wants_cross(m, part, layer);
     if (is(base, "attn_rel_b"))
         return layer == 0;
     if (is(base, "pooler"))
