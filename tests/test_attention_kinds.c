@@ -267,7 +267,7 @@ static void what_is_refused(void **state)
         {no_change, NULL},
         {softcap_negative, "attn: softcap -1 is out of range"},
         {softcap_nan, "attn: softcap nan is out of range"},
-        {mask_unknown, "attn: mask 6 does not exist"},
+        {mask_unknown, "attn: mask 7 does not exist"},
         {no_stride, "attn: stride 0 or summary 0 is out of range"},
         {stride_negative, "attn: stride -4 or summary 0 is out of range"},
         {summary_too_long, "attn: stride 4 or summary 5 is out of range"},
