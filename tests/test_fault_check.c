@@ -189,16 +189,45 @@ static lp_op op_of(const char *name)
     return LP_OP_ATTENTION;
 }
 
-/* What no model here has (extras of attention, experts), in a row of the op table: doctor's exam finds
- * it, and nothing else. */
+/* Rows of the op table that are run: the first that can have a fault, and some behind it. */
+typedef struct chosen_rows {
+    const char *fault;
+    int n;
+} chosen_rows;
+
+static bool wants_row(void *user, const lp_case *row)
+{
+    chosen_rows *chosen = user;
+    lp_context inner = {0};
+    lp_fault *fault = NULL;
+    lp_plan *plan = NULL;
+    if (chosen->n == 0) {
+        if (lp_fault_create(&inner, chosen->fault, &fault) != LP_OK)
+            fail_msg("%s", inner.message);
+        const lp_plan_options options = {.alter = lp_fault_alter, .alter_user = fault};
+        const bool can = lp_plan_create(&inner, row->graph, backend->table->caps(backend), options,
+                                        &plan) == LP_OK &&
+                         lp_fault_planted(fault);
+        lp_plan_destroy(plan);
+        lp_fault_destroy(fault);
+        if (!can)
+            return false;
+    }
+    return chosen->n++ < 6;
+}
+
+/* What no model here has (extras of attention, experts), in a row of the op table: doctor's exam
+ * finds it, and nothing else. */
 static bool is_caught_by_exam(const char *name)
 {
     lp_fault *fault = NULL;
     lp_exam *exam = NULL;
     CHECK(lp_fault_create(ctx, name, &fault));
+    chosen_rows chosen = {.fault = name};
     const lp_exam_options options = {.open = open_device,
-                                     .quick = true,
                                      .ops = 1u << op_of(name),
+                                     .wants = wants_row,
+                                     .wants_user = &chosen,
                                      .alter = lp_fault_alter,
                                      .alter_user = fault};
     CHECK(lp_exam_create(ctx, &options, &exam));
@@ -260,8 +289,8 @@ static void every_fault_is_found_at_its_node(void **state)
     assert_int_equal(n_missed, 0);
 }
 
-/* The smallest change of a kernel that is wrong for many tokens: fewer at a time; and with it the device
- * agrees. */
+/* The smallest change of a kernel that is wrong for many tokens: fewer at a time; and with it the
+ * device agrees. */
 static void many_tokens_are_worked_around(void **state)
 {
     (void)state;

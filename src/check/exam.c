@@ -354,7 +354,7 @@ lp_plan_options lp_exam_plan_options(const lp_exam *exam)
 static bool is_wanted(const lp_exam_options *o, const lp_exam_row *r, uint32_t number)
 {
     return (o->ops == 0 || (o->ops >> r->row->op & 1) != 0) && (!o->quick || number % QUICK == 0) &&
-           position_of(r->row) >= 0;
+           position_of(r->row) >= 0 && (o->wants == NULL || o->wants(o->wants_user, r->row));
 }
 
 lp_status lp_exam_run(lp_exam *exam)

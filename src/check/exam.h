@@ -15,6 +15,9 @@ typedef struct lp_exam_options {
     void *open_user;
     bool quick;   /* a quarter of the rows */
     uint32_t ops; /* only these: bits of lp_op; 0: all */
+    /* Of those, only rows for which it says so; NULL: all. */
+    bool (*wants)(void *user, const lp_case *row);
+    void *wants_user;
     /* As in lp_plan_options. */
     void (*alter)(void *user, const lp_graph *graph, lp_plan *plan);
     void *alter_user;
