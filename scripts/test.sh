@@ -4,7 +4,7 @@
 #   scripts/test.sh         the above
 #   scripts/test.sh --all   and: clang with a shared library and planted faults, ASan+UBSan,
 #                           lavapipe at 128 and 512 bits, validation layers, libFuzzer (FUZZ_SECONDS
-#                           per target, default 20); a driver that is missing is a failure
+#                           per target, default 10); a driver that is missing is a failure
 #
 # Everything is a ctest of one run, so the summary at the end covers it all.
 set -euo pipefail
@@ -48,7 +48,7 @@ if [ $all = yes ]; then
     extra_build sanitize -DCMAKE_C_COMPILER=clang -DLAPILLI_SANITIZE=ON -DCMAKE_C_FLAGS_RELEASE=-O2 \
         "-DLAPILLI_TEST_DRIVERS=cpu;lavapipe" "${extra[@]}"
     extra_build fuzz -DCMAKE_C_COMPILER=clang -DLAPILLI_FUZZ=ON -DLAPILLI_TESTS=OFF \
-        -DLAPILLI_CLI=OFF -DCMAKE_C_FLAGS_RELEASE=-O1 -DLAPILLI_FUZZ_SECONDS="${FUZZ_SECONDS:-20}"
+        -DLAPILLI_CLI=OFF -DCMAKE_C_FLAGS_RELEASE=-O1 -DLAPILLI_FUZZ_SECONDS="${FUZZ_SECONDS:-10}"
     extra+=(-DLAPILLI_TEST_ALL=ON)
 else
     "$root/scripts/setup.sh" --test >&2
