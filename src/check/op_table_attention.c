@@ -389,21 +389,20 @@ static void blocks(lp_case_table *table)
     };
     static const int64_t extras[] = {0, 0, SOFTCAP, SINKS};
     int64_t arg[N_ARGS];
-    for (unsigned k = 0; k < N_OF(kinds); k++)
-        for (unsigned again = 0; again < 2; again++) {
-            place(arg, (k + 3 * again) % N_OF(places));
-            arg[A_T] = kinds[k][0];
-            arg[A_POSITION] = kinds[k][1];
-            arg[A_KV_MAX] = kinds[k][2];
-            arg[A_C] = kinds[k][3];
-            arg[A_MASK] = LP_MASK_BLOCKS;
-            arg[A_STRIDE] = kinds[k][4];
-            arg[A_BLOCK] = kinds[k][5];
-            arg[A_OFFSET] = kinds[k][6];
-            arg[A_PERIOD] = kinds[k][7];
-            arg[A_EXTRAS] = extras[(k + again) % N_OF(extras)];
-            attention(table, arg);
-        }
+    for (unsigned k = 0; k < N_OF(kinds); k++) {
+        place(arg, (k + 3 * (k % 2)) % N_OF(places));
+        arg[A_T] = kinds[k][0];
+        arg[A_POSITION] = kinds[k][1];
+        arg[A_KV_MAX] = kinds[k][2];
+        arg[A_C] = kinds[k][3];
+        arg[A_MASK] = LP_MASK_BLOCKS;
+        arg[A_STRIDE] = kinds[k][4];
+        arg[A_BLOCK] = kinds[k][5];
+        arg[A_OFFSET] = kinds[k][6];
+        arg[A_PERIOD] = kinds[k][7];
+        arg[A_EXTRAS] = extras[(k + k / 4) % N_OF(extras)];
+        attention(table, arg);
+    }
 }
 
 void lp_cases_attention(lp_case_table *table)
