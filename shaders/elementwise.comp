@@ -1,5 +1,5 @@
-// y = a + b, a * b or out act(in a), [n_rows, n]; a and b may be strided rows. Groups: x, y pieces of rows,
-// SIZE * PER_INVOCATION elements each.
+// y = a + b, a * b, max(a, b) or out act(in a), [n_rows, n]; a and b may be strided rows. Groups: x, y pieces
+// of rows, SIZE * PER_INVOCATION elements each.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -9,7 +9,7 @@ layout(push_constant, std430) uniform push_block {
 };
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint PER_INVOCATION = 4u;
-layout(constant_id = 2) const uint OPERATION = 0u; // 0 a + b, 1 a * b, 2 out act(in a)
+layout(constant_id = 2) const uint OPERATION = 0u; // 0 a + b, 1 a * b, 2 out act(in a), 3 max(a, b)
 layout(constant_id = 3) const uint ACT = 0u;       // lp_act_kind
 
 const uint PIECE = gl_WorkGroupSize.x * PER_INVOCATION;
@@ -32,6 +32,8 @@ void main()
             value += lp_floats(b).v[i];
         else if (OPERATION == 1u)
             value *= lp_floats(b).v[i];
+        else if (OPERATION == 3u)
+            value = value > lp_floats(b).v[i] || value != value ? value : lp_floats(b).v[i];
         else
             value = p.out_factor * lp_activate(ACT, p.in_factor * value);
         lp_floats(y).v[i] = value;

@@ -109,7 +109,7 @@ LP_PARAMS(lp_embed_params)
     LP_INT first;
 };
 
-/* ---- elementwise ---- y = a + b, a * b or out_factor act(in_factor a), [n_rows, n] */
+/* ---- elementwise ---- y = a + b, a * b, max(a, b) or out_factor act(in_factor a), [n_rows, n] */
 LP_PARAMS(lp_elementwise_params)
 {
     LP_ADDRESS a; /* f32 */
@@ -133,6 +133,50 @@ LP_PARAMS(lp_recurrence_params)
     LP_UINT n, t;
     LP_UINT x_stride, y_stride;
     LP_UINT cache_rows, cache_stride;
+};
+
+/* ---- gated ---- token t of a layer of gated units with additive attention: src/ops/gated.c */
+LP_PARAMS(lp_gated_hidden_params)
+{
+    LP_ADDRESS u;      /* [3 n, n] f32 */
+    LP_ADDRESS query;  /* [n_align, n] f32, or 0 */
+    LP_ADDRESS y;      /* f32: row before - 1 begins with the state before; or 0 */
+    LP_ADDRESS cursor; /* i32, or 0 */
+    LP_ADDRESS states; /* [cache_rows, n] f32, or 0 */
+    LP_ADDRESS start;  /* [n] f32, or 0 */
+    LP_ADDRESS hidden; /* [3 n + n_align] f32 */
+    LP_UINT n, n_align, before, y_stride, cache_rows;
+};
+
+LP_PARAMS(lp_gated_scores_params)
+{
+    LP_ADDRESS query;  /* [n_align] f32 */
+    LP_ADDRESS keys;   /* [n_keys, n_align] f32 */
+    LP_ADDRESS align;  /* [n_align] f32 */
+    LP_ADDRESS cursor; /* i32 */
+    LP_ADDRESS scores; /* [n_keys] f32 */
+    LP_UINT n_align, n_keys;
+};
+
+LP_PARAMS(lp_gated_gates_params)
+{
+    LP_ADDRESS x;      /* [T, 3 n] f32 */
+    LP_ADDRESS hidden; /* [3 n] f32 */
+    LP_ADDRESS cursor; /* i32; this and the next two: or 0 */
+    LP_ADDRESS scores; /* [n_keys] f32 */
+    LP_ADDRESS values; /* [n_keys, 3 n + n_extra] f32 */
+    LP_ADDRESS gates;  /* [3 n] f32 */
+    LP_ADDRESS y;      /* [T, 2 n + n_extra] f32, or 0 */
+    LP_UINT n, n_extra, n_keys, t, x_stride, y_stride;
+};
+
+LP_PARAMS(lp_gated_state_params)
+{
+    LP_ADDRESS u;      /* [3 n, n] f32 */
+    LP_ADDRESS before; /* [n] f32 */
+    LP_ADDRESS gates;  /* [3 n] f32 */
+    LP_ADDRESS y;      /* f32: row t begins with the new state */
+    LP_UINT n, t, y_stride;
 };
 
 /* ---- rope, kv_write, sample, advance ------------------------------------------------------- */

@@ -48,8 +48,9 @@ static bool can_drop(const lp_node *node, int src)
         int src;
     } optional[] = {{LP_OP_NORM, 1},       {LP_OP_NORM, 2},       {LP_OP_LINEAR, 2},
                     {LP_OP_LINEAR, 3},     {LP_OP_LINEAR, 4},     {LP_OP_LINEAR, 5},
-                    {LP_OP_RECURRENCE, 2}, {LP_OP_RECURRENCE, 5}, {LP_OP_ROUTE, 1},
-                    {LP_OP_ATTENTION, 4},  {LP_OP_ATTENTION, 5},  {LP_OP_ATTENTION, 6}};
+                    {LP_OP_RECURRENCE, 2}, {LP_OP_RECURRENCE, 5}, {LP_OP_GATED, 4},
+                    {LP_OP_ROUTE, 1},      {LP_OP_ATTENTION, 4},  {LP_OP_ATTENTION, 5},
+                    {LP_OP_ATTENTION, 6}};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
         if (optional[i].op == node->op && optional[i].src == src && node->src[src] != LP_NONE)
             return true;
@@ -98,10 +99,13 @@ static void mutate_gains(lp_graph *graph, const void *user)
 /* The decoder does not see the source's last token. */
 static void mutate_source(lp_graph *graph, const void *user)
 {
+    enum { GATED_KEYS = 5 };
     const int32_t *n_source = user;
     for (uint32_t i = 0; i < graph->n_nodes; i++)
         if (graph->nodes[i].op == LP_OP_ATTENTION && graph->nodes[i].p.attention.from_source)
             graph->nodes[i].p.attention.kv_max = *n_source - 1;
+        else if (graph->nodes[i].op == LP_OP_GATED && graph->nodes[i].src[GATED_KEYS] != LP_NONE)
+            graph->tensors[graph->nodes[i].src[GATED_KEYS]].shape.dim[0] = *n_source - 1;
 }
 
 /* ---- */

@@ -26,9 +26,9 @@ static const struct {
     const char *folder;
     size_t n_gpu_cases;
 } fixtures[] = {
-    {FIXTURE("t5"), 4},        {FIXTURE("flan-t5"), 0}, {FIXTURE("bart"), 1},
-    {FIXTURE("marian"), 0},    {FIXTURE("switch"), 0},  {FIXTURE("luong"), 1},
-    {FIXTURE("luong-dot"), 0},
+    {FIXTURE("t5"), 4},        {FIXTURE("flan-t5"), 0},  {FIXTURE("bart"), 1},
+    {FIXTURE("marian"), 0},    {FIXTURE("switch"), 0},   {FIXTURE("luong"), 1},
+    {FIXTURE("luong-dot"), 0}, {FIXTURE("bahdanau"), 1},
 };
 
 typedef struct rig {

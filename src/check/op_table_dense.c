@@ -280,6 +280,7 @@ static void elementwises(lp_case_table *table)
         for (int view = 0; view <= (shapes[s].n == 2); view++) {
             elementwise(table, LP_OP_ADD, 0, shapes[s], view, 1);
             elementwise(table, LP_OP_MUL, 0, shapes[s], view, 1000000);
+            elementwise(table, LP_OP_MAX, 0, shapes[s], view, 1);
             for (int act = LP_ACT_NONE; act < LP_N_ACTS; act++)
                 elementwise(table, LP_OP_ACT, act, shapes[s], view, s == 0 ? 1 : 8);
         }

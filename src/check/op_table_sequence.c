@@ -1,5 +1,5 @@
-/* Rows of the op table for what depends on the position: rope, kv_write, sample, advance; attention
- * has a file of its own. */
+/* Rows of the op table for what depends on the position: rope, kv_write, recurrence, gated, sample,
+ * advance; attention has a file of its own. */
 #include "check/op_table.h"
 
 #include <math.h>
@@ -181,6 +181,71 @@ static void recurrences(lp_case_table *table)
             }
 }
 
+/* ---- gated units */
+
+enum { G_T, G_N, G_ALIGN, G_EXTRA, G_SOURCE, G_POSITION, G_BACK, G_START, G_TYPE };
+
+/* A source of 0 tokens or more, in caches of S rows. */
+static void add_source(lp_case_build *c, const int64_t *arg, lp_node *node)
+{
+    const int64_t n = arg[G_N], n_align = arg[G_ALIGN], n_value = 3 * n + arg[G_EXTRA];
+    const int64_t rows = arg[G_SOURCE] + 3;
+    node->src[5] =
+        lp_case_cache(c, LP_F32, LP_SHAPE3(rows, 1, n_align), arg[G_SOURCE] * n_align, false);
+    node->src[6] =
+        lp_case_cache(c, LP_F32, LP_SHAPE3(rows, 1, n_value), arg[G_SOURCE] * n_value, false);
+    lp_case_weight_data(c, (lp_dtype)arg[G_TYPE], LP_SHAPE2(n_align, n),
+                        (lp_case_fill){0, (float)(2 / sqrt((double)n))});
+    node->src[7] = lp_weight_vectors(c->b, LP_SHAPE2(n_align, n), "%s", c->name);
+    node->src[8] = lp_case_weight(c, LP_F16, LP_SHAPE1(n_align), LP_CASE_UNIT);
+}
+
+static void build_gated(lp_case_build *c, const int64_t *arg)
+{
+    enum { ROWS = 12 };
+    const int64_t n = arg[G_N];
+    lp_node node = lp_case_node(c, LP_OP_GATED);
+    node.p.gated.backwards = arg[G_BACK] != 0;
+    node.src[0] = lp_case_input_view(c, arg[G_T], 3 * n, 1, 3 * n + 3, (lp_case_fill){0, 2});
+    lp_case_weight_data(c, (lp_dtype)arg[G_TYPE], LP_SHAPE2(3 * n, n),
+                        (lp_case_fill){0, (float)(2 / sqrt((double)n))});
+    node.src[1] = lp_weight_vectors(c->b, LP_SHAPE2(3 * n, n), "%s", c->name);
+    const int32_t cursor[LP_CURSOR_WORDS] = {[LP_CURSOR_POSITION] = (int32_t)arg[G_POSITION],
+                                             [LP_CURSOR_SOURCE] = (int32_t)arg[G_SOURCE]};
+    node.src[2] = lp_case_state(c, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), cursor, false);
+    if (!node.p.gated.backwards)
+        node.src[3] = lp_case_cache(c, LP_F32, LP_SHAPE3(ROWS, 1, n), arg[G_POSITION] * n, false);
+    if (arg[G_START])
+        node.src[4] = lp_case_cache(c, LP_F32, LP_SHAPE3(1, 1, n), n, false);
+    if (arg[G_ALIGN] > 0)
+        add_source(c, arg, &node);
+    lp_case_emit(c, &node);
+}
+
+static void gated_units(lp_case_table *table)
+{
+    /* tokens, units, units of the alignment, further columns, source's tokens, position, backwards
+     */
+    static const int64_t cases[][7] = {
+        {1, 1, 0, 0, 0, 0, 0},    {9, 7, 0, 0, 0, 0, 0},     {9, 7, 0, 0, 0, 0, 1},
+        {3, 100, 0, 0, 0, 5, 0},  {2, 130, 0, 0, 0, 0, 1},   {1, 1, 1, 0, 1, 0, 0},
+        {1, 2, 3, 1, 0, 0, 0},    {1, 7, 5, 6, 9, 0, 0},     {4, 7, 5, 6, 9, 3, 0},
+        {1, 64, 70, 10, 1, 4, 0}, {2, 33, 64, 66, 70, 0, 0}, {1, 100, 130, 20, 300, 12, 0},
+        {1, 9, 40, 0, 65, 2, 0},  {3, 20, 31, 7, 130, 0, 0}};
+    for (unsigned i = 0; i < N_OF(cases); i++)
+        for (int start = 0; start < 2; start++) {
+            lp_case *row = lp_case_add(
+                table, LP_OP_GATED, build_gated, "gated T%d N%d A%d P%d source%d position%d%s%s",
+                (int)cases[i][G_T], (int)cases[i][G_N], (int)cases[i][G_ALIGN],
+                (int)cases[i][G_EXTRA], (int)cases[i][G_SOURCE], (int)cases[i][G_POSITION],
+                cases[i][G_BACK] ? " backwards" : "", start ? " start" : "");
+            memcpy(row->arg, cases[i], sizeof cases[i]);
+            row->arg[G_START] = start;
+            row->arg[G_TYPE] = i % 2 ? LP_BF16 : LP_F32;
+            row->n_tokens = (int32_t)cases[i][G_T];
+        }
+}
+
 /* ---- sample, advance: thousands of cases are in test_sample_device.c */
 
 enum { S_V, S_POSITION, S_ADVANCE, S_TEMPERATURE };
@@ -242,5 +307,6 @@ void lp_cases_sequence(lp_case_table *table)
     ropes(table);
     kv_writes(table);
     recurrences(table);
+    gated_units(table);
     samples(table);
 }

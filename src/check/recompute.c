@@ -216,6 +216,15 @@ static lp_status prepare_route(part *p)
     return plain_sources(p);
 }
 
+/* Token t's row of the result, which begins with its state. */
+static lp_status read_result(part *p, int64_t t, lp_view *row)
+{
+    float *y;
+    LP_TRY(read_activation(p, p->node.dst[0], &y));
+    *row = (lp_view){y + t * p->n, LP_F32, LP_SHAPE3(1, 1, p->n), (uint64_t)p->n};
+    return LP_OK;
+}
+
 /* The chosen tokens, from the state that the device itself went on from, put where the cache's
  * first row is. */
 static lp_status prepare_recurrence(part *p)
@@ -231,11 +240,29 @@ static lp_status prepare_recurrence(part *p)
     set_cursor(p, CURSOR, p->t0 > 0 || row >= 0 ? 1 : 0);
     if (p->t0 == 0)
         return read_state(p, p->node.src[STATES], most(row, 0), 1, states);
-    float *y;
-    LP_TRY(read_activation(p, p->node.dst[0], &y));
-    *states = (lp_view){y + (uint64_t)((p->t0 - 1) * p->n), LP_F32, LP_SHAPE3(1, 1, p->n),
-                        (uint64_t)p->n};
-    return LP_OK;
+    return read_result(p, p->t0 - 1, states);
+}
+
+/* The same of gated units; of a source all that a token may see. */
+static lp_status prepare_gated(part *p)
+{
+    enum { CURSOR = 2, STATES, START, KEYS, VALUES };
+    const int64_t neighbour = p->node.p.gated.backwards ? p->t0 + p->n_t : p->t0 - 1;
+    const bool later = p->what->position > 0;
+    const lp_tensor_id from = p->node.src[later ? STATES : START];
+    LP_TRY(plain_sources(p));
+    set_cursor(p, CURSOR, 0);
+    for (int i = KEYS; i <= VALUES && p->node.src[KEYS] != LP_NONE; i++) {
+        const int64_t rows = tensor(p, p->node.src[i])->shape.dim[0];
+        const int64_t n = most(least(p->what->n_source, rows), 1);
+        LP_TRY(read_state(p, p->node.src[i], 0, n, &p->call.src[i]));
+    }
+    if (neighbour >= 0 && neighbour < p->all_t)
+        return read_result(p, neighbour, &p->call.src[START]);
+    if (from == LP_NONE)
+        return LP_OK;
+    const int64_t rows = later ? least(p->what->position, tensor(p, from)->shape.dim[0]) : 1;
+    return read_state(p, from, rows - 1, 1, &p->call.src[START]);
 }
 
 /* A source that does not go by tokens: rows [row, row + n) of it. */
@@ -518,6 +545,9 @@ static lp_status run(part *p, lp_recomputed *result)
         break;
     case LP_OP_RECURRENCE:
         LP_TRY(prepare_recurrence(p));
+        break;
+    case LP_OP_GATED:
+        LP_TRY(prepare_gated(p));
         break;
     case LP_OP_KV_WRITE:
         return run_kv_write(p, result);

@@ -14,7 +14,7 @@
 #define MAX_NAME 256
 
 static const lp_node empty_node = {
-    .src = {LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE},
+    .src = {LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE, LP_NONE},
     .dst = {LP_NONE, LP_NONE, LP_NONE},
 };
 
@@ -387,6 +387,25 @@ lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, l
     return emit(b, name, node);
 }
 
+lp_tensor_id lp_gated(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id u,
+                      lp_tensor_id cursor, lp_gated_options options)
+{
+    lp_node node = node_of(LP_OP_GATED, x, u, cursor);
+    const lp_gated_source *source = options.source;
+    if (options.states != NULL)
+        node.src[3] = *options.states;
+    if (options.start != NULL)
+        node.src[4] = *options.start;
+    if (source != NULL) {
+        node.src[5] = source->keys;
+        node.src[6] = source->values;
+        node.src[7] = source->query;
+        node.src[8] = source->align;
+    }
+    node.p.gated.backwards = options.backwards;
+    return emit(b, name, node);
+}
+
 void lp_kv_write(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id cursor,
                  lp_tensor_id cache)
 {
@@ -439,6 +458,11 @@ lp_tensor_id lp_add(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_i
 lp_tensor_id lp_mul(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y)
 {
     return elementwise(b, LP_OP_MUL, name, x, y);
+}
+
+lp_tensor_id lp_max(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y)
+{
+    return elementwise(b, LP_OP_MAX, name, x, y);
 }
 
 lp_tensor_id lp_act(lp_builder *b, const char *name, lp_act_kind kind, lp_tensor_id x)

@@ -31,8 +31,8 @@ lp_tensor_id lp_weight_optional(lp_builder *b, lp_shape shape, const char *forma
     LP_PRINTF(3, 4);
 /* A weight that is not in the builder's table; its name must be that of no other slot. */
 lp_tensor_id lp_weight_given(lp_builder *b, const lp_weight *weight, lp_shape shape);
-/* A weight [E, N] whose rows are used as vectors, like the biases of E experts: f32 on every device,
- * as vectors are. */
+/* A weight [E, N] whose rows are used as vectors, like the biases of E experts: f32 on every
+ * device, as vectors are. */
 lp_tensor_id lp_weight_vectors(lp_builder *b, lp_shape shape, const char *format, ...)
     LP_PRINTF(3, 4);
 /* State that persists between runs. */
@@ -71,21 +71,38 @@ lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float e
                      lp_tensor_id gain, lp_tensor_id bias);
 lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,
                        lp_tensor_id bias);
-/* Mixture of experts: routes [T, k, 2] from a router's logits [T, E]; the experts' linears, x [T, K]
- * (a token's row serves all of its experts) or [T k, K], w [E, N, K], bias [E, N] (from
- * lp_weight_vectors) or LP_NONE; and the sum of what they made, [T, N]. Between two linears of experts
- * lp_act, lp_mul and the like take rows [T k, N]. A gate for shared experts is lp_route of one expert
- * (sigmoid, k = 1, logits [T, 1]) and lp_combine. */
+/* Mixture of experts: routes [T, k, 2] from a router's logits [T, E]; the experts' linears, x [T,
+ * K] (a token's row serves all of its experts) or [T k, K], w [E, N, K], bias [E, N] (from
+ * lp_weight_vectors) or LP_NONE; and the sum of what they made, [T, N]. Between two linears of
+ * experts lp_act, lp_mul and the like take rows [T k, N]. A gate for shared experts is lp_route of
+ * one expert (sigmoid, k = 1, logits [T, 1]) and lp_combine. */
 lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id bias,
                       lp_route_options options);
 lp_tensor_id lp_linear_experts(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id routes,
                                lp_tensor_id w, lp_tensor_id bias);
 lp_tensor_id lp_combine(lp_builder *b, const char *name, lp_tensor_id y, lp_tensor_id routes);
 /* A layer of an LSTM or a GRU: the states [T, s N] after every token, h first; x [T, g N] are the
- * inputs' part of the gates, `states` the cache that they are to be written to with lp_kv_write(). */
+ * inputs' part of the gates, `states` the cache that they are to be written to with lp_kv_write().
+ */
 lp_tensor_id lp_recurrence(lp_builder *b, const char *name, lp_cell_kind cell, lp_tensor_id x,
                            lp_tensor_id w, lp_tensor_id bias, lp_tensor_id cursor,
                            lp_tensor_id states, lp_tensor_id start);
+/* A layer of gated units (src/ops/gated.c): the states [T, N] after every token; with a source [T,
+ * 2 N
+ * + P]: behind a state the one before, and what the token finds in the columns of the values that
+ * are not the gates'. Pointers may be NULL. */
+typedef struct lp_gated_source {
+    lp_tensor_id keys, values; /* caches [S, 1, A] and [S, 1, 3 N + P] */
+    lp_tensor_id query, align; /* W_a [A, N] (lp_weight_vectors()) and v_a [A] */
+} lp_gated_source;
+typedef struct lp_gated_options {
+    const lp_tensor_id *states; /* the cache that the states are to be written to */
+    const lp_tensor_id *start;  /* [1, 1, N], the state before position 0; else 0 */
+    const lp_gated_source *source;
+    bool backwards; /* from the last token to the first; without `states` */
+} lp_gated_options;
+lp_tensor_id lp_gated(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id u,
+                      lp_tensor_id cursor, lp_gated_options options);
 lp_tensor_id lp_rope(lp_builder *b, const char *name, lp_rope_pairing pairing, lp_tensor_id x,
                      lp_tensor_id cursor, lp_rope_angles angles);
 /* The last elements of x's heads, turned, behind those of front [T, H, F]. */
@@ -113,6 +130,7 @@ lp_tensor_id lp_attention_biased(lp_builder *b, const char *name, lp_tensor_id q
                                  lp_tensor_id sinks, lp_attention_options options);
 lp_tensor_id lp_add(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
 lp_tensor_id lp_mul(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
+lp_tensor_id lp_max(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id y);
 lp_tensor_id lp_act(lp_builder *b, const char *name, lp_act_kind kind, lp_tensor_id x);
 /* out act(in x): a plain factor with LP_ACT_NONE, a soft cap c with LP_ACT_TANH, 1 / c and c. */
 lp_tensor_id lp_act_scaled(lp_builder *b, const char *name, lp_act_kind kind, float in,
@@ -122,8 +140,8 @@ void lp_sample(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_i
 void lp_advance(lp_builder *b, const char *name, lp_tensor_id cursor, int32_t advance);
 
 /* Views: no work, no copy. Columns [first, first + n) of x [T, K]; rows [first, first + n);
- * x [T, H * D] seen as [T, H, D]; the first n elements of x [T, 1, D]; x [T, H, D] seen as [T, H * D]; x without gaps between its rows in
- * any other shape of as many elements. */
+ * x [T, H * D] seen as [T, H, D]; the first n elements of x [T, 1, D]; x [T, H, D] seen as [T, H *
+ * D]; x without gaps between its rows in any other shape of as many elements. */
 lp_tensor_id lp_view_columns(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n);
 lp_tensor_id lp_view_rows(lp_builder *b, lp_tensor_id x, int64_t first, int64_t n);
 lp_tensor_id lp_view_heads(lp_builder *b, lp_tensor_id x, int64_t n_heads);

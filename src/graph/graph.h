@@ -12,7 +12,7 @@
 
 typedef uint32_t lp_tensor_id;
 #define LP_NONE    UINT32_MAX /* an optional source or output that is not there */
-#define LP_MAX_SRC 7
+#define LP_MAX_SRC 9
 #define LP_MAX_DST 3
 
 typedef enum lp_op {
@@ -50,7 +50,8 @@ typedef enum lp_act_kind {
 
 typedef enum lp_norm_kind { LP_NORM_LAYER, LP_NORM_RMS, LP_NORM_SOFTMAX } lp_norm_kind;
 
-typedef enum lp_cell_kind { LP_CELL_NONE, LP_CELL_LSTM, LP_CELL_GRU } lp_cell_kind;
+/* GATED: the hidden units of Bahdanau et al. 2015, for the op of that name. */
+typedef enum lp_cell_kind { LP_CELL_NONE, LP_CELL_LSTM, LP_CELL_GRU, LP_CELL_GATED } lp_cell_kind;
 
 /* Which elements of a head are rotated together. */
 typedef enum lp_rope_pairing {
@@ -150,6 +151,13 @@ enum {
  *           LSTM: g = 4 gates, s = 2 states, h and c; GRU: 3 and 1, h (src/ops/recurrence.c); row t is
  *           the state after token t, that before the first token is the cache's row position - 1, or 0;
  *           with a start, the cache of a net that has read a source text, at first its last state
+ * GATED     src: 0 x [T, 3 N], 1 u [3 N, N] (of lp_weight_vectors), 2 cursor, 3 states [C, 1, N] f32
+ *                (slot)?, 4 start [1, 1, N] f32 (slot)?, and, or none of these, 5 keys [S, 1, A] f32
+ *                (slot), 6 values [S, 1, 3 N + P] f32 (slot), 7 W_a [A, N] (of lp_weight_vectors), 8 v_a [A]
+ *           dst: 0 [T, N], or with keys [T, 2 N + P]
+ *           gates r, z, candidate (src/ops/gated.c); row t is the state after token t; with keys also that
+ *           before it, and P columns of what the token finds in the values of the source; the state
+ *           before position 0 is the start, or 0, before another one row position - 1 of the states
  * ATTENTION src: 0 q [T, H, Dk], 1 keys [C, G, Dk], 2 values [C, G, Dv], 3 cursor,
  *                4 bias [H] or [H, 2 M + 1]?, 5 sinks [H]?, 6 lengths [C / period] i32?
  *           dst: 0 [T, H, Dv]
@@ -158,7 +166,7 @@ enum {
  *           s -= bias[h] |i - j|; [H, 2 M + 1]: s += bias[h][M + clamp(j - i, -M, M)]; softmax over
  *           the keys that the mask shows, and over sinks[h], which has no value. A token that
  *           sees no key gets 0. With lengths key j is there only if j % period < lengths[j / period]
- * ADD, MUL  src: 0 a, 1 b of one shape   dst: 0
+ * ADD, MUL, MAX  src: 0 a, 1 b of one shape   dst: 0
  * ACT       src: 0 x   dst: 0   y = out act(in x)
  * SAMPLE    src: 0 logits [1, V], 1 sampler   dst: 0 history, 1 cursor (in place), 2 scratch [2, V]
  *           history[position + advance] = token; position += advance; draws += 1
@@ -202,6 +210,9 @@ typedef struct lp_node {
         struct {
             lp_cell_kind cell;
         } recurrence;
+        struct {
+            bool backwards; /* from the last token to the first; without states */
+        } gated;
         struct {
             lp_act_kind act;
             float in, out; /* factors of argument and result; 1 for plain activations */

@@ -72,6 +72,10 @@ static const lp_arch_sizes clip_text_sizes = {.n_vocab = 49408,
     .position = LP_POSITION_NONE, .context = 4096, .norm_eps = 1, .names = lp_names_recurrent,     \
     .hf_prefixes = ""
 
+#define RECURRENT_TRANSLATOR                                                                       \
+    .has_encoder = true, .position = LP_POSITION_NONE, .context = 512, .norm_eps = 1,              \
+    .hf_prefixes = ""
+
 const lp_arch lp_archs[] = {
     {
         /* Radford et al. 2019, Language Models are Unsupervised Multitask Learners */
@@ -476,12 +480,15 @@ const lp_arch lp_archs[] = {
         /* Luong et al. 2015, arXiv:1508.04025: global attention */
         .hf = "luong_nmt",
         .cell = LP_CELL_LSTM,
-        .has_encoder = true,
-        .position = LP_POSITION_NONE,
-        .context = 512,
-        .norm_eps = 1,
+        RECURRENT_TRANSLATOR,
         .names = lp_names_luong,
-        .hf_prefixes = "",
+    },
+    {
+        /* Bahdanau et al. 2015, arXiv:1409.0473: additive attention */
+        .hf = "bahdanau_nmt",
+        .cell = LP_CELL_GATED,
+        RECURRENT_TRANSLATOR,
+        .names = lp_names_bahdanau,
     },
     {
         /* Child et al. 2019, arXiv:1904.10509: which keys a layer sees is in layer_types */

@@ -21,7 +21,7 @@ extern const lp_weight_name lp_names_bert[], lp_names_roberta[], lp_names_electr
     lp_names_clip_vision[], lp_names_clip_towers[];
 
 /* arch_names_papers.c */
-extern const lp_weight_name lp_names_recurrent[], lp_names_luong[], lp_names_paper[],
+extern const lp_weight_name lp_names_recurrent[], lp_names_luong[], lp_names_bahdanau[], lp_names_paper[],
     lp_names_post_norm[], lp_names_torch[], lp_names_retro[];
 
 #endif

@@ -31,6 +31,36 @@ const lp_weight_name lp_names_luong[] = {
     END,
 };
 
+/* Annotations are the states of two directions; what they are multiplied by has two halves. Biases that
+ * have rows are always there in models that synth makes. */
+const lp_weight_name lp_names_bahdanau[] = {
+    ROW("enc.token_embd", "encoder.embedding"),
+    ROW("enc.blk.%d.rnn_x.weight", "encoder.rnn.weight_ih_l%d"),
+    ROW("enc.blk.%d.rnn_x.bias", "encoder.rnn.bias_ih_l%d"),
+    ROW("enc.blk.%d.rnn_h.weight", "encoder.rnn.weight_hh_l%d"),
+    ROW("enc.blk.%d.rnn_back_x.weight", "encoder.rnn.weight_ih_l%d_reverse"),
+    ROW("enc.blk.%d.rnn_back_x.bias", "encoder.rnn.bias_ih_l%d_reverse"),
+    ROW("enc.blk.%d.rnn_back_h.weight", "encoder.rnn.weight_hh_l%d_reverse"),
+    ROW("token_embd", "decoder.embedding"),
+    ROW("dec.blk.%d.rnn_x.weight", "decoder.rnn.weight_ih_l%d"),
+    ROW("dec.blk.%d.rnn_x.bias", "decoder.rnn.bias_ih_l%d"),
+    ROW("dec.blk.%d.rnn_h.weight", "decoder.rnn.weight_hh_l%d"),
+    ROW("dec.blk.%d.rnn_start.weight", "decoder.start_l%d.weight"),
+    ROW("dec.blk.%d.rnn_start.bias", "decoder.start_l%d.bias"),
+    ROW("dec.blk.%d.align_q", "score.state_l%d"),
+    ROW("dec.blk.%d.align_k.weight", "score.forward_l%d.weight"),
+    ROW("dec.blk.%d.align_k.bias", "score.forward_l%d.bias"),
+    ROW("dec.blk.%d.align_k_back", "score.backward_l%d"),
+    ROW("dec.blk.%d.align", "score.vector_l%d"),
+    ROW("dec.blk.%d.context", "context.forward_l%d"),
+    ROW("dec.blk.%d.context_back", "context.backward_l%d"),
+    ROW("dec.blk.%d.maxout_h", "maxout.state_l%d"),
+    ROW("dec.blk.%d.maxout_x.weight", "maxout.word_l%d.weight"),
+    ROW("dec.blk.%d.maxout_x.bias", "maxout.word_l%d.bias"),
+    ROW("output", "output"),
+    END,
+};
+
 /* Models of papers without published files: the parts as PyTorch's nn.TransformerEncoderLayer calls
  * them. */
 const lp_weight_name lp_names_paper[] = {

@@ -114,6 +114,15 @@ static lp_status check_recurrent(lp_context *ctx, const char *where, const lp_hp
     if (lp_cell_states(hp->arch->cell) * hp->n_embd % 2 != 0) /* caches hold pairs */
         return lp_fail(ctx, LP_E_UNSUPPORTED, "%s: %u hidden units; an even number is supported",
                        where, hp->n_embd);
+    if (hp->arch->cell != LP_CELL_GATED)
+        return LP_OK;
+    LP_TRY(check_range(ctx, where, "size of the alignment", hp->n_align, 1u << 17));
+    LP_TRY(check_range(ctx, where, "size of the maxout layer", hp->n_maxout, 1u << 17));
+    if (hp->n_layer != 1 || hp->n_align % 2 != 0)
+        return lp_fail(ctx, LP_E_UNSUPPORTED,
+                       "%s: %u layers, and %u units of the alignment; one layer and an even number "
+                       "are supported",
+                       where, hp->n_layer, hp->n_align);
     return LP_OK;
 }
 
@@ -422,6 +431,8 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
         [LP_ROPE_SCALING_DYNAMIC] = "dynamic", [LP_ROPE_SCALING_YARN] = "yarn",
         [LP_ROPE_SCALING_LLAMA3] = "llama3",   [LP_ROPE_SCALING_LONGROPE] = "longrope",
     };
+    static const char *const cells[] = {
+        [LP_CELL_LSTM] = "lstm", [LP_CELL_GRU] = "gru", [LP_CELL_GATED] = "gated"};
     writer w = {facts, 0};
     put_text(&w, "architecture", hp->arch->hf);
     if (hp->picture.patch > 0)
@@ -431,9 +442,13 @@ size_t lp_hparams_describe(const lp_hparams *hp, lp_hparam facts[LP_MAX_FACTS])
     put_count(&w, "layers", hp->n_layer);
     put_count(&w, "embedding_length", hp->n_embd);
     if (hp->arch->cell != LP_CELL_NONE) {
-        put_text(&w, "cell", hp->arch->cell == LP_CELL_LSTM ? "lstm" : "gru");
+        put_text(&w, "cell", cells[hp->arch->cell]);
         put_count(&w, "token_embedding_length", hp->n_embd_token);
-        if (hp->encoder.n_layer > 0)
+        if (hp->arch->cell == LP_CELL_GATED) {
+            put_text(&w, "attention_score", "additive");
+            put_count(&w, "alignment_length", hp->n_align);
+            put_count(&w, "maxout_length", hp->n_maxout);
+        } else if (hp->encoder.n_layer > 0)
             put_text(&w, "attention_score", hp->score_general ? "general" : "dot");
         put_text(&w, "head", hp->tied ? "tied to the token embedding" : "untied");
         return w.n;

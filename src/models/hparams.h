@@ -60,6 +60,7 @@ typedef struct lp_hparams {
     lp_encoder_hparams encoder;
     lp_retrieval_hparams retrieval;
     lp_prefix_hparams prefix;
+    uint32_t n_align, n_maxout; /* units of additive attention, and of the layer before the head */
     bool score_general; /* of a recurrent decoder's attention: q W k, not q k */
     lp_picture_hparams picture; /* of a network that reads a picture; n_context: its tokens,
                                    n_vocab: labels */

@@ -372,6 +372,13 @@ static lp_status read_latent(const lp_config *c, lp_hparams *hp)
 static lp_status read_recurrent_encoder(const lp_config *c, lp_hparams *hp)
 {
     const char *score = "dot";
+    hp->encoder.n_layer = hp->n_layer;
+    if (hp->arch->cell == LP_CELL_GATED) {
+        hp->n_align = hp->n_embd;
+        hp->n_maxout = hp->n_embd / 2;
+        LP_TRY(lp_config_u32(c, "alignment_size", LP_JSON_OPTIONAL, &hp->n_align));
+        return lp_config_u32(c, "maxout_size", LP_JSON_OPTIONAL, &hp->n_maxout);
+    }
     LP_TRY(
         lp_json_get_string(c->ctx, c->where, c->root, "attention_score", LP_JSON_OPTIONAL, &score));
     hp->score_general = score != NULL && strcmp(score, "general") == 0;
@@ -379,7 +386,6 @@ static lp_status read_recurrent_encoder(const lp_config *c, lp_hparams *hp)
         return lp_fail(c->ctx, LP_E_UNSUPPORTED,
                        "%s: attention_score \"%.60s\" is not supported (dot and general are)",
                        c->where, score ? score : "?");
-    hp->encoder.n_layer = hp->n_layer;
     return LP_OK;
 }
 

@@ -56,6 +56,7 @@ static const struct {
     {"lstm_lm", OF_HEAD},
     {"gru_lm", OF_HEAD},
     {"luong_nmt", OF_HEAD},
+    {"bahdanau_nmt", OF_HEAD},
 };
 
 typedef struct maker {

@@ -119,6 +119,8 @@ static lp_tensor_id retrieving_block(lp_walk *w, lp_tensor_id x, lp_walk_rows ro
  * to be filled. */
 static lp_tensor_id block(lp_walk *w, lp_tensor_id x, lp_walk_rows rows)
 {
+    if (w->hp->arch->cell == LP_CELL_GATED)
+        return lp_walk_gated(w, x, rows);
     if (w->hp->arch->cell != LP_CELL_NONE)
         return lp_walk_recurrent(w, x, rows);
     if (w->hp->parallel)
@@ -163,7 +165,7 @@ static lp_tensor_id mlm_transform(lp_walk *w, lp_tensor_id x)
 static lp_tensor_id head(lp_walk *w, lp_tensor_id x, lp_tensor_id table)
 {
     const lp_hparams *hp = w->hp;
-    int64_t n = hp->n_embd;
+    int64_t n = hp->n_maxout > 0 ? hp->n_maxout : hp->n_embd;
     if (hp->arch->encoder_only) {
         x = mlm_transform(w, x);
         n = hp->n_embd_token;
@@ -231,7 +233,8 @@ static lp_tensor_id walk(lp_walk *w, lp_tensor_id table, lp_walk_rows wanted)
         x = block(w, x, i + 1 == n_layer ? wanted : LP_ROWS_ALL);
     }
     lp_walk_enter(w, -1);
-    if (w->hp->arch->cell != LP_CELL_NONE && w->hp->encoder.n_layer > 0 && wanted != LP_ROWS_NONE)
+    const lp_cell_kind cell = w->hp->arch->cell;
+    if (cell == LP_CELL_LSTM && w->hp->encoder.n_layer > 0 && wanted != LP_ROWS_NONE)
         x = lp_walk_attentional(w, x);
     return wanted == LP_ROWS_NONE ? LP_NONE : lp_walk_norm(w, LP_NORMS_OUTPUT, "output_norm", x);
 }
@@ -284,6 +287,11 @@ static void build_encoder(lp_builder *b, const lp_network *model, const lp_netwo
     lp_output(b, x, "hidden");
     w.hp = &model->hparams;
     w.part = "dec.";
+    if (w.hp->arch->cell == LP_CELL_GATED) {
+        lp_walk_enter(&w, 0);
+        lp_walk_cache_gated(&w, x);
+        return;
+    }
     if (w.hp->arch->cell != LP_CELL_NONE) {
         lp_walk_enter(&w, -1);
         lp_walk_cache_annotations(&w, x);

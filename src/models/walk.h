@@ -22,9 +22,11 @@ typedef struct lp_walk {
     lp_tensor_id bias;   /* by distance: slopes of ALiBi, relative positions, or LP_NONE */
     lp_tensor_id growth; /* factors of queries as routes [T, 1, 2], or LP_NONE */
     lp_rope_angles angles, angles_window; /* of layers that see everything, and of the others */
-    lp_tensor_id lengths;                 /* of neighbours, where there is retrieval */
-    bool of_neighbours;                   /* its texts are neighbours, side by side */
-    bool looked;                          /* a layer has looked at neighbours */
+    lp_tensor_id reverse; /* of a recurrent encoder that reads from both ends: its states [T, N] on
+                             the way from the last token to the first */
+    lp_tensor_id lengths; /* of neighbours, where there is retrieval */
+    bool of_neighbours;   /* its texts are neighbours, side by side */
+    bool looked;          /* a layer has looked at neighbours */
 } lp_walk;
 
 /* Which rows of a block's result are wanted. The cache is always filled with all T. */
@@ -90,8 +92,13 @@ lp_tensor_id lp_walk_cross_attention(lp_walk *w, lp_tensor_id x);
  * begins with the state in which the encoder's has left the source text. */
 lp_tensor_id lp_walk_recurrent(lp_walk *w, lp_tensor_id x, lp_walk_rows rows);
 
+/* The same of gated units (Bahdanau et al. 2015, arXiv:1409.0473): an encoder's from both ends, a
+ * decoder's with what it puts words out of, [T, n_maxout]. */
+lp_tensor_id lp_walk_gated(lp_walk *w, lp_tensor_id x, lp_walk_rows rows);
+
 /* Of the encoder's result x [T, N]: what the decoder's attention to the source will read. */
 void lp_walk_cache_annotations(lp_walk *w, lp_tensor_id x);
+void lp_walk_cache_gated(lp_walk *w, lp_tensor_id x);
 
 /* x [T, N], the last layer's: tanh(W_c [c; x]) [T, N], where c is what one head of attention to the
  * source, whose scores are products, makes of it. */

@@ -1,5 +1,6 @@
-/* Elementwise ops that the fusion pass left alone: a + b, a * b, out act(in a). Inputs may be strided views
- * (rows of dim[0]), outputs are contiguous. One kernel; the operation is a constant of it. */
+/* Elementwise ops that the fusion pass left alone: a + b, a * b, max(a, b), out act(in a). Inputs
+ * may be strided views (rows of dim[0]), outputs are contiguous. One kernel; the operation is a
+ * constant of it. */
 #include "ops/ops.h"
 
 #include <math.h>
@@ -9,7 +10,7 @@
 #include "params.h"
 
 /* OPERATION of shaders/elementwise.comp. */
-enum { DO_ADD, DO_MUL, DO_ACT };
+enum { DO_ADD, DO_MUL, DO_ACT, DO_MAX };
 
 static lp_status binary_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                               lp_shape shapes[LP_MAX_DST])
@@ -32,6 +33,12 @@ lp_status lp_op_mul_infer(lp_context *ctx, const lp_graph *graph, const lp_node 
     return binary_infer(ctx, graph, node, shapes);
 }
 
+lp_status lp_op_max_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
+                          lp_shape shapes[LP_MAX_DST])
+{
+    return binary_infer(ctx, graph, node, shapes);
+}
+
 lp_status lp_op_act_infer(lp_context *ctx, const lp_graph *graph, const lp_node *node,
                           lp_shape shapes[LP_MAX_DST])
 {
@@ -46,6 +53,8 @@ lp_status lp_op_act_infer(lp_context *ctx, const lp_graph *graph, const lp_node 
 /* Sigma of y, made of x by one operation. */
 static float element_sigma(const lp_node *node, int operation, double x, double y)
 {
+    if (operation == DO_MAX)
+        return lp_sigma(0);
     if (operation != DO_ACT)
         return lp_sigma(lp_rounding_variance(y));
     const lp_act_kind act = node->p.act.act;
@@ -76,6 +85,9 @@ static lp_status elementwise_cpu(const lp_cpu_call *call, int operation)
             case DO_MUL:
                 to[i] = p[i] * q[i];
                 break;
+            case DO_MAX: /* of a NaN and anything NaN */
+                to[i] = p[i] > q[i] || p[i] != p[i] ? p[i] : q[i];
+                break;
             default:
                 to[i] = (float)((double)call->node->p.act.out *
                                 lp_act_exact(call->node->p.act.act,
@@ -97,6 +109,11 @@ lp_status lp_op_add_cpu(const lp_cpu_call *call)
 lp_status lp_op_mul_cpu(const lp_cpu_call *call)
 {
     return elementwise_cpu(call, DO_MUL);
+}
+
+lp_status lp_op_max_cpu(const lp_cpu_call *call)
+{
+    return elementwise_cpu(call, DO_MAX);
 }
 
 lp_status lp_op_act_cpu(const lp_cpu_call *call)
@@ -148,6 +165,11 @@ lp_status lp_op_add_plan(lp_planner *pl, const lp_node *node)
 lp_status lp_op_mul_plan(lp_planner *pl, const lp_node *node)
 {
     return elementwise_plan(pl, node, DO_MUL);
+}
+
+lp_status lp_op_max_plan(lp_planner *pl, const lp_node *node)
+{
+    return elementwise_plan(pl, node, DO_MAX);
 }
 
 lp_status lp_op_act_plan(lp_planner *pl, const lp_node *node)

@@ -15,6 +15,7 @@
 #define lp_op_kv_write_scratch NULL
 #define lp_op_add_scratch      NULL
 #define lp_op_mul_scratch      NULL
+#define lp_op_max_scratch      NULL
 #define lp_op_act_scratch      NULL
 #define lp_op_sample_scratch   NULL
 #define lp_op_advance_scratch  NULL

@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "ops/sigma.h"
+#include "ops/noisy.h"
 #include "params.h"
 
 enum { X, W, BIAS, CURSOR, STATES, START }; /* sources, see graph.h */
@@ -51,29 +51,6 @@ lp_status lp_op_recurrence_infer(lp_context *ctx, const lp_graph *graph, const l
     return LP_OK;
 }
 
-/* A number and the variance of its error in float. */
-typedef struct noisy {
-    double value, variance;
-} noisy;
-
-static noisy activated(lp_act_kind act, noisy a)
-{
-    return (noisy){lp_act_exact(act, a.value), lp_act_variance(act, a.value, a.variance)};
-}
-
-static noisy product(noisy a, noisy b)
-{
-    const double value = a.value * b.value;
-    return (noisy){value, lp_square(a.value) * b.variance + lp_square(b.value) * a.variance +
-                              lp_rounding_variance(value)};
-}
-
-static noisy sum(noisy a, noisy b)
-{
-    return (noisy){a.value + b.value,
-                   a.variance + b.variance + lp_rounding_variance(a.value + b.value)};
-}
-
 /* One token of a layer. */
 typedef struct step {
     const lp_cpu_call *call;
@@ -82,16 +59,16 @@ typedef struct step {
     const float *before_sigma; /* of the state, or NULL: it is exact */
 } step;
 
-static noisy before(const step *s, int64_t i)
+static lp_noisy before(const step *s, int64_t i)
 {
     if (s->before == NULL)
-        return (noisy){0, 0};
-    return (noisy){(double)s->before[i],
-                   s->before_sigma ? lp_square((double)s->before_sigma[i]) : 0};
+        return (lp_noisy){0, 0};
+    return (lp_noisy){(double)s->before[i],
+                      s->before_sigma ? lp_square((double)s->before_sigma[i]) : 0};
 }
 
 /* Row `row` of w times h', plus its bias. */
-static noisy hidden_gate(const step *s, int64_t row)
+static lp_noisy hidden_gate(const step *s, int64_t row)
 {
     enum { CHUNK = 256 };
     const lp_view *bias = &s->call->src[BIAS];
@@ -102,38 +79,42 @@ static noisy hidden_gate(const step *s, int64_t row)
         const int64_t m = s->n - k < CHUNK ? s->n - k : CHUNK;
         lp_view_load(&s->call->src[W], row, k, w, m);
         for (int64_t i = 0; i < m; i++) {
-            const noisy h = before(s, k + i);
+            const lp_noisy h = before(s, k + i);
             lp_dot_add(&sums, (double)w[i] * h.value);
             inherited += lp_square((double)w[i]) * h.variance;
         }
     }
     if (bias->data != NULL)
         lp_view_load(bias, row, 0, &b, 1);
-    const noisy dot = {sums.sum, lp_dot_variance((double)s->n, &sums) + inherited};
-    return sum(dot, (noisy){(double)b, 0});
+    const lp_noisy dot = {sums.sum, lp_dot_variance((double)s->n, &sums) + inherited};
+    return lp_noisy_sum(dot, (lp_noisy){(double)b, 0});
 }
 
 /* Unit j: its new h and, of an LSTM, c. */
-static void cell(const step *s, int64_t j, noisy state[2])
+static void cell(const step *s, int64_t j, lp_noisy state[2])
 {
     const bool lstm = s->call->node->p.recurrence.cell == LP_CELL_LSTM;
-    noisy x[4], h[4], gate[4];
+    lp_noisy x[4], h[4], gate[4];
     for (int64_t g = 0; g < (lstm ? 4 : 3); g++) {
-        x[g] = (noisy){(double)s->x[g * s->n + j], 0};
+        x[g] = (lp_noisy){(double)s->x[g * s->n + j], 0};
         h[g] = hidden_gate(s, g * s->n + j);
-        gate[g] = sum(x[g], h[g]);
+        gate[g] = lp_noisy_sum(x[g], h[g]);
     }
     if (lstm) {
-        const noisy kept = product(activated(LP_ACT_SIGMOID, gate[1]), before(s, s->n + j));
-        const noisy taken =
-            product(activated(LP_ACT_SIGMOID, gate[0]), activated(LP_ACT_TANH, gate[2]));
-        state[1] = sum(kept, taken);
-        state[0] = product(activated(LP_ACT_SIGMOID, gate[3]), activated(LP_ACT_TANH, state[1]));
+        const lp_noisy kept =
+            lp_noisy_product(lp_noisy_act(LP_ACT_SIGMOID, gate[1]), before(s, s->n + j));
+        const lp_noisy taken = lp_noisy_product(lp_noisy_act(LP_ACT_SIGMOID, gate[0]),
+                                                lp_noisy_act(LP_ACT_TANH, gate[2]));
+        state[1] = lp_noisy_sum(kept, taken);
+        state[0] = lp_noisy_product(lp_noisy_act(LP_ACT_SIGMOID, gate[3]),
+                                    lp_noisy_act(LP_ACT_TANH, state[1]));
     } else {
-        const noisy z = activated(LP_ACT_SIGMOID, gate[1]);
-        const noisy rest = {1 - z.value, z.variance + lp_rounding_variance(1 - z.value)};
-        const noisy inner = sum(x[2], product(activated(LP_ACT_SIGMOID, gate[0]), h[2]));
-        state[0] = sum(product(rest, activated(LP_ACT_TANH, inner)), product(z, before(s, j)));
+        const lp_noisy z = lp_noisy_act(LP_ACT_SIGMOID, gate[1]);
+        const lp_noisy rest = lp_noisy_rest(z);
+        const lp_noisy inner =
+            lp_noisy_sum(x[2], lp_noisy_product(lp_noisy_act(LP_ACT_SIGMOID, gate[0]), h[2]));
+        state[0] = lp_noisy_sum(lp_noisy_product(rest, lp_noisy_act(LP_ACT_TANH, inner)),
+                                lp_noisy_product(z, before(s, j)));
     }
 }
 
@@ -157,7 +138,7 @@ lp_status lp_op_recurrence_cpu(const lp_cpu_call *call)
         s.x = (const float *)x->data + (uint64_t)t * x->stride;
 #pragma omp parallel for schedule(static) if (gates * n * n > LP_PARALLEL_WORK)
         for (int64_t j = 0; j < n; j++) {
-            noisy state[2];
+            lp_noisy state[2];
             cell(&s, j, state);
             for (int64_t i = 0; i < n_states; i++) {
                 to[i * n + j] = (float)state[i].value;

@@ -106,6 +106,7 @@ const model_fixture seq2seq_fixtures[] = {
     FOLDER("transformer-torch", 1),
     PLAIN("luong", 2),
     PLAIN("luong-dot", 0),
+    PLAIN("bahdanau", 2),
 };
 const size_t n_seq2seq_fixtures = sizeof seq2seq_fixtures / sizeof seq2seq_fixtures[0];
 

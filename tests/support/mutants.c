@@ -378,6 +378,33 @@ void mutant_patches(const lp_picture_hparams *p, bool columns, const float *from
     }
 }
 
+/* An encoder's; a decoder's have states. */
+static bool turn_round(lp_node *n)
+{
+    enum { STATES = 3 };
+    if (n->op != LP_OP_GATED || n->src[STATES] != LP_NONE)
+        return false;
+    n->p.gated.backwards = !n->p.gated.backwards;
+    return true;
+}
+
+static bool other_query(lp_node *n)
+{
+    enum { U = 1, QUERY = 7 };
+    if (n->op != LP_OP_GATED || n->src[QUERY] == LP_NONE)
+        return false;
+    n->src[QUERY] = n->src[U];
+    return true;
+}
+
+static bool sum_for_max(lp_node *n)
+{
+    if (n->op != LP_OP_MAX)
+        return false;
+    n->op = LP_OP_ADD;
+    return true;
+}
+
 const mutant mutants[] = {
     {"RoPE pairing swapped", swap_rope_pairing},
     {"eps times 100", eps_times_100},
@@ -421,5 +448,8 @@ const mutant mutants[] = {
     {"position embeddings one later", positions_later},
     {"causal mask for a prefix", prefix_off},
     {"RoPE by one position instead of two", one_axis},
+    {"directions of an encoder turned round", turn_round},
+    {"additive attention's query by another matrix", other_query},
+    {"sum for the larger of two", sum_for_max},
 };
 const size_t n_mutants = sizeof mutants / sizeof mutants[0];
