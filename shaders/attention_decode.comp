@@ -147,11 +147,11 @@ void main()
             uint at = id + pass * SIZE;
             if (id < COLUMNS && at < DV4 && row0 + r < n_rows) {
                 vec4 x = vec4(0.0);
-                for (uint k = 0u; k < DEALS; k++) {
+                [[dont_unroll]] for (uint k = 0u; k < DEALS; k++) {
                     x += sums[k * COLUMNS + id];
                 }
                 float all = 0.0;
-                for (uint k = 0u; k < LANES; k++) {
+                [[dont_unroll]] for (uint k = 0u; k < LANES; k++) {
                     all += partial[r * LANES + k];
                 }
                 uint slot = (g * n_rows + row0 + r) * gl_NumWorkGroups.z + gl_WorkGroupID.z;
