@@ -273,6 +273,13 @@ static unsigned check_encoder(const fixture *f)
     return report(f->network, n_bad);
 }
 
+/* Of a tensor of the fixture; 0: it is not there. */
+static size_t n_elements(const expected *e, const char *name)
+{
+    const lp_weight *weight = lp_weights_find(e->weights, name);
+    return weight ? (size_t)lp_shape_elements(weight->shape) : 0;
+}
+
 /* Models that read pictures, in one piece and without fusion. Returns how many failed. */
 static unsigned check_picture(const fixture *f)
 {
@@ -287,15 +294,30 @@ static unsigned check_picture(const fixture *f)
     float *got = malloc((size_t)e.n_rows * (size_t)e.n_vocab * sizeof *got);
     float *patches = model_patches(network, e.pixels);
     const int32_t chunks[] = {e.n_tokens, 0};
-    assert_non_null(got);
+    const size_t n_views = n_elements(&e, e.hidden ? "hidden" : "penultimate");
+    float *views = malloc((n_views + 1) * sizeof *views);
+    const size_t text_end =
+        e.pooled ? lp_hparams_text_end(&network->hparams, e.tokens, (size_t)e.n_tokens) : 0;
+    assert_true(got != NULL && views != NULL);
     model_session *session = model_session_create(network, test_device(), LP_F32, 28);
     for (size_t way = 0; way < 2 && goes(f, way + 1); way++) {
-        const model_run run = {.chunks = chunks, .no_fusion = way == 1, .patches = patches};
+        const model_run run = {.chunks = chunks,
+                               .no_fusion = way == 1,
+                               .patches = patches,
+                               .hidden = e.hidden ? views : NULL,
+                               .penultimate = e.hidden == NULL && e.penultimate ? views : NULL};
         model_session_run(session, &run, e.tokens, got);
         n_bad += !is_close(f->network, e.logits, got, e.n_rows, e.n_vocab, GATE, ROW_GATE);
+        if (n_views > 0)
+            n_bad += !all_close(f->network, run.hidden ? "hidden states" : "before the last layer",
+                                run.hidden ? e.hidden : e.penultimate, views, n_views);
+        if (e.pooled != NULL) /* a row of a text's */
+            n_bad += !all_close(f->network, "the text's last token", e.pooled,
+                                got + text_end * (size_t)e.n_vocab, (size_t)e.n_vocab);
     }
     model_session_destroy(session);
     free(patches);
+    free(views);
     free(got);
     expected_close(&e);
     lp_network_destroy(network);

@@ -444,8 +444,9 @@ static bool break_picture(subject *s)
     }
     if (s->patches == NULL)
         return false;
-    must_move(s, s->network, mutant_row, &(mutant_moved){n_parts(s) > 1, 1},
-              "a patch for the class token");
+    if (n_parts(s) > 1 || s->e.n_rows == 1) /* one row stands for the picture */
+        must_move(s, s->network, mutant_row, &(mutant_moved){n_parts(s) > 1, 1},
+                  "a patch for the class token");
     float *right = s->patches;
     s->patches = malloc(lp_picture_tokens(&vision.picture) * lp_picture_row(&vision.picture) * 4);
     assert_non_null(s->patches);

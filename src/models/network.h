@@ -16,8 +16,8 @@ typedef struct lp_network {
     lp_weights *weights;
     lp_hparams hparams;
     lp_adapters adapters;
-    bool sketch; /* weights have names only: building a graph gives them their shapes (synth_sketch.c);
-                    nothing can run */
+    bool sketch; /* weights have names only: building a graph gives them their shapes
+                    (synth_sketch.c); nothing can run */
 } lp_network;
 
 /* A GGUF file, or a folder with config.json and safetensors or pytorch_model.bin. Nothing is read
@@ -81,7 +81,9 @@ typedef struct lp_network_options {
     bool hidden; /* the last layer's results after the last norm, "hidden" [T, N]; where there is a
                     pooler "pooled" [1, N]; of CLIP's towers "pooled" is the projection [1, P], of a
                     text that of its last token: which is to be the one that stands for it */
-    bool sample; /* draw a token from the last row: history[position + T], on the device */
+    bool penultimate; /* the residual stream before the last layer, "penultimate" [T, N], without a
+                         norm: what Stable Diffusion 2 and XL read of CLIP's tower of texts */
+    bool sample;      /* draw a token from the last row: history[position + T], on the device */
     bool no_fusion;
     lp_network_part part; /* which graph */
 } lp_network_options;
@@ -96,15 +98,15 @@ typedef struct lp_network_options {
  * of them in "dec.blk.N.cross_attn_k_cache" and "…_v_cache", and its result as the tensor "hidden"
  * [T, N]. That of its decoder looks at the first cursor[LP_CURSOR_SOURCE] of these.
  *
- * A model with retrieval has three. Its encoder's is for T = n k r tokens of the neighbours of n chunks
- * that follow each other, which stand in "neighbours" I32 [R + 2] (HOST), R = lp_retrieval_rows();
- * the cursor stands at the first one's row there, and stays. "neighbour_lengths" I32 [R / r] (HOST)
- * has the tokens that each neighbour really has, 0: there is none. What it makes of them depends on
- * what the decoder has made of the chunk before it looks at neighbours for the first time. So where
- * T tokens complete chunks, the graph of the part LP_PART_CONTEXT comes first: the decoder's, as far
- * as that; the cursor stays. It leaves keys and values of the chunks in "enc.blk.N.cross_attn_k_cache"
- * [C, ...]. Then comes the encoder's, which leaves "dec.blk.N.cross_attn_k_cache" [R, ...], then the
- * decoder's, whole.
+ * A model with retrieval has three. Its encoder's is for T = n k r tokens of the neighbours of n
+ * chunks that follow each other, which stand in "neighbours" I32 [R + 2] (HOST), R =
+ * lp_retrieval_rows(); the cursor stands at the first one's row there, and stays.
+ * "neighbour_lengths" I32 [R / r] (HOST) has the tokens that each neighbour really has, 0: there is
+ * none. What it makes of them depends on what the decoder has made of the chunk before it looks at
+ * neighbours for the first time. So where T tokens complete chunks, the graph of the part
+ * LP_PART_CONTEXT comes first: the decoder's, as far as that; the cursor stays. It leaves keys and
+ * values of the chunks in "enc.blk.N.cross_attn_k_cache" [C, ...]. Then comes the encoder's, which
+ * leaves "dec.blk.N.cross_attn_k_cache" [R, ...], then the decoder's, whole.
  *
  * The graph for T tokens that stand in history[position …]; at its end the cursor has advanced by
  * T. Without outputs and sampling a decoder's only fills the K/V cache. An encoder's has no cache:

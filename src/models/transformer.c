@@ -230,6 +230,8 @@ static lp_tensor_id walk(lp_walk *w, lp_tensor_id table, lp_walk_rows wanted)
     lp_tensor_id x = w->hp->picture.patch > 0 ? lp_walk_picture(w) : embed(w, table);
     for (uint32_t i = 0; i < n_layer && w->b->status == LP_OK && x != LP_NONE; i++) {
         lp_walk_enter(w, i);
+        if (i + 1 == n_layer && w->options->penultimate)
+            lp_output(w->b, x, "penultimate");
         x = block(w, x, i + 1 == n_layer ? wanted : LP_ROWS_ALL);
     }
     lp_walk_enter(w, -1);

@@ -116,6 +116,9 @@ const model_fixture picture_fixtures[] = {
     FOLDER("clip", 2),
     FOLDER("clip-eos", 0),
     FOLDER("clip_text_model", 1),
+    FOLDER("clip_vision_model", 1),
+    FOLDER("clip_vision-projection", 0),
+    FOLDER("vit-pooler", 1),
 };
 const size_t n_picture_fixtures = sizeof picture_fixtures / sizeof picture_fixtures[0];
 

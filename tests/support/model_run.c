@@ -132,6 +132,7 @@ lp_network_options model_run_options(const lp_network *network, lp_network_part 
     if (part != LP_PART_ENCODER && lp_network_has_head(network))
         o.outputs = LP_OUTPUTS_ALL;
     o.hidden = part != LP_PART_ENCODER && network->hparams.arch->encoder_only;
+    o.penultimate = part == LP_PART_DECODER && network->hparams.arch->whole_causal;
     return o;
 }
 
@@ -293,6 +294,21 @@ static void retrieve(model_session *s, const model_run *run, int32_t position, i
     set_cursor(s, run, position);
 }
 
+/* What a run wants of an encoder's graph besides. */
+static void read_views(model_session *s, lp_program *program, const lp_graph *graph,
+                       const model_run *run)
+{
+    const struct {
+        const char *name;
+        float *to;
+    } views[] = {
+        {"hidden", run->hidden}, {"pooled", run->pooled}, {"penultimate", run->penultimate}};
+    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++)
+        if (views[i].to)
+            CHECK(&s->ctx, s->backend->table->tensor_read(
+                               program, lp_graph_find(graph, views[i].name), views[i].to));
+}
+
 /* Runs one part over n tokens; its result goes to `rows`: the logits or, without a head, the
  * projection or, without one, the hidden states. Returns where the next part's goes. */
 static float *run_part(model_session *s, const model_run *run, lp_network_part part, int32_t n,
@@ -318,6 +334,7 @@ static float *run_part(model_session *s, const model_run *run, lp_network_part p
     if (id == LP_NONE)
         id = lp_graph_find(graph, "hidden");
     CHECK(ctx, s->backend->table->tensor_read(program, id, rows));
+    read_views(s, program, graph, run);
     rows += lp_shape_elements(graph->tensors[id].shape);
     s->backend->table->program_destroy(program);
     lp_graph_destroy(graph);
@@ -412,12 +429,7 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
         if (logits)
             CHECK(ctx,
                   backend->table->tensor_read(program, lp_graph_find(graph, "logits"), logits));
-        if (run->hidden)
-            CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "hidden"),
-                                                   run->hidden));
-        if (run->pooled)
-            CHECK(ctx, backend->table->tensor_read(program, lp_graph_find(graph, "pooled"),
-                                                   run->pooled));
+        read_views(s, program, graph, run);
         if (logits)
             logits += (size_t)*n * s->network->hparams.n_vocab;
     }

@@ -12,7 +12,8 @@
  * Of a model that reads pictures: the pixels [3, S, S] and the logits [1, V] of its labels. Of
  * CLIP's towers: in place of logits the projections [2, P] of text and picture, and `match`, what
  * the model makes of their cosine. Of the text's tower alone: the hidden states [T, N], `pooled`,
- * and those before the last layer. */
+ * the row of its last token, and those before the last layer. Of the picture's alone: its
+ * projection, or what a pooler makes, or the hidden states; and `hidden`. */
 typedef struct expected {
     lp_weights *weights; /* owns the following */
     const int32_t *tokens, *types;
@@ -23,7 +24,8 @@ typedef struct expected {
     int32_t n_source;
     int32_t n_rows; /* of the logits; n_tokens but for models that read pictures */
     const float *pixels, *match, *penultimate;
-    /* Of a model with retrieval: [l, k, r] tokens and [l, k] lengths of the neighbours of l chunks. */
+    /* Of a model with retrieval: [l, k, r] tokens and [l, k] lengths of the neighbours of l chunks.
+     */
     const int32_t *neighbours, *neighbour_lengths;
     int32_t n_chunks;
 } expected;
@@ -53,7 +55,7 @@ typedef struct model_run {
     bool as_gpu; /* planned as if a CPU implementation of Vulkan were a GPU of many cores */
     /* Of encoders; NULL: all 0, not wanted. */
     const int32_t *types;
-    float *hidden, *pooled;
+    float *hidden, *pooled, *penultimate; /* of one graph */
     /* Of an encoder-decoder: what its encoder reads before; and what that makes of it, or NULL. */
     const int32_t *source;
     int32_t n_source;
