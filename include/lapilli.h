@@ -144,6 +144,9 @@ LP_API uint64_t lp_model_parameters(const lp_model *model);
 LP_API uint64_t lp_model_bytes(const lp_model *model);
 LP_API uint32_t lp_model_context(const lp_model *model);    /* tokens it was trained for */
 LP_API uint32_t lp_model_vocabulary(const lp_model *model); /* V */
+/* Tokens that a prompt ends with, at most two, or the model cannot answer: ChatGLM-6B's "[gMASK]" and
+ * what begins the answer, which its tokenizer puts behind texts. Returns how many; of other models 0. */
+LP_API size_t lp_model_prompt_end(const lp_model *model, int32_t tokens[2]);
 /* Hyperparameters, in the order of the computation. */
 LP_API size_t lp_model_n_facts(const lp_model *model);
 LP_API lp_fact lp_model_fact(const lp_model *model, size_t index);

@@ -259,6 +259,16 @@ uint32_t lp_model_vocabulary(const lp_model *model)
     return model->network->hparams.n_vocab;
 }
 
+size_t lp_model_prompt_end(const lp_model *model, int32_t tokens[2])
+{
+    const lp_prefix_hparams *prefix = &model->network->hparams.prefix;
+    if (!prefix->used)
+        return 0;
+    tokens[0] = (int32_t)prefix->blanks[0];
+    tokens[1] = (int32_t)prefix->start;
+    return 2;
+}
+
 size_t lp_model_n_facts(const lp_model *model)
 {
     return model->n_facts;

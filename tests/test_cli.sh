@@ -390,6 +390,9 @@ stdout_has "^lapilli [0-9.]+; keys and values f16$"
 expect 0 "" bench -m "$model" -d cpu -p 16 -n 0 -r 2 --json
 stdout_has '"test": "pp16"'
 stdout_has '"quantisation": "Q8_0"'
+expect 0 "" bench -m "$LAPILLI_TEST_DIR/fixtures/models/chatglm" -d cpu -p 5 -n 3 -r 1
+stdout_has "\| +pp5 \| "
+stdout_has "\| +tg3 \| "
 expect_line 1 "do not fit into the model's context of 256" bench -m "$model" -d cpu -p 1000
 
 # --- On a terminal -------------------------------------------------------------------------------

@@ -24,13 +24,29 @@ typedef struct result {
     double mean, deviation;
 } result;
 
-/* Which ids does not matter to the speed. */
+/* Tokens that something must be generated behind. */
+static uint32_t least_prompt(const bench *b)
+{
+    int32_t end[2];
+    const size_t n = lp_model_prompt_end(b->job.model, end);
+    return n > 0 ? (uint32_t)n : 1;
+}
+
+/* Which ids does not matter to the speed, but there may be some that a prompt needs, at its end
+ * only. */
 static lp_status feed(bench *b, uint32_t n)
 {
+    int32_t end[2];
+    const size_t n_end = lp_model_prompt_end(b->job.model, end);
     int32_t *tokens = malloc(((size_t)n + 1) * sizeof(*tokens));
     if (!tokens)
         return LP_E_MEMORY;
     cli_ids(lp_model_vocabulary(b->job.model), tokens, n);
+    for (size_t i = 0; i < n && n_end > 0; i++)
+        if (i + n_end >= n)
+            tokens[i] = end[i + n_end - n];
+        else if (tokens[i] == end[n_end - 1])
+            tokens[i] = end[0];
     lp_status status = lp_session_feed(b->job.session, tokens, n);
     free(tokens);
     return status;
@@ -41,7 +57,7 @@ static lp_status measure(bench *b, const result *r, double *seconds)
 {
     lp_status status = lp_session_rewind(b->job.session, 0);
     if (status == LP_OK)
-        status = feed(b, r->n_prompt ? r->n_prompt : 1);
+        status = feed(b, r->n_prompt ? r->n_prompt : least_prompt(b));
     double begin = cli_seconds();
     if (status == LP_OK && r->n_prompt)
         status = lp_session_eval(b->job.session, b->logits);
@@ -183,8 +199,8 @@ static void clamp_defaults(bench *b, uint32_t context)
 {
     if (!b->prompt_given && b->n_prompt > context)
         b->n_prompt = context;
-    if (!b->generate_given && b->n_generate >= context)
-        b->n_generate = context - 1;
+    if (!b->generate_given && b->n_generate + least_prompt(b) > context)
+        b->n_generate = context > least_prompt(b) ? context - least_prompt(b) : 1;
 }
 
 static int make_room(bench *b)
@@ -197,7 +213,10 @@ static int make_room(bench *b)
         return CLI_FAILED;
     }
     clamp_defaults(b, context);
-    b->job.options.n_ctx = b->n_prompt > b->n_generate + 1 ? b->n_prompt : b->n_generate + 1;
+    if (b->n_prompt && b->n_prompt < least_prompt(b))
+        b->n_prompt = least_prompt(b);
+    const uint32_t n = b->n_generate + least_prompt(b);
+    b->job.options.n_ctx = b->n_prompt > n ? b->n_prompt : n;
     if (b->job.options.n_ctx <= context)
         return CLI_OK;
     cli_error("%s: %u tokens do not fit into the model's context of %u", b->job.path,
