@@ -178,9 +178,6 @@ typedef struct lp_arch {
 /* Parts of such models that are no text: starts of names. */
 #define LP_ARCH_NO_TEXT "vision_model. vision_tower. multi_modal_projector."
 
-extern const lp_arch lp_archs[];
-extern const size_t lp_n_archs;
-
 /* Row by either name, or NULL. */
 const lp_arch *lp_arch_find_gguf(const char *name, size_t bytes);
 const lp_arch *lp_arch_find_hf(const char *name);

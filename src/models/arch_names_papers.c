@@ -31,8 +31,8 @@ const lp_weight_name lp_names_luong[] = {
     END,
 };
 
-/* Annotations are the states of two directions; what they are multiplied by has two halves. Biases that
- * have rows are always there in models that synth makes. */
+/* Annotations are the states of two directions; what they are multiplied by has two halves. Biases
+ * that have rows are always there in models that synth makes. */
 const lp_weight_name lp_names_bahdanau[] = {
     ROW("enc.token_embd", "encoder.embedding"),
     ROW("enc.blk.%d.rnn_x.weight", "encoder.rnn.weight_ih_l%d"),

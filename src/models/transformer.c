@@ -1,4 +1,4 @@
-/* Transformers as the rows of arch.c describe them: decoders, encoders, and both. Plain nodes only:
+/* Transformers as the rows of the architecture table describe them: decoders, encoders, and both. Plain nodes only:
  * merging activations, gates and residuals into their neighbours is the fusion pass's work. Shapes
  * are those of walk.h. */
 #include "models/transformer.h"

@@ -1,5 +1,5 @@
 /* The graph of a transformer (Vaswani et al. 2017, arXiv:1706.03762), decoder, encoder or both, in all
- * the variants that the rows of arch.c describe. */
+ * the variants that the rows of arch_*.c describe. */
 #ifndef LP_MODELS_TRANSFORMER_H
 #define LP_MODELS_TRANSFORMER_H
 
