@@ -14,79 +14,12 @@
 
 #include "support/model_files.h"
 #include "support/model_run.h"
+#include "support/tokenizer_texts.h"
 #include "tensor/quantize.h"
 #include "text/convert.h"
 #include "text/tokenizer.h"
 
 #define COUNT(array) (sizeof array / sizeof array[0])
-
-/* A byte-level BPE that fits every fixture's 131 tokens. */
-static const char byte_level[] =
-    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"<|end|>\",\"special\":true}],"
-    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},"
-    "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"<|end|>\":0,"
-    "\"a\":1,\"b\":2,\"t\":3,\"h\":4,\"e\":5,\"\xc4\xa0\":6,\"1\":7,\"th\":8,\"the\":9,"
-    "\"\xc4\xa0the\":10},"
-    "\"merges\":[\"t h\",\"th e\",\"\xc4\xa0 the\"]}}";
-/* SentencePiece's BPE as tokenizer.json files hold it: merges instead of scores. */
-static const char pieces[] =
-    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true},{"
-    "\"id\":1,\"content\":\"<s>\",\"special\":true},{\"id\":2,\"content\":\"</"
-    "s>\",\"special\":true}],\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":"
-    "\"Prepend\",\"prepend\":\"\xe2\x96\x81\"},{\"type\":\"Replace\",\"pattern\":{\"String\":\" "
-    "\"},\"content\":\"\xe2\x96\x81\"}]},\"post_processor\":{\"type\":\"TemplateProcessing\","
-    "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\","
-    "\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"Sequence\":{\"id\":"
-    "\"B\",\"type_id\":1}}],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[1],\"tokens\":[\"<"
-    "s>\"]}}},\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"fuse_unk\":false,\"byte_"
-    "fallback\":true,\"vocab\":{\"<unk>\":0,\"<s>\":1,\"</"
-    "s>\":2,\"\xe2\x96\x81\":14,\"t\":3,\"h\":4,\"e\":5,\"l\":6,\"o\":7,\"H\":8,\"he\":9,\"th\":10,"
-    "\"the\":11,\"el\":12,\"\xe2\x96\x81the\":13},\"merges\":[\"h e\",\"t h\",\"t he\",\"th "
-    "e\",\"e l\",\"\xe2\x96\x81 the\"]}}";
-
-/* T5's kind: the likeliest pieces. */
-static const char unigram[] =
-    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"<pad>\",\"special\":true},{"
-    "\"id\":1,"
-    "\"content\":\"</"
-    "s>\",\"special\":true},{\"id\":2,\"content\":\"<unk>\",\"special\":true}],\"pre_"
-    "tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},{"
-    "\"type\":"
-    "\"Metaspace\",\"replacement\":\"\xe2\x96\x81\",\"add_prefix_space\":true}]},\"post_"
-    "processor\":{"
-    "\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{"
-    "\"SpecialToken\":{\"id\":\"</"
-    "s>\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":"
-    "0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],\"special_tokens\":{\"</s>\":{\"id\":\"</"
-    "s>\",\"ids\":[1],\"tokens\":[\"</"
-    "s>\"]}}},\"model\":{\"type\":\"Unigram\",\"unk_id\":2,\"vocab\":[["
-    "\"<pad>\",0],[\"</"
-    "s>\",0],[\"<unk>\",0],[\"\xe2\x96\x81\",-2],[\"t\",-3],[\"h\",-3.5],[\"e\",-2.5],"
-    "[\"\xe2\x96\x81the\",-4],[\"l\",-5]]}}";
-/* BERT's. */
-static const char words[] =
-    "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"[PAD]\",\"special\":true},{"
-    "\"id\":1,"
-    "\"content\":\"[UNK]\",\"special\":true},{\"id\":2,\"content\":\"[CLS]\",\"special\":true},{"
-    "\"id\":3,"
-    "\"content\":\"[SEP]\",\"special\":true}],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_"
-    "text\":"
-    "true,\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":true},\"pre_"
-    "tokenizer\":{"
-    "\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
-    "[{"
-    "\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}"
-    ",{"
-    "\"SpecialToken\":{\"id\":\"[SEP]\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\","
-    "\"type_id\":"
-    "0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],\"special_tokens\":{\"[CLS]\":{\"id\":\"[CLS]"
-    "\","
-    "\"ids\":[2],\"tokens\":[\"[CLS]\"]},\"[SEP]\":{\"id\":\"[SEP]\",\"ids\":[3],\"tokens\":[\"["
-    "SEP]\"]}}}"
-    ",\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##"
-    "\",\"max_"
-    "input_chars_per_word\":100,\"vocab\":{\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3,\"t\":4,"
-    "\"##h\":5,\"the\":6,\"##e\":7,\"a\":8}}}";
 
 /* A copy of a fixture with a tokenizer, which the fixtures lack. */
 static char *make_folder(const char *fixture, const char *tokenizer)
@@ -206,8 +139,8 @@ static void check_hidden(const char *path, const char *fixture)
 static const struct {
     const char *fixture, *tokenizer, *kind;
 } encoders[] = {
-    {"bert", words, "bert"},         {"distilbert", words, "bert"},
-    {"roberta", byte_level, "gpt2"}, {"modernbert", byte_level, "gpt2"},
+    {"bert", tokenizer_words, "bert"},         {"distilbert", tokenizer_words, "bert"},
+    {"roberta", tokenizer_byte_level, "gpt2"}, {"modernbert", tokenizer_byte_level, "gpt2"},
     {"bert", NULL, "no_vocab"},
 };
 
@@ -245,45 +178,45 @@ static void encoders_become_files(void **state)
 static const struct {
     const char *fixture, *twin, *tokenizer;
 } folders[] = {
-    {"gpt2", "gpt2.gguf", byte_level},
-    {"gpt2-f16", NULL, byte_level},
-    {"gpt_neox", "gpt_neox.gguf", byte_level},
-    {"bloom", "bloom.gguf", byte_level},
-    {"mpt", "mpt.gguf", byte_level},
-    {"falcon-7b", "falcon-7b.gguf", byte_level},
-    {"falcon-40b", "falcon-40b.gguf", byte_level},
-    {"falcon-11b", NULL, byte_level},
-    {"llama2", "llama2.gguf", pieces},
-    {"llama3", "llama3.gguf", byte_level},
-    {"llama-linear", NULL, pieces},
-    {"mistral", NULL, pieces},
-    {"mixtral", "mixtral.gguf", pieces},
-    {"qwen2", "qwen2.gguf", byte_level},
-    {"qwen3", "qwen3.gguf", byte_level},
-    {"gemma", "gemma.gguf", pieces},
-    {"gemma2", "gemma2.gguf", pieces},
-    {"olmo2", NULL, byte_level},
-    {"olmo", NULL, byte_level},
-    {"phi", NULL, byte_level},
-    {"phi3", NULL, pieces},
-    {"cohere", "cohere.gguf", byte_level},
-    {"gpt_bigcode", NULL, byte_level},
-    {"starcoder2", NULL, byte_level},
-    {"stablelm", NULL, byte_level},
-    {"granite", NULL, byte_level},
-    {"glm4", NULL, byte_level},
-    {"chatglm2", NULL, byte_level},
-    {"nemotron", NULL, byte_level},
-    {"qwen2_moe", NULL, byte_level},
-    {"qwen3_moe", NULL, byte_level},
-    {"gpt_oss-mxfp4", "gpt_oss-mxfp4.gguf", byte_level},
-    {"llama-yarn", NULL, pieces},
-    {"t5", NULL, unigram},
+    {"gpt2", "gpt2.gguf", tokenizer_byte_level},
+    {"gpt2-f16", NULL, tokenizer_byte_level},
+    {"gpt_neox", "gpt_neox.gguf", tokenizer_byte_level},
+    {"bloom", "bloom.gguf", tokenizer_byte_level},
+    {"mpt", "mpt.gguf", tokenizer_byte_level},
+    {"falcon-7b", "falcon-7b.gguf", tokenizer_byte_level},
+    {"falcon-40b", "falcon-40b.gguf", tokenizer_byte_level},
+    {"falcon-11b", NULL, tokenizer_byte_level},
+    {"llama2", "llama2.gguf", tokenizer_pieces},
+    {"llama3", "llama3.gguf", tokenizer_byte_level},
+    {"llama-linear", NULL, tokenizer_pieces},
+    {"mistral", NULL, tokenizer_pieces},
+    {"mixtral", "mixtral.gguf", tokenizer_pieces},
+    {"qwen2", "qwen2.gguf", tokenizer_byte_level},
+    {"qwen3", "qwen3.gguf", tokenizer_byte_level},
+    {"gemma", "gemma.gguf", tokenizer_pieces},
+    {"gemma2", "gemma2.gguf", tokenizer_pieces},
+    {"olmo2", NULL, tokenizer_byte_level},
+    {"olmo", NULL, tokenizer_byte_level},
+    {"phi", NULL, tokenizer_byte_level},
+    {"phi3", NULL, tokenizer_pieces},
+    {"cohere", "cohere.gguf", tokenizer_byte_level},
+    {"gpt_bigcode", NULL, tokenizer_byte_level},
+    {"starcoder2", NULL, tokenizer_byte_level},
+    {"stablelm", NULL, tokenizer_byte_level},
+    {"granite", NULL, tokenizer_byte_level},
+    {"glm4", NULL, tokenizer_byte_level},
+    {"chatglm2", NULL, tokenizer_byte_level},
+    {"nemotron", NULL, tokenizer_byte_level},
+    {"qwen2_moe", NULL, tokenizer_byte_level},
+    {"qwen3_moe", NULL, tokenizer_byte_level},
+    {"gpt_oss-mxfp4", "gpt_oss-mxfp4.gguf", tokenizer_byte_level},
+    {"llama-yarn", NULL, tokenizer_pieces},
+    {"t5", NULL, tokenizer_unigram},
     {"llama2", "llama2.gguf", NULL}, /* without a tokenizer */
-    {"deepseek_v2", NULL, byte_level},
-    {"deepseek_v3", "deepseek_v3.gguf", byte_level},
-    {"gemma3", NULL, pieces},
-    {"phi3-longrope", NULL, pieces},
+    {"deepseek_v2", NULL, tokenizer_byte_level},
+    {"deepseek_v3", "deepseek_v3.gguf", tokenizer_byte_level},
+    {"gemma3", NULL, tokenizer_pieces},
+    {"phi3-longrope", NULL, tokenizer_pieces},
 };
 
 static void folders_become_their_twins(void **state)
@@ -312,21 +245,21 @@ static const struct {
     const char *fixture, *tokenizer, *find[4], *replace[4];
 } changed[] = {
     {"flan-t5",
-     unigram,
+     tokenizer_unigram,
      {"\"relative_attention_max_distance\": 24"},
      {"\"relative_attention_max_distance\": 128"}},
-    {"gpt_oss", byte_level, {"\"swiglu_limit\": 2.0"}, {"\"swiglu_limit\": 7.0"}},
+    {"gpt_oss", tokenizer_byte_level, {"\"swiglu_limit\": 2.0"}, {"\"swiglu_limit\": 7.0"}},
     {"smollm3",
-     byte_level,
+     tokenizer_byte_level,
      {"\"no_rope_layers\": [\n    1,\n    0,\n    1\n  ]", "\"no_rope_layer_interval\": 2"},
      {"\"no_rope_layers\": null", "\"no_rope_layer_interval\": 4"}},
     {"llama4",
-     byte_level,
+     tokenizer_byte_level,
      {"\"attention_chunk_size\": 16", "\"floor_scale\": 8,", "\"use_qk_norm\": false",
       "\"no_rope_layers\": [\n    1,\n    1,\n    0\n  ]"},
      {"\"attention_chunk_size\": 8192", "\"floor_scale\": 8192.0,", "\"use_qk_norm\": true",
       "\"no_rope_layers\": null"}},
-    {"deepseek_v2-groups", byte_level, {"\"mscale\": 1.0"}, {"\"mscale\": 0.6"}},
+    {"deepseek_v2-groups", tokenizer_byte_level, {"\"mscale\": 1.0"}, {"\"mscale\": 0.6"}},
 };
 
 static void changed_folders_become_files(void **state)
@@ -383,7 +316,7 @@ static void what_gguf_cannot_say_is_refused(void **state)
     (void)state;
     char *scratch = test_folder_create(), *to = test_path(scratch, "out.gguf");
     for (size_t i = 0; i < COUNT(refused); i++) {
-        char *folder = make_folder(refused[i].fixture, byte_level);
+        char *folder = make_folder(refused[i].fixture, tokenizer_byte_level);
         lp_context ctx = {0};
         lp_convert_result result;
         assert_int_equal(convert(&ctx, folder, to, LP_N_DTYPES, &result), LP_E_UNSUPPORTED);
@@ -402,10 +335,10 @@ static void tokenizers_go_along(void **state)
     (void)state;
     static const struct {
         const char *json, *model, *pre, *text;
-    } rows[] = {{byte_level, "gpt2", "gpt-2", "the hello the\nt he"},
-                {pieces, "llama", NULL, "the hello the\nt he"},
-                {unigram, "t5", NULL, "the hello the t  he"},
-                {words, "bert", NULL, "The hello, th\xc3\xa9\nthe "}};
+    } rows[] = {{tokenizer_byte_level, "gpt2", "gpt-2", "the hello the\nt he"},
+                {tokenizer_pieces, "llama", NULL, "the hello the\nt he"},
+                {tokenizer_unigram, "t5", NULL, "the hello the t  he"},
+                {tokenizer_words, "bert", NULL, "The hello, th\xc3\xa9\nthe "}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         char *folder = make_folder("llama2", rows[i].json), *to = test_path(folder, "out.gguf");
         char *config = test_path(folder, "tokenizer_config.json");
@@ -469,13 +402,13 @@ static void tokenizers_that_do_not_fit_are_refused(void **state)
          ": GGUF has no name for a pre-tokenizer that cuts text as this one does"},
         {"\"id\":0,\"content\":\"<|end|>\"", "\"id\":150,\"content\":\"<|more|>\"",
          ": the tokenizer has 151 tokens, the embedding 131"},
-        {byte_level,
+        {tokenizer_byte_level,
          "{\"version\":\"1.0\",\"added_tokens\":[],\"model\":{\"type\":\"WordLevel\","
          "\"unk_token\":\"a\",\"vocab\":{\"a\":0}}}",
          " is not written to GGUF files"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char *folder = make_folder("llama2", byte_level), *to = test_path(folder, "out.gguf");
+        char *folder = make_folder("llama2", tokenizer_byte_level), *to = test_path(folder, "out.gguf");
         char *json = test_path(folder, "tokenizer.json");
         lp_context ctx = {0};
         lp_convert_result result;

@@ -71,6 +71,21 @@ lp_check_map *lp_judge_map(lp_arena *arena, const lp_step *step, int dst, uint32
 
 /* The graph of n tokens that generation would use at the checker's position. */
 lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph);
+/* Per slot of the store: rows that a device computed by itself, NULL: it is no cache. */
+typedef struct lp_caches {
+    uint8_t **own;
+    uint32_t n;
+} lp_caches;
+void lp_caches_free(lp_caches *k);
+/* Rows of the caches that a pass over the graph reads or writes, as far as a cache has them. */
+uint64_t lp_caches_rows(const lp_checker *c, const lp_graph *graph);
+/* Keeps the first n rows of the backend's caches aside and puts the chain's there; and the reverse.
+ */
+lp_status lp_caches_lend(lp_checker *c, lp_backend *backend, uint64_t n_rows, lp_caches *k);
+lp_status lp_caches_return(lp_checker *c, lp_backend *backend, uint64_t n_rows, lp_caches *k);
+/* Cursor and history as the chain has them. */
+lp_status lp_caches_follow(lp_checker *c, lp_backend *backend);
+
 /* Evaluates the next n tokens of the history on the chain and checks every node; position moves on.
  * `pass` has its name. */
 lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass);

@@ -29,105 +29,6 @@ lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_
     return lp_network_graph(c->ctx, c->network, &c->store, &options, graph);
 }
 
-/* ---- Caches: the device's own, and the chain's while nodes are isolated --------------------- */
-
-typedef struct caches {
-    uint8_t **own; /* per slot of the store: rows that the device computed by itself */
-    uint32_t n;
-} caches;
-
-static bool is_cache(const lp_store *store, uint32_t slot)
-{
-    const lp_slot *s = &store->slots[slot];
-    return s->kind == LP_SLOT_STATE && s->shape.n == 3;
-}
-
-static uint64_t bytes_of(const lp_slot *s, uint64_t n_rows)
-{
-    const uint64_t all = (uint64_t)s->shape.dim[0], n = n_rows < all ? n_rows : all;
-    return n *
-           lp_state_bytes(s->dtype, lp_state_stride(s->dtype, (uint64_t)lp_shape_row(s->shape)));
-}
-
-static void caches_free(caches *k)
-{
-    for (uint32_t i = 0; k->own != NULL && i < k->n; i++)
-        free(k->own[i]);
-    free(k->own);
-    *k = (caches){0};
-}
-
-/* Rows of the caches that a pass over the graph reads or writes, as far as a cache has them. */
-static uint64_t rows_of(const lp_checker *c, const lp_graph *graph)
-{
-    if (c->network->hparams.retrieval.chunk > 0) /* some have those of neighbours */
-        return UINT64_MAX;
-    const uint64_t n = (uint64_t)c->position + (uint64_t)graph->n_tokens;
-    return n > c->n_source ? n : c->n_source;
-}
-
-/* Keeps the first n rows of the backend's caches aside and puts the chain's there. */
-static lp_status lend_caches(lp_checker *c, lp_backend *backend, uint64_t n_rows, caches *k)
-{
-    lp_status status = LP_OK;
-    uint8_t *theirs = NULL;
-    *k = (caches){.n = c->store.n_slots};
-    k->own = calloc(k->n + 1, sizeof *k->own);
-    if (k->own == NULL)
-        return lp_fail_memory(c->ctx, "caches");
-    for (uint32_t i = 0; i < k->n; i++) {
-        if (!is_cache(&c->store, i))
-            continue;
-        const uint64_t bytes = bytes_of(&c->store.slots[i], n_rows);
-        k->own[i] = malloc(bytes + 1);
-        theirs = malloc(bytes + 1);
-        if (k->own[i] == NULL || theirs == NULL) {
-            status = lp_fail_memory(c->ctx, "caches");
-            goto cleanup;
-        }
-        LP_CHECK(backend->table->slot_read(backend, i, 0, k->own[i], bytes));
-        LP_CHECK(c->chain->table->slot_read(c->chain, i, 0, theirs, bytes));
-        LP_CHECK(backend->table->slot_write(backend, i, 0, theirs, bytes));
-        free(theirs);
-        theirs = NULL;
-    }
-cleanup:
-    free(theirs);
-    if (status != LP_OK)
-        caches_free(k);
-    return status;
-}
-
-static lp_status return_caches(lp_checker *c, lp_backend *backend, uint64_t n_rows, caches *k)
-{
-    lp_status status = LP_OK;
-    for (uint32_t i = 0; i < k->n && status == LP_OK; i++)
-        if (k->own[i] != NULL)
-            status = backend->table->slot_write(backend, i, 0, k->own[i],
-                                                bytes_of(&c->store.slots[i], n_rows));
-    caches_free(k);
-    return status;
-}
-
-/* Cursor and history as the chain has them. */
-static lp_status follow_chain(lp_checker *c, lp_backend *backend)
-{
-    const uint32_t slots[] = {c->cursor, c->history};
-    for (int i = 0; i < 2; i++) {
-        const lp_slot *s = &c->store.slots[slots[i]];
-        const uint64_t bytes = (uint64_t)lp_shape_elements(s->shape) * 4;
-        uint8_t *data = malloc(bytes);
-        if (data == NULL)
-            return lp_fail_memory(c->ctx, "the history");
-        lp_status status = c->chain->table->slot_read(c->chain, slots[i], 0, data, bytes);
-        if (status == LP_OK)
-            status = backend->table->slot_write(backend, slots[i], 0, data, bytes);
-        free(data);
-        LP_TRY(status);
-    }
-    return LP_OK;
-}
-
 /* ---- A node -------------------------------------------------------------------------------- */
 
 enum { MAX_MAPS = 8 };
@@ -509,26 +410,26 @@ static lp_status walk(pass_state *s)
 {
     lp_checker *c = s->c;
     lp_status status = LP_OK, back = LP_OK;
-    const uint64_t n_rows = rows_of(c, s->graph);
-    caches device = {0}, against = {0};
+    const uint64_t n_rows = lp_caches_rows(c, s->graph);
+    lp_caches device = {0}, against = {0};
     LP_TRY(c->chain->table->program_create(c->chain, s->graph, (lp_plan_options){0}, &s->chain));
     if (!c->lost)
-        LP_CHECK(lend_caches(c, c->device, n_rows, &device));
+        LP_CHECK(lp_caches_lend(c, c->device, n_rows, &device));
     if (!is_chain(c))
-        LP_CHECK(lend_caches(c, c->against, n_rows, &against));
+        LP_CHECK(lp_caches_lend(c, c->against, n_rows, &against));
     if (!c->lost)
-        LP_CHECK(follow_chain(c, c->device));
+        LP_CHECK(lp_caches_follow(c, c->device));
     if (!is_chain(c))
-        LP_CHECK(follow_chain(c, c->against));
+        LP_CHECK(lp_caches_follow(c, c->against));
     for (uint32_t i = 0; i < s->graph->n_nodes; i++)
         LP_CHECK(check_node(s, i));
 cleanup:
     if (!c->lost && device.own != NULL)
-        back = return_caches(c, c->device, n_rows, &device);
+        back = lp_caches_return(c, c->device, n_rows, &device);
     if (back == LP_OK && against.own != NULL)
-        back = return_caches(c, c->against, n_rows, &against);
-    caches_free(&device);
-    caches_free(&against);
+        back = lp_caches_return(c, c->against, n_rows, &against);
+    lp_caches_free(&device);
+    lp_caches_free(&against);
     return status != LP_OK ? status : back;
 }
 
@@ -561,11 +462,11 @@ lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass)
     pass->n_nodes = s.graph->n_nodes;
     LP_CHECK(read_cursor(&s));
     if (!c->lost) {
-        LP_CHECK(follow_chain(c, c->device));
+        LP_CHECK(lp_caches_follow(c, c->device));
         LP_CHECK(free_run(&s, c->device, &c->plan, &s.device));
     }
     if (!is_chain(c)) {
-        LP_CHECK(follow_chain(c, c->against));
+        LP_CHECK(lp_caches_follow(c, c->against));
         LP_CHECK(free_run(&s, c->against, &plain, &s.against));
     }
     LP_CHECK(walk(&s));
