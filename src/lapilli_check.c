@@ -52,7 +52,8 @@ static void add_fact(lp_report *r, lp_arena *arena, bool *failed, const char *na
             (lp_fact){copy(arena, name, failed), copy(arena, value, failed), is_number};
 }
 
-static void add_number(lp_report *r, lp_arena *arena, bool *failed, const char *name, uint64_t value)
+static void add_number(lp_report *r, lp_arena *arena, bool *failed, const char *name,
+                       uint64_t value)
 {
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)value);
@@ -112,8 +113,8 @@ static lp_status start_report(lp_context *ctx, const lp_device_info *device,
     return LP_OK;
 }
 
-/* What the device's plans respect: the workaround and the planted fault, but not what doctor remembers:
- * the device is checked as it is. */
+/* What the device's plans respect: the workaround and the planted fault, but not what doctor
+ * remembers: the device is checked as it is. */
 static lp_status plan_as_sessions_do(lp_checker *c, const lp_device_info *info, lp_fault **fault)
 {
     const lp_check_options *o = c->options;
@@ -139,11 +140,11 @@ static lp_status add_conditions(const lp_checker *c)
     char digest[LP_DIGEST_TEXT] = "";
     bool failed = false;
     lp_text text = {0};
-    lp_text_printf(&text, "context %u, cache %s%s%s%s%s", c->n_ctx,
-                   lp_dtype_table[c->options->cache_type].kernel,
-                   plan->deterministic ? ", deterministic" : "",
-                   c->quirks.no_fusion ? ", no fusion" : "",
-                   plan->full_barriers ? ", full barriers" : "", plan->keep_all ? ", keep all" : "");
+    lp_text_printf(
+        &text, "context %u, cache %s%s%s%s%s", c->n_ctx,
+        lp_dtype_table[c->options->cache_type].kernel, plan->deterministic ? ", deterministic" : "",
+        c->quirks.no_fusion ? ", no fusion" : "", plan->full_barriers ? ", full barriers" : "",
+        plan->keep_all ? ", keep all" : "");
     if (c->options->plant != NULL)
         lp_text_printf(&text, ", fault %s", c->options->plant);
     char *conditions = lp_text_take(&text);
@@ -219,7 +220,11 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
                     .arena = &box->arena,
                     .report = &box->report};
     const double start = now();
+    float *patches = NULL;
     LP_CHECK(start_report(ctx, info, other, options, &box->report, &box->arena));
+    if (options->image != NULL)
+        LP_CHECK(lp_model_patches(model, options->image, &patches));
+    c.patches = patches;
     bool failed = false;
     box->report.model = copy(&box->arena, lp_model_title(model), &failed);
     box->report.model_type = copy(&box->arena, lp_model_type(model), &failed);
@@ -246,6 +251,7 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
     *report = &box->report;
     box = NULL;
 cleanup:
+    free(patches);
     destroy(second);
     destroy(tested);
     destroy(chain);

@@ -45,10 +45,8 @@ bool lp_model_reads_texts(const lp_model *model)
     return lp_hparams_reads_texts(&lp_model_network(model)->hparams);
 }
 
-/* What the network makes of a picture: its `output`. */
-static lp_status look(lp_session *session, const lp_image *image, const char *output, float *values)
+lp_status lp_model_patches(const lp_model *model, const lp_image *image, float **patches)
 {
-    const lp_model *model = lp_session_model(session);
     const lp_network *network = lp_model_network(model);
     lp_context *ctx = lp_model_context_of(model);
     lp_status status = LP_OK;
@@ -66,11 +64,22 @@ static lp_status look(lp_session *session, const lp_image *image, const char *ou
         status = lp_fail_memory(ctx, "a picture");
     if (status == LP_OK)
         status = lp_preprocess_run(ctx, &prepare, image, p->size, pixels);
-    if (status == LP_OK) {
+    if (status == LP_OK)
         lp_picture_patches(p, pixels, rows);
-        status = lp_runner_see(lp_session_runner(session), rows, output, values);
-    }
     free(pixels);
+    if (status != LP_OK)
+        free(rows);
+    else
+        *patches = rows;
+    return status;
+}
+
+/* What the network makes of a picture: its `output`. */
+static lp_status look(lp_session *session, const lp_image *image, const char *output, float *values)
+{
+    float *rows = NULL;
+    LP_TRY(lp_model_patches(lp_session_model(session), image, &rows));
+    const lp_status status = lp_runner_see(lp_session_runner(session), rows, output, values);
     free(rows);
     return status == LP_OK ? lp_session_check_fault(session) : status;
 }
@@ -110,10 +119,11 @@ lp_status lp_session_embed_image(lp_session *session, const lp_image *image, lp_
         lp_hparams vision;
         lp_hparams_of_vision(&network->hparams, &vision);
         if (vision.n_embd != n)
-            return lp_fail(ctx, LP_E_UNSUPPORTED,
-                           "%s: vectors of pictures have %u elements, those of texts %zu, and there "
-                           "are no projections",
-                           network->path, vision.n_embd, n);
+            return lp_fail(
+                ctx, LP_E_UNSUPPORTED,
+                "%s: vectors of pictures have %u elements, those of texts %zu, and there "
+                "are no projections",
+                network->path, vision.n_embd, n);
         float *hidden = malloc((size_t)vision.n_context * vision.n_embd * sizeof *hidden);
         if (hidden == NULL)
             return lp_fail_memory(ctx, "a picture's vectors");

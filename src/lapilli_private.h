@@ -22,6 +22,8 @@ struct lp_runner *lp_session_runner(lp_session *session);
 const lp_model *lp_session_model(const lp_session *session);
 /* After something ran: a fault that was to be planted must have been. */
 lp_status lp_session_check_fault(const lp_session *session);
+/* A picture as the model's graph reads it, malloc'ed; LP_E_UNSUPPORTED of models that see none. */
+lp_status lp_model_patches(const lp_model *model, const lp_image *image, float **patches);
 lp_context *lp_devices_context(const lp_devices *devices);
 /* Facts of a Vulkan device; NULL for the CPU. */
 const lp_gpu *lp_devices_gpu(const lp_devices *devices, size_t index);

@@ -52,6 +52,19 @@ expect 0 '' classify -q -m "$vit" -k 1 "$picture" "$pictures/photo.jpg" "$pictur
 stdout_has 'photo.jpg$'
 [ "$(wc -l < "$out/stdout")" -eq 8 ] || fail "not three pictures"
 
+# --- a check with a picture
+check()
+{
+    "$LAPILLI" check -d cpu --quick "$@" > "$out/stdout" 2> "$out/stderr" < /dev/null
+}
+check -m "$vit" --image "$picture" || fail "check of a picture: $(cat "$out/stderr")"
+stdout_has '^picture +26 .* same +5/5 '
+check -m "$vit" && fail "a check of a ViT without a picture"
+grep -q 'given with --image$' "$out/stderr" || fail "not told to give a picture"
+check -m "$vit" --image "$picture" -p text && fail "a ViT's text"
+check -m "$fixtures/gpt2" --image "$picture" && fail "a GPT-2's picture"
+grep -q 'gpt2 models read no pictures$' "$out/stderr" || fail "not told that it reads none"
+
 # --- texts with a CLIP
 expect 1 'preprocessor_config.json' classify -m "$clip" --labels "$labels" "$picture"
 echo '{"image_processor": {"size": 15, "crop_size": {"height": 15, "width": 15}}}' > "$clip/processor_config.json"
@@ -86,7 +99,7 @@ expect 1 'vit models read no texts' embed -m "$vit" "a dog"
 expect 1 'their pooling is "pooler"' embed -m "$clip" --pooling mean "a dog"
 expect 1 'vit is an encoder, which lapilli run does not take; see lapilli classify' run -m "$vit" -p a
 expect 1 'vit models read no texts' run -m "$LAPILLI_TEST_DIR/../models/story/story.gguf" --draft "$vit" -p a
-expect 1 'read no texts' check -m "$vit"
+expect 1 'vit models read pictures: one is given with --image' check -m "$vit"
 echo '{"size": 24}' > "$vit/preprocessor_config.json"
 expect 1 'becomes one of 24 x 24 pixels; the model reads 20 x 20' classify -m "$vit" "$picture"
 echo '{"size": 20, "image_std": [0, 1, 1]}' > "$vit/preprocessor_config.json"

@@ -143,7 +143,8 @@ typedef struct lp_report {
 
 typedef struct lp_check_options {
     const int32_t *tokens;   /* the prompt */
-    size_t n_tokens;
+    size_t n_tokens;         /* 0: none, of models that read pictures */
+    const struct lp_image *image; /* lp_image_open(): what such a model sees; NULL: nothing */
     uint32_t n_ctx;          /* as in lp_session_options */
     lp_dtype cache_type;
     int quick;               /* the prompt and one decode step only, not every batch size */

@@ -91,16 +91,35 @@ static lp_status pass(lp_checker *c, uint32_t n_tokens, const char *format)
     return lp_checker_pass(c, n_tokens, p);
 }
 
-/* An encoder has no cache: each pass is a text of its own, from position 0 on. */
+static lp_status picture_pass(lp_checker *c)
+{
+    const int32_t cursor[LP_CURSOR_WORDS] = {0};
+    lp_hparams vision;
+    lp_hparams_of_vision(&c->network->hparams, &vision);
+    const uint32_t slot = lp_store_find(&c->store, "patches");
+    const lp_network_part texts = c->part;
+    c->part = LP_PART_PICTURE;
+    LP_TRY(write_all(c, c->cursor, 0, cursor, sizeof cursor));
+    LP_TRY(write_all(c, slot, 0, c->patches,
+                     4 * (uint64_t)vision.n_context * lp_picture_row(&vision.picture)));
+    LP_TRY(pass(c, vision.n_context, "picture"));
+    c->part = texts;
+    return LP_OK;
+}
+
+/* An encoder has no cache: each pass is a text of its own, from position 0 on, or a picture. */
 static lp_status run_texts(lp_checker *c, uint32_t n_nodes)
 {
     const int32_t cursor[LP_CURSOR_WORDS] = {0};
     const uint32_t n_sweep = c->options->quick ? 1 : N_SWEEP;
-    c->report->passes = lp_arena_array(c->arena, 1 + n_sweep, sizeof(lp_check_pass));
+    const uint32_t n_texts = c->options->n_tokens > 0 ? 1 + n_sweep : 0;
+    c->report->passes = lp_arena_array(c->arena, 1 + n_texts + 1, sizeof(lp_check_pass));
     if (c->report->passes == NULL)
         return lp_fail_memory(c->ctx, "a report");
-    c->total = (uint64_t)(1 + n_sweep) * n_nodes;
-    for (uint32_t i = 0; i <= n_sweep; i++) {
+    c->total = (uint64_t)(n_texts + (c->patches != NULL)) * n_nodes;
+    if (c->patches != NULL)
+        LP_TRY(picture_pass(c));
+    for (uint32_t i = 0; i < n_texts; i++) {
         const uint32_t n = i == 0 ? (uint32_t)c->options->n_tokens : sweep[i - 1];
         if (n > c->n_ctx || (i > 1 && n == sweep[i - 2]))
             continue;
@@ -388,7 +407,13 @@ lp_status lp_checker_run(lp_checker *c)
     const lp_check_options *o = c->options;
     uint32_t n_nodes = 0;
     c->n_ctx = lp_runner_context(c->network, o->n_ctx);
-    if (o->n_tokens == 0)
+    if (!lp_hparams_reads_texts(&c->network->hparams))
+        c->part = LP_PART_PICTURE;
+    if (c->part == LP_PART_PICTURE && (o->n_tokens > 0 || c->patches == NULL))
+        return lp_fail(c->ctx, LP_E_ARG,
+                       "%s: %s models read pictures and no texts: a check needs one",
+                       c->network->path, c->network->hparams.arch->hf);
+    if (o->n_tokens == 0 && c->patches == NULL)
         return lp_fail(c->ctx, LP_E_ARG, "a check needs a prompt of at least one token");
     if (o->n_tokens >= c->n_ctx)
         return lp_fail(c->ctx, LP_E_LIMIT, "the prompt has %zu tokens, the context %u", o->n_tokens,

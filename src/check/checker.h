@@ -31,6 +31,7 @@ typedef struct lp_checker {
     uint32_t n_source; /* of an encoder-decoder: the prompt, which its encoder reads; 0: none */
     lp_prefix prefix;  /* what all tokens see, of models that have such a thing */
     int32_t start;     /* and what its decoder then starts with */
+    const float *patches;              /* of the picture that a model sees; NULL: none */
     uint64_t done, total;              /* for progress */
     bool lost;                         /* the device cannot go on */
     bool any_bad;                      /* in an earlier pass: the device's caches are spoiled */

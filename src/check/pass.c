@@ -16,6 +16,11 @@
 lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph)
 {
     const bool encoder = c->network->hparams.both_ways;
+    if (c->part == LP_PART_PICTURE) {
+        lp_hparams vision;
+        lp_hparams_of_vision(&c->network->hparams, &vision);
+        n_tokens = vision.n_context;
+    }
     const lp_network_options options = {
         .n_tokens = (int32_t)n_tokens,
         .n_ctx = (int32_t)c->n_ctx,

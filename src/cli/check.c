@@ -13,12 +13,13 @@
 static const char default_prompt[] =
     "Once upon a time, a pebble counted to 12 and asked: what now?";
 
-enum { AGAINST = CLI_LONG_ONLY, QUICK, RUNS, HTML, WORKAROUND_OUT, CERTIFICATE, SAVE_REPRO, REPRO };
+enum { AGAINST = CLI_LONG_ONLY, QUICK, RUNS, HTML, WORKAROUND_OUT, CERTIFICATE, SAVE_REPRO, REPRO, IMAGE };
 
 typedef struct settings {
     cli_job job; /* what was said of it; it is opened here */
     const char *against, *prompt_text, *prompt_file;
     const char *html, *workaround_out, *certificate; /* files to write */
+    const char *image;                               /* that the model is to see, or NULL */
     const char *repro;                               /* folder to run instead of a model */
     cli_prompt prompt;
     bool json;
@@ -40,6 +41,7 @@ static const struct option long_options[] = {
     {"certificate", required_argument, NULL, CERTIFICATE},
     {"save-repro", required_argument, NULL, SAVE_REPRO},
     {"repro", required_argument, NULL, REPRO},
+    {"image", required_argument, NULL, IMAGE},
     CLI_PLANT_OPTION,
     {0},
 };
@@ -94,6 +96,9 @@ static int set_option(settings *s, int id)
         break;
     case SAVE_REPRO:
         s->check.repro_folder = optarg;
+        break;
+    case IMAGE:
+        s->image = optarg;
         break;
     default: /* REPRO: getopt returns nothing else */
         s->repro = optarg;
@@ -190,6 +195,7 @@ static char *repeat_command(const settings *s, const char *device, const char *a
     }
     append_option(&l, "-p", s->prompt_text);
     append_option(&l, "-f", s->prompt_file);
+    append_option(&l, "--image", s->image);
     append_option(&l, "--device", device);
     append_option(&l, "--against", against);
     snprintf(number, sizeof(number), "%u", s->check.n_ctx);
@@ -222,6 +228,7 @@ typedef struct state {
     size_t device, against;
     char *shipped, *cache, *command, *workaround;
     int32_t *tokens;
+    lp_image *image;
     cli_output html, workaround_out, certificate;
 } state;
 
@@ -239,6 +246,8 @@ static int make_tokens(settings *s, state *t)
 {
     enum { N_IDS = 24 };
     const bool given = s->prompt_text || s->prompt_file;
+    if (!given && !lp_model_reads_texts(t->model))
+        return CLI_OK;
     if (given || strcmp(lp_model_tokenizer(t->model), "none") != 0) {
         const lp_status status =
             lp_model_tokenize(t->model, s->prompt.text ? s->prompt.text : "", s->prompt.bytes,
@@ -275,10 +284,20 @@ static int prepare(settings *s, state *t)
         status = cli_adapters_apply(&s->job.adapters, t->model);
     if (status != LP_OK)
         return cli_failed(t->ctx, status);
+    if (s->image)
+        status = lp_image_open(t->ctx, s->image, &t->image);
+    if (status != LP_OK)
+        return cli_failed(t->ctx, status);
+    s->check.image = t->image;
     int code = make_tokens(s, t);
     if (code != CLI_OK)
         return code;
-    if (s->check.n_tokens == 0) {
+    if (!t->image && !lp_model_reads_texts(t->model)) {
+        cli_error("%s: %s models read pictures: one is given with --image", s->job.path,
+                  lp_model_architecture(t->model));
+        return CLI_FAILED;
+    }
+    if (s->check.n_tokens == 0 && lp_model_reads_texts(t->model)) {
         cli_error("the prompt is empty, and this model has no token that begins a text");
         return CLI_FAILED;
     }
@@ -408,6 +427,7 @@ static int check_model(settings *s)
     lp_model_destroy(t.model);
     lp_devices_destroy(t.devices);
     lp_context_destroy(t.ctx);
+    lp_image_destroy(t.image);
     free(t.shipped);
     free(t.cache);
     free(t.command);
@@ -457,7 +477,7 @@ static int run(int argc, char **argv)
 const cli_command cli_check = {
     .name = "check",
     .summary = "does a device compute a model rightly, or where does it go wrong first?",
-    .usage = "[OPTION]... [-p PROMPT | -f FILE | --repro DIR]",
+    .usage = "[OPTION]... [-p PROMPT | -f FILE | --image FILE | --repro DIR]",
     .help =
         "Runs a model on a device and on the CPU reference, compares them node by node and says "
         "in\n"
@@ -470,6 +490,8 @@ const cli_command cli_check = {
         "  -p, --prompt=PROMPT   text to compute (default: a short sentence; some ids where the\n"
         "                        model has no tokenizer)\n"
         "  -f, --file=FILE       the text is in a file; - is standard input\n" CLI_ADAPTER_HELP
+        "      --image=FILE      a picture for a model that reads such, beside the text if it reads\n"
+        "                        texts, too\n"
         "  -d, --device=DEVICE   to check: an id (vulkan:0, cpu) or a part of a name\n"
         "      --against=DEVICE  what is taken as right (default: reference)\n"
         "      --quick           the text and one more token, not every batch size\n"
