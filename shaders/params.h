@@ -58,6 +58,35 @@ LP_PARAMS(lp_group_rows_params)
     LP_UINT n_rows, n_slots, routes_stride, n_tiles;
 };
 
+/* ---- conv2d ---- y = act(convolution of x + bias) + residual */
+LP_PARAMS(lp_conv2d_params)
+{
+    LP_ADDRESS x;        /* [H W, C] f32 */
+    LP_ADDRESS w;        /* [O, kernel kernel C'], device layout of a weight; C' = C rounded up to 4 */
+    LP_ADDRESS bias;     /* [O] f32, or 0 */
+    LP_ADDRESS residual; /* [H' W', O] f32, or 0 */
+    LP_ADDRESS y;        /* [H' W', O] f32 */
+    LP_UINT n_pixels, n_outputs, n_channels;
+    LP_UINT x_stride, residual_stride, y_stride;
+    LP_UINT height, width; /* upsample times those of x */
+    LP_UINT out_width, kernel_side, step, pad, upsample;
+};
+
+/* ---- group_norm ---- y = act((x - mean) / sqrt(variance + eps) gain + bias), per group of channels */
+LP_PARAMS(lp_group_norm_params)
+{
+    LP_ADDRESS x;      /* [n_rows, C] f32 */
+    LP_ADDRESS gain;   /* [C] f32, or 0 */
+    LP_ADDRESS bias;   /* the same */
+    LP_ADDRESS pieces; /* [n_groups, n_pieces, 3] f32: mean, what is left of it, sum of squares */
+    LP_ADDRESS stats;  /* [n_groups, 3] f32: mean, what is left of it, scale */
+    LP_ADDRESS y;      /* like x */
+    LP_UINT n_rows, n_channels, n_groups;
+    LP_UINT x_stride, y_stride;
+    LP_UINT n_pieces, piece_rows;
+    LP_FLOAT eps;
+};
+
 /* ---- route ---- */
 LP_PARAMS(lp_route_params)
 {

@@ -29,8 +29,8 @@ struct lp_fault {
 #define OP(op)  (1u << LP_OP_##op)
 #define ANY     ((1u << LP_N_OPS) - 1)
 #define NUMBERS /* ops that compute an activation */                                               \
-    (OP(EMBED) | OP(NORM) | OP(LINEAR) | OP(COMBINE) | OP(ROPE) | OP(ATTENTION) | OP(ADD) |        \
-     OP(MUL) | OP(ACT))
+    (OP(EMBED) | OP(NORM) | OP(LINEAR) | OP(CONV2D) | OP(GROUP_NORM) | OP(COMBINE) | OP(ROPE) |    \
+     OP(ATTENTION) | OP(ADD) | OP(MUL) | OP(ACT))
 
 static const fault_row rows[] = {
 #define FAULT(function, name, sign, ops, usual, text)                                              \

@@ -245,6 +245,7 @@ lp_status lp_case_table_create(lp_context *ctx, lp_case_table **result)
     lp_cases_sequence(table);
     lp_cases_attention(table);
     lp_cases_experts(table);
+    lp_cases_pictures(table);
     if (table->weights == NULL || table->failed)
         LP_CHECK(lp_fail_memory(ctx, "the op table"));
     for (int i = 0; i < table->n; i++)

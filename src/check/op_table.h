@@ -123,6 +123,7 @@ bool lp_case_compare(const float *expected, const float *got, uint64_t n, lp_cas
 void lp_cases_dense(lp_case_table *table);    /* linear, norm, embed, elementwise */
 void lp_cases_sequence(lp_case_table *table); /* rope, kv_write, sample, advance */
 void lp_cases_attention(lp_case_table *table);
+void lp_cases_pictures(lp_case_table *table); /* conv2d, group_norm */
 void lp_cases_experts(lp_case_table *table);  /* route, linear with routes, combine */
 
 #endif

@@ -330,6 +330,24 @@ lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tenso
     return lp_linear_experts(b, name, x, LP_NONE, w, bias);
 }
 
+lp_tensor_id lp_conv2d(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,
+                       lp_tensor_id bias, lp_conv2d_options options)
+{
+    lp_node node = node_of(LP_OP_CONV2D, x, w, bias);
+    node.p.conv2d = options;
+    return emit(b, name, node);
+}
+
+lp_tensor_id lp_group_norm(lp_builder *b, const char *name, int32_t n_groups, float eps,
+                           lp_tensor_id x, lp_tensor_id gain, lp_tensor_id bias)
+{
+    lp_node node = node_of(LP_OP_GROUP_NORM, x, gain, bias);
+    node.p.group_norm.n_groups = n_groups;
+    node.p.group_norm.eps = eps;
+    node.p.group_norm.act = LP_ACT_NONE;
+    return emit(b, name, node);
+}
+
 lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_tensor_id bias,
                       lp_route_options options)
 {

@@ -71,6 +71,12 @@ lp_tensor_id lp_norm(lp_builder *b, const char *name, lp_norm_kind kind, float e
                      lp_tensor_id gain, lp_tensor_id bias);
 lp_tensor_id lp_linear(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,
                        lp_tensor_id bias);
+/* x [H W, C], w [O, lp_conv2d_row()]: rows of taps, then channels, whose number is rounded up to 4 with
+ * zeros. */
+lp_tensor_id lp_conv2d(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id w,
+                       lp_tensor_id bias, lp_conv2d_options options);
+lp_tensor_id lp_group_norm(lp_builder *b, const char *name, int32_t n_groups, float eps,
+                           lp_tensor_id x, lp_tensor_id gain, lp_tensor_id bias);
 /* Mixture of experts: routes [T, k, 2] from a router's logits [T, E]; the experts' linears, x [T,
  * K] (a token's row serves all of its experts) or [T k, K], w [E, N, K], bias [E, N] (from
  * lp_weight_vectors) or LP_NONE; and the sum of what they made, [T, N]. Between two linears of

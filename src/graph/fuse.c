@@ -26,6 +26,23 @@ static lp_node *plain_linear(const fusion *f, lp_tensor_id id)
     return node != NULL && node->src[3] == LP_NONE && node->src[4] == LP_NONE ? node : NULL;
 }
 
+/* The activation of a node that has one and may still get another; NULL: it is no such node. */
+static lp_act_kind *act_of(lp_node *node)
+{
+    if (node->src[4] != LP_NONE) /* the residual comes behind it */
+        return NULL;
+    switch (node->op) {
+    case LP_OP_LINEAR:
+        return node->src[3] == LP_NONE ? &node->p.linear.act : NULL;
+    case LP_OP_CONV2D:
+        return &node->p.conv2d.act;
+    case LP_OP_GROUP_NORM:
+        return &node->p.group_norm.act;
+    default:
+        return NULL;
+    }
+}
+
 /* `earlier` takes over the place and the result of node `i`. */
 static void merge_into(fusion *f, lp_node *earlier, uint32_t i)
 {
@@ -45,12 +62,16 @@ static bool contiguous(const fusion *f, lp_tensor_id id)
 
 static void fuse_act(fusion *f, uint32_t i)
 {
-    lp_node *node = &f->graph->nodes[i], *linear = plain_linear(f, node->src[0]);
-    if (linear == NULL || linear->p.linear.act != LP_ACT_NONE || node->p.act.in != 1 ||
-        node->p.act.out != 1)
+    static const lp_op ops[] = {LP_OP_LINEAR, LP_OP_CONV2D, LP_OP_GROUP_NORM};
+    const lp_node *node = &f->graph->nodes[i];
+    lp_node *before = NULL;
+    for (size_t k = 0; k < sizeof ops / sizeof *ops && before == NULL; k++)
+        before = sole_producer(f, node->src[0], ops[k]);
+    lp_act_kind *act = before != NULL ? act_of(before) : NULL;
+    if (act == NULL || *act != LP_ACT_NONE || node->p.act.in != 1 || node->p.act.out != 1)
         return;
-    linear->p.linear.act = node->p.act.act;
-    merge_into(f, linear, i);
+    *act = node->p.act.act;
+    merge_into(f, before, i);
 }
 
 /* act(x w^T + b) * (x g^T + c): two linears of one input (and the same routes), weights of one type
@@ -81,17 +102,20 @@ static void fuse_gate(fusion *f, uint32_t i)
     merge_into(f, first, i);
 }
 
-/* An addition into the linear, or the sum over experts, before it. */
+/* An addition into the linear, the convolution, or the sum over experts, before it. */
 static void fuse_residual(fusion *f, uint32_t i)
 {
-    enum { LINEAR_RESIDUAL = 4, COMBINE_RESIDUAL = 2 };
+    static const struct {
+        lp_op op;
+        int residual; /* its source */
+    } ops[] = {{LP_OP_LINEAR, 4}, {LP_OP_CONV2D, 4}, {LP_OP_COMBINE, 2}};
     const lp_node *node = &f->graph->nodes[i];
     for (int side = 1; side >= 0; side--) {
-        lp_node *before = sole_producer(f, node->src[side], LP_OP_LINEAR);
-        int at = LINEAR_RESIDUAL;
-        if (before == NULL) {
-            before = sole_producer(f, node->src[side], LP_OP_COMBINE);
-            at = COMBINE_RESIDUAL;
+        lp_node *before = NULL;
+        int at = 0;
+        for (size_t k = 0; k < sizeof ops / sizeof *ops && before == NULL; k++) {
+            before = sole_producer(f, node->src[side], ops[k].op);
+            at = ops[k].residual;
         }
         lp_tensor_id residual = node->src[1 - side];
         if (before == NULL || before->src[at] != LP_NONE || residual == node->src[side] ||

@@ -27,6 +27,17 @@ int64_t lp_cell_states(lp_cell_kind cell)
     return cell == LP_CELL_LSTM ? 2 : 1;
 }
 
+int64_t lp_conv2d_side(const lp_conv2d_options *o, int64_t side)
+{
+    const int64_t room = side * o->upsample + o->pad_before + o->pad_after - o->kernel;
+    return room < 0 ? 0 : room / o->stride + 1;
+}
+
+int64_t lp_conv2d_row(const lp_conv2d_options *o, int64_t n_channels)
+{
+    return (int64_t)o->kernel * o->kernel * ((n_channels + 3) / 4 * 4);
+}
+
 uint64_t lp_tensor_extent(const lp_tensor *tensor)
 {
     uint64_t rows = (uint64_t)tensor->shape.dim[0];

@@ -87,6 +87,17 @@ typedef enum lp_route_score {
     LP_ROUTE_CHOSEN   /* softmax over the chosen ones: Mixtral, gpt-oss */
 } lp_route_score;
 
+/* A convolution of a picture that is `upsample` times as large as x, its neighbours repeated. */
+typedef struct lp_conv2d_options {
+    int32_t height, width;         /* of x */
+    int32_t kernel;                /* a side of it, 1 to LP_MAX_KERNEL */
+    int32_t stride;                /* 1 or 2 */
+    int32_t pad_before, pad_after; /* zeros above and left, below and right; less than `kernel` */
+    int32_t upsample;              /* 1 or 2 */
+    lp_act_kind act;
+} lp_conv2d_options;
+#define LP_MAX_KERNEL 7
+
 typedef struct lp_route_options {
     lp_route_score score;
     int32_t k;          /* experts that a token uses */
@@ -135,6 +146,13 @@ enum {
  *           with routes: x [T, K] or [T k, K], w and gate w [E, N, K], biases [E, N], residual and
  *           dst [T k, N]; row t k + s is that of token t and the expert of its slot s
  *           with such a w, but without routes, row r has matrix r mod E: heads have their own
+ * CONV2D    src: 0 x [H W, C], 1 w [O, kh kw C'], 2 bias [O]?, 4 residual [H' W', O]?
+ *           dst: 0 [H' W', O]   (C' is C rounded up to 4; rows of pixels, line by line)
+ *           y = act(sum over dy, dx, c of x[iy, ix, c] w[o, dy, dx, c] + bias) + residual, with
+ *           iy = (oy stride + dy - pad_before) / upsample, 0 outside of the picture; ix likewise
+ *           (src/ops/conv2d.c)
+ * GROUP_NORM src: 0 x [H W, C], 1 gain [C]?, 2 bias [C]?   dst: 0 [H W, C]
+ *           each group of C / n_groups neighbouring channels is normalised over all pixels
  * ROUTE     src: 0 logits [T, E], 1 selection bias [E]?   dst: 0 routes [T, k, 2]
  *           (expert as a number, weight), the best expert first, the lower id first among equals;
  *           the bias counts for the choice, not for the weight (src/ops/route.c)
@@ -185,6 +203,12 @@ typedef struct lp_node {
         struct {
             lp_act_kind act;
         } linear;
+        lp_conv2d_options conv2d;
+        struct {
+            int32_t n_groups;
+            float eps;
+            lp_act_kind act;
+        } group_norm;
         struct {
             lp_rope_pairing pairing;
             int32_t n_rotated;         /* leading elements of each head that are rotated, even */
@@ -244,6 +268,10 @@ const char *lp_op_name(lp_op op);
 /* Gates and states (h, perhaps c) of a cell. */
 int64_t lp_cell_gates(lp_cell_kind cell);
 int64_t lp_cell_states(lp_cell_kind cell);
+/* Height or width of what a convolution makes of that of x; 0 or less if nothing. */
+int64_t lp_conv2d_side(const lp_conv2d_options *options, int64_t side);
+/* Elements of a row of its weight, the inputs of one output, for C channels. */
+int64_t lp_conv2d_row(const lp_conv2d_options *options, int64_t n_channels);
 /* Elements from the first to one past the last of a tensor, strides included. */
 uint64_t lp_tensor_extent(const lp_tensor *tensor);
 /* The same in bytes, of an activation or a state; of block types all of its rows. */

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "ops/moments.h"
 #include "ops/sigma.h"
 #include "params.h"
 
@@ -55,28 +56,11 @@ static double vector_at(const lp_view *vector, int64_t head, int64_t i, double m
     return (double)value;
 }
 
-/* What a row is normalised with: (a - mean) scale, scale = 1 / sqrt(variance + eps); softmax:
- * exp(a - mean) scale with the largest element as the mean, scale = 1 / sum of the exponentials. */
-typedef struct moments {
-    double mean, variance, scale;
-} moments;
-
-static moments moments_of(const lp_node *node, const float *a, int64_t n)
+/* Of a softmax, exp(a - mean) scale: the largest element as the mean, scale = 1 / sum of the
+ * exponentials. */
+static lp_moments softmax_of(const float *a, int64_t n)
 {
-    moments m = {0};
-    for (int64_t i = 0; i < n && node->p.norm.kind == LP_NORM_LAYER; i++)
-        m.mean += (double)a[i];
-    m.mean /= (double)n;
-    for (int64_t i = 0; i < n; i++)
-        m.variance += ((double)a[i] - m.mean) * ((double)a[i] - m.mean);
-    m.variance /= (double)n;
-    m.scale = 1 / sqrt(m.variance + (double)node->p.norm.eps);
-    return m;
-}
-
-static moments softmax_of(const float *a, int64_t n)
-{
-    moments m = {.mean = (double)a[0]};
+    lp_moments m = {.mean = (double)a[0]};
     double sum = 0;
     for (int64_t i = 1; i < n; i++)
         m.mean = !((double)a[i] <= m.mean) ? (double)a[i] : m.mean; /* NaN stays */
@@ -86,27 +70,10 @@ static moments softmax_of(const float *a, int64_t n)
     return m;
 }
 
-/* Variance of the error of a mean. A device keeps it as a float and the mean of what is left after
- * it (shaders/norm.comp): what counts is the error of the second, of n terms a - mean, to each of
- * which the first adds its own error. The terms are rounded, and not always independently: rows
- * that are sums of halves have only zeros in their low bits, so all roundings go the way of the
- * mean's. */
-static double mean_variance(const float *a, int64_t n, const moments *m)
-{
-    const double count = (double)n, sum = count * m->mean;
-    double squares = 0;
-    for (int64_t i = 0; i < n; i++)
-        squares += lp_square((double)a[i]);
-    const double first = lp_sum_variance(count, squares, sum) / lp_square(count) +
-                         lp_ulp_variance(LP_ULP_DIVISION, m->mean);
-    return lp_sum_variance(count, count * m->variance, 0) / lp_square(count) +
-           lp_sum_variance(count, 0, 1) * first + lp_rounding_variance(1) * m->variance;
-}
-
 /* Sigma of one row of a softmax: exponentials, whose arguments are rounded; their sum; a quotient.
  */
 static void softmax_sigma(const lp_cpu_call *call, int64_t head, const float *a, int64_t n,
-                          const moments *m, float *sigma)
+                          const lp_moments *m, float *sigma)
 {
     double squares = 0, in_sum = 0; /* of the exponentials */
     for (int64_t i = 0; i < n; i++) {
@@ -128,32 +95,14 @@ static void softmax_sigma(const lp_cpu_call *call, int64_t head, const float *a,
 
 /* Sigma of one row of the result; a: what is normalised. */
 static void row_sigma(const lp_cpu_call *call, int64_t head, const float *a, int64_t n,
-                      const moments *m, float *sigma)
+                      const lp_moments *m, float *sigma)
 {
-    const bool centred = call->node->p.norm.kind == LP_NORM_LAYER;
-    const double count = (double)n, in_mean = centred ? mean_variance(a, n, m) : 0;
-    double fourths = 0; /* sum of (a - mean)^4 */
+    const lp_moments_error error =
+        lp_moments_error_of(a, n, m, call->node->p.norm.kind == LP_NORM_LAYER);
     for (int64_t i = 0; i < n; i++)
-        fourths += lp_square(lp_square((double)a[i] - m->mean));
-    /* Errors of the squares' sum: additions; products; the mean's error, whose square it takes up.
-     */
-    const double in_variance =
-        (lp_sum_variance(count, fourths, count * m->variance) + lp_rounding_variance(1) * fourths) /
-            lp_square(count) +
-        lp_square(in_mean) + lp_square((double)FLT_MIN);
-    /* 1 / sqrt(): half the relative error; sqrt is 1 / inversesqrt. */
-    const double relative = in_variance * lp_square(lp_square(m->scale)) / 4 +
-                            lp_ulp_variance(LP_ULP_INVERSESQRT, 1) +
-                            3 * lp_ulp_variance(LP_ULP_DIVISION, 1) + lp_rounding_variance(1);
-    for (int64_t i = 0; i < n; i++) {
-        const double d = (double)a[i] - m->mean;
-        const double by_gain = m->scale * vector_at(&call->src[GAIN], head, i, 1);
-        const double y = d * by_gain + vector_at(&call->src[BIAS], head, i, 0);
-        /* a - mean is rounded twice, and so are the products */
-        const double variance = in_mean + lp_square((double)FLT_MIN) +
-                                lp_square(d) * (relative + 4 * lp_rounding_variance(1));
-        sigma[i] = lp_sigma(lp_square(by_gain) * variance + 2 * lp_rounding_variance(y));
-    }
+        sigma[i] = lp_sigma(lp_normalised_variance((double)a[i], m, &error,
+                                                   vector_at(&call->src[GAIN], head, i, 1),
+                                                   vector_at(&call->src[BIAS], head, i, 0)));
 }
 
 static float *row_of(const lp_view *view, int64_t t, int64_t head, int64_t n)
@@ -180,7 +129,9 @@ lp_status lp_op_norm_cpu(const lp_cpu_call *call)
                 s[i] = a[i] + b[i];
             a = s;
         }
-        const moments m = softmax ? softmax_of(a, n) : moments_of(call->node, a, n);
+        const lp_moments m = softmax ? softmax_of(a, n)
+                                     : lp_moments_of(a, n, call->node->p.norm.kind == LP_NORM_LAYER,
+                                                     (double)call->node->p.norm.eps);
         if (call->sigma != NULL) /* before y, which may be where the sum lies */
             (softmax ? softmax_sigma : row_sigma)(call, head, a, n, &m, call->sigma + r * n);
         for (int64_t i = 0; i < n; i++) {

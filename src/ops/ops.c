@@ -8,6 +8,7 @@
 /* Ops that need no scratch. */
 #define lp_op_embed_scratch    NULL
 #define lp_op_norm_scratch     NULL
+#define lp_op_conv2d_scratch   NULL
 #define lp_op_route_scratch    NULL
 #define lp_op_combine_scratch  NULL
 #define lp_op_rope_scratch     NULL

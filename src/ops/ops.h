@@ -19,6 +19,7 @@
 
 uint64_t lp_op_linear_scratch(const lp_graph *graph, const lp_node *node, const lp_caps *caps);
 uint64_t lp_op_gated_scratch(const lp_graph *graph, const lp_node *node, const lp_caps *caps);
+uint64_t lp_op_group_norm_scratch(const lp_graph *graph, const lp_node *node, const lp_caps *caps);
 uint64_t lp_op_attention_scratch(const lp_graph *graph, const lp_node *node, const lp_caps *caps);
 
 /* ---- Shared by the cpu functions ----------------------------------------------------------- */
