@@ -387,6 +387,10 @@ LP_API lp_status lp_image_create(lp_context *ctx, uint32_t width, uint32_t heigh
 LP_API void lp_image_destroy(lp_image *image);
 LP_API uint32_t lp_image_width(const lp_image *image);
 LP_API uint32_t lp_image_height(const lp_image *image);
+/* [height, width, 3], line by line; they belong to the picture. */
+LP_API const uint8_t *lp_image_rgb(const lp_image *image);
+/* Writes a PNG file: whole or not at all. LP_E_IO with the system's reason. */
+LP_API lp_status lp_image_save(const lp_image *image, const char *path);
 
 /* What a model reads; CLIP's reads both. Without texts it has no tokenizer. */
 LP_API bool lp_model_reads_pictures(const lp_model *model);
@@ -412,6 +416,44 @@ LP_API lp_status lp_session_embed_image(lp_session *session, const lp_image *ima
 LP_API lp_status lp_session_match(lp_session *session, const lp_image *image,
                                   const char *const *texts, uint32_t n_texts, uint32_t k,
                                   lp_guess *guesses);
+
+/* ---- Autoencoders of pictures ---------------------------------------------------------------- */
+
+/* An encoder that makes latents of a picture, the numbers that diffusion models work on, and a decoder
+ * that makes a picture of latents, on a device. */
+typedef struct lp_autoencoder lp_autoencoder;
+
+typedef struct lp_autoencoder_info {
+    const char *kind;         /* "AutoencoderKL", "AutoencoderTiny" */
+    bool encodes, decodes;    /* a folder may hold one half only */
+    uint32_t factor;          /* pixels per latent, in both directions */
+    uint32_t channels;        /* numbers per latent */
+    float scaling, shift;     /* diffusion models work on (latents - shift) scaling */
+} lp_autoencoder_info;
+
+/* A folder of diffusers (config.json and diffusion_pytorch_model.safetensors of an AutoencoderKL or
+ * AutoencoderTiny), or of TAESD's own files (encoder.safetensors, decoder.safetensors). Weights are F32,
+ * F16 or BF16; they are computed with in f32. `cache_folder`: where compiled pipelines are kept, or
+ * NULL. The devices must live as long. Errors name file and key or tensor: LP_E_MISSING, LP_E_SHAPE,
+ * LP_E_UNSUPPORTED; LP_E_FORMAT for a weight that is no finite number. */
+LP_API lp_status lp_autoencoder_open(lp_devices *devices, size_t device, const char *folder,
+                                     const char *cache_folder, lp_autoencoder **autoencoder);
+LP_API void lp_autoencoder_destroy(lp_autoencoder *autoencoder);
+LP_API lp_autoencoder_info lp_autoencoder_describe(const lp_autoencoder *autoencoder);
+/* latents [channels, height / factor, width / factor] f32: of an AutoencoderKL the means. LP_E_ARG for a
+ * picture whose sides are no multiples of the factor, LP_E_LIMIT for one with a side above 8192. */
+LP_API lp_status lp_autoencoder_encode(lp_autoencoder *autoencoder, const lp_image *image,
+                                       float *latents);
+/* The picture, height factor x width factor, of latents [channels, height, width]; what is darker than
+ * black or lighter than white is cut. */
+LP_API lp_status lp_autoencoder_decode(lp_autoencoder *autoencoder, const float *latents,
+                                       uint32_t height, uint32_t width, lp_image **image);
+/* Latents in a file, safetensors: the tensor "latents" [1, channels, height, width], F32 when written;
+ * shape: those three numbers. What is written is so whole or not at all; *latents is malloc'ed. */
+LP_API lp_status lp_latents_save(lp_context *ctx, const char *path, const float *latents,
+                                 const uint32_t shape[3]);
+LP_API lp_status lp_latents_open(lp_context *ctx, const char *path, float **latents,
+                                 uint32_t shape[3]);
 
 /* ---- Grammars (docs/GRAMMARS.md) -------------------------------------------------------------- */
 

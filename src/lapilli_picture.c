@@ -35,6 +35,16 @@ uint32_t lp_image_height(const lp_image *image)
     return image->height;
 }
 
+const uint8_t *lp_image_rgb(const lp_image *image)
+{
+    return image->rgb;
+}
+
+lp_status lp_image_save(const lp_image *image, const char *path)
+{
+    return lp_image_write(image->ctx, image, path);
+}
+
 bool lp_model_reads_pictures(const lp_model *model)
 {
     return lp_hparams_reads_pictures(&lp_model_network(model)->hparams);

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stb_image.h>
+#include <stb_image_write.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,6 +75,28 @@ lp_status lp_image_make(lp_context *ctx, uint32_t width, uint32_t height, const 
     if (copy != NULL)
         memcpy(copy, rgb, bytes);
     return wrap(ctx, width, height, copy, image);
+}
+
+/* A PNG file that is ready, all at once. */
+typedef struct png_target {
+    lp_context *ctx;
+    const char *path;
+    lp_status status;
+} png_target;
+
+static void write_png(void *user, void *data, int bytes)
+{
+    png_target *to = user;
+    to->status = lp_file_write(to->ctx, to->path, data, (size_t)bytes);
+}
+
+lp_status lp_image_write(lp_context *ctx, const lp_image *image, const char *path)
+{
+    png_target to = {ctx, path, LP_OK};
+    if (!stbi_write_png_to_func(write_png, &to, (int)image->width, (int)image->height, 3,
+                                image->rgb, (int)image->width * 3))
+        return lp_fail_memory(ctx, "a PNG file");
+    return to.status;
 }
 
 void lp_image_free(lp_image *image)

@@ -1,4 +1,5 @@
-/* Pictures in memory, and reading them from files: PNG, JPEG, BMP and PNM by way of stb_image.
+/* Pictures in memory, and reading them from files: PNG, JPEG, BMP and PNM by way of stb_image;
+ * writing PNG.
  * Files are hostile: sizes are looked at before anything is unpacked. */
 #ifndef LP_IMAGE_IMAGE_H
 #define LP_IMAGE_IMAGE_H
@@ -21,6 +22,8 @@ typedef struct lp_image {
 lp_status lp_image_read(lp_context *ctx, const char *path, lp_image **image);
 lp_status lp_image_make(lp_context *ctx, uint32_t width, uint32_t height, const uint8_t *rgb,
                         lp_image **image);
+/* As PNG: whole or not at all. */
+lp_status lp_image_write(lp_context *ctx, const lp_image *image, const char *path);
 void lp_image_free(lp_image *image);
 
 #endif
