@@ -58,6 +58,8 @@ static lp_status load(lp_checker *c, uint32_t *n_nodes)
                                                  (int32_t)(c->n_source + c->prefix.n),
                                              [LP_CURSOR_BLANK] = (int32_t)c->prefix.blank};
     LP_TRY(write_all(c, c->cursor, 0, cursor, sizeof cursor));
+    if (c->options->n_tokens == 0) /* a picture only */
+        return LP_OK;
     if (c->n_source == 0)
         return write_all(c, c->history, 0, c->options->tokens, 4 * c->options->n_tokens);
     LP_TRY(write_all(c, c->history, 0, &c->start, 4));
