@@ -175,28 +175,53 @@ static uint32_t ceil_div(uint32_t a, uint32_t b)
     return (a + b - 1) / b;
 }
 
-lp_status lp_op_conv2d_plan(lp_planner *pl, const lp_node *node)
+/* Specialization constants 0 to 4; what a workgroup makes. */
+typedef struct tiling {
+    const char *family;
+    uint32_t spec[5], n_pixels, n_outputs;
+} tiling;
+
+/* On CPU implementations an invocation is a SIMD lane, and a workgroup one vector. The kernel for
+ * these serves GPUs, too, only slower: for where the other is refused. */
+static tiling tiling_of(const lp_planner *pl, const char *variant)
 {
-    const lp_tensor *w = lp_op_tensor(pl->graph, node->src[W]);
-    const lp_conv2d_params p = params_of(pl, node);
-    const lp_kernel *kernel;
-    LP_TRY(lp_plan_kernel(pl, "conv2d", lp_dtype_table[w->dtype].kernel, &kernel));
-    /* On CPU implementations an invocation is a SIMD lane: a workgroup is one vector. */
+    enum { TILE = 64, TILE_K = 16, THREAD_T = 8, SIZE = TILE / THREAD_T * TILE / 4 };
+    const lp_kernel_set *refused = &pl->options->refused;
     const bool lanes = pl->caps->is_cpu && pl->caps->subgroup_size <= 8;
+    if (!pl->caps->is_cpu && lp_kernel_find(pl->caps, refused, "conv2d_mm", variant) != NULL)
+        return (tiling){"conv2d_mm", {SIZE, TILE, TILE, TILE_K, THREAD_T}, TILE, TILE};
     const uint32_t size = lanes ? 8 : 64, rows = lanes ? 2 : 1, pixels = lanes ? 16 : 8;
-    uint32_t flags = 0, groups[2];
+    return (tiling){"conv2d", {size, rows, pixels}, pixels, size * rows};
+}
+
+static uint32_t flags_of(const lp_planner *pl, const lp_node *node, const lp_conv2d_params *p)
+{
+    uint32_t flags = 0;
     if (node->src[BIAS] != LP_NONE)
         flags |= HAS_BIAS;
     if (node->src[RESIDUAL] != LP_NONE)
         flags |= HAS_RESIDUAL;
-    if (p.n_channels % 4 == 0 && lp_op_aligned(pl, node->src[X]))
+    if (p->n_channels % 4 == 0 && lp_op_aligned(pl, node->src[X]))
         flags |= X_WHOLE;
-    lp_op_groups(pl->caps, ceil_div(p.n_pixels, pixels), groups);
+    return flags;
+}
+
+lp_status lp_op_conv2d_plan(lp_planner *pl, const lp_node *node)
+{
+    const lp_tensor *w = lp_op_tensor(pl->graph, node->src[W]);
+    const lp_conv2d_params p = params_of(pl, node);
+    const char *variant = lp_dtype_table[w->dtype].kernel;
+    const tiling tiles = tiling_of(pl, variant);
+    const lp_kernel *kernel;
+    uint32_t groups[2];
+    LP_TRY(lp_plan_kernel(pl, tiles.family, variant, &kernel));
+    lp_op_groups(pl->caps, ceil_div(p.n_pixels, tiles.n_pixels), groups);
     lp_dispatch *d = lp_plan_dispatch(pl, kernel, groups[0], groups[1],
-                                      ceil_div(p.n_outputs, size * rows), &p, sizeof p);
-    const uint32_t spec[] = {size, rows, pixels, node->p.conv2d.act, flags};
-    for (uint32_t i = 0; i < sizeof spec / sizeof *spec; i++)
-        lp_dispatch_spec(d, i, spec[i]);
+                                      ceil_div(p.n_outputs, tiles.n_outputs), &p, sizeof p);
+    for (uint32_t i = 0; i < sizeof tiles.spec / sizeof *tiles.spec; i++)
+        lp_dispatch_spec(d, i, tiles.spec[i]);
+    lp_dispatch_spec(d, 5, node->p.conv2d.act);
+    lp_dispatch_spec(d, 6, flags_of(pl, node, &p));
     lp_dispatch_tensor(pl, d, offsetof(lp_conv2d_params, x), node->src[X], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_conv2d_params, w), node->src[W], LP_READ);
     lp_dispatch_tensor(pl, d, offsetof(lp_conv2d_params, bias), node->src[BIAS], LP_READ);
