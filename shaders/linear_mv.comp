@@ -38,8 +38,8 @@ void add_chunk(lp_chunk w[ROWS], lp_chunk v[ROWS], uvec2 x_rows[COLUMNS], uint i
 {
     float part[SUMS], gate_part[SUMS];
     [[unroll]] for (uint s = 0u; s < SUMS; s++) {
-        part[s] = W_SCALE_BYTES != 0u ? 0.0 : sums[s];
-        gate_part[s] = W_SCALE_BYTES != 0u ? 0.0 : gate_sums[s];
+        part[s] = W_UNSCALED ? 0.0 : sums[s];
+        gate_part[s] = W_UNSCALED ? 0.0 : gate_sums[s];
     }
     [[unroll]] for (uint g = 0u; g < GROUPS_OF_FOUR; g++) {
         vec4 w4[ROWS], v4[ROWS];
@@ -59,10 +59,10 @@ void add_chunk(lp_chunk w[ROWS], lp_chunk v[ROWS], uvec2 x_rows[COLUMNS], uint i
         }
     }
     [[unroll]] for (uint s = 0u; s < SUMS; s++) {
-        sums[s] = W_SCALE_BYTES != 0u ? fma(w[s / COLUMNS].scale, part[s], sums[s]) : part[s];
+        sums[s] = W_UNSCALED ? fma(w[s / COLUMNS].scale, part[s], sums[s]) : part[s];
         if (HAS_GATE)
-            gate_sums[s] = W_SCALE_BYTES != 0u ? fma(v[s / COLUMNS].scale, gate_part[s], gate_sums[s])
-                                               : gate_part[s];
+            gate_sums[s] = W_UNSCALED ? fma(v[s / COLUMNS].scale, gate_part[s], gate_sums[s])
+                                       : gate_part[s];
     }
 }
 

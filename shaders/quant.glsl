@@ -1,10 +1,10 @@
 // Weights in device layout (src/tensor/dtype.h): rows padded with zeros to a multiple of 64 elements,
 // plane 0 the values or quants, plane 1 the scales. One block below per type, chosen by -D W_…; each
 // gives the sizes and two ways to read row `row` (counted from the matrix's first), in whole words:
-//   lp_chunk_load(w, row, i)  chunk i: W_CHUNK consecutive elements, unscaled; group g (a constant) of
-//                             four by lp_chunk_four(), times chunk.scale
+//   lp_chunk_load(w, row, i)  chunk i: W_CHUNK consecutive elements; group g (a constant) of four by
+//                             lp_chunk_four(), if W_UNSCALED times chunk.scale
 //   lp_weight_four(w, row, i) elements 4 i to 4 i + 3, scaled
-// Sums of quants may be taken before the scale is applied.
+// Where W_UNSCALED, sums of quants may be taken before the scale is applied.
 //
 // A workgroup points the matrix at its own first row, in 64 bits; the rest is an index. So addresses
 // are the same in all invocations, which devices compute once, and lavapipe of Mesa 26.1 with 512-bit
@@ -14,9 +14,17 @@
 
 #include "common.glsl"
 
+#if defined(W_Q4_K) || defined(W_Q5_K) || defined(W_Q6_K)
+#define W_SUPER
+#endif
+
 struct lp_chunk {
     uvec4 q;
     float scale;
+#ifdef W_SUPER
+    uvec2 high;
+    vec4 map;
+#endif
 };
 
 // A weight matrix from some row on: where its planes begin there and how far apart rows are.
@@ -45,7 +53,8 @@ vec4 lp_bytes_small(uint word)
 
 #if defined(W_F32)
 
-const uint W_CHUNK = 4u, W_QUANT_BYTES = 128u, W_SCALE_BYTES = 0u; // bytes per 32 elements
+// Bytes of quants per 32 elements, of scales per 256.
+const uint W_CHUNK = 4u, W_QUANT_BYTES = 128u, W_SCALE_BYTES = 0u;
 
 lp_chunk lp_chunk_load(lp_weight w, uint row, uint i)
 {
@@ -93,7 +102,7 @@ vec4 lp_weight_four(lp_weight w, uint row, uint i)
 
 #elif defined(W_Q8_0)
 
-const uint W_CHUNK = 16u, W_QUANT_BYTES = 32u, W_SCALE_BYTES = 2u;
+const uint W_CHUNK = 16u, W_QUANT_BYTES = 32u, W_SCALE_BYTES = 16u;
 
 lp_chunk lp_chunk_load(lp_weight w, uint row, uint i)
 {
@@ -115,7 +124,7 @@ vec4 lp_weight_four(lp_weight w, uint row, uint i)
 // Word j of a block: elements 4 j … 4 j + 3 in the low nibbles, 16 + 4 j … in the high ones.
 const uint W_CHUNK = 32u, W_QUANT_BYTES = 16u;
 #ifdef W_Q4_0
-const uint W_SCALE_BYTES = 2u;
+const uint W_SCALE_BYTES = 16u;
 
 // The low nibbles of four bytes.
 vec4 lp_nibbles(uint word)
@@ -123,7 +132,7 @@ vec4 lp_nibbles(uint word)
     return lp_bytes_small(word & 0x0f0f0f0fu) - 8.0;
 }
 #else
-const uint W_SCALE_BYTES = 1u;
+const uint W_SCALE_BYTES = 8u;
 
 // The same; nibbles are E2M1, 0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign, and twice that is returned.
 vec4 lp_nibbles(uint word)
@@ -151,8 +160,16 @@ vec4 lp_weight_four(lp_weight w, uint row, uint i)
     return lp_nibbles(word >> (i & 4u)) * lp_weight_scale(w, row, i >> 3);
 }
 
+#elif defined(W_SUPER)
+#include "quant_super.glsl"
 #else
 #error "no weight type"
+#endif
+
+#ifdef W_SUPER
+const bool W_UNSCALED = false;
+#else
+const bool W_UNSCALED = W_SCALE_BYTES != 0u;
 #endif
 
 // The rows from `first` on of a matrix [n_rows, n_columns] at `base`.
@@ -161,7 +178,7 @@ lp_weight lp_weight_at(uvec2 base, uint n_rows, uint n_columns, uint first)
     lp_weight w;
     uint blocks = (n_columns + 63u) / 64u * 2u;
     w.quant_row = blocks * W_QUANT_BYTES;
-    w.scale_row = (blocks * W_SCALE_BYTES + 3u) & ~3u;
+    w.scale_row = (blocks * W_SCALE_BYTES / 8u + 3u) & ~3u;
     w.quants = lp_row(base, first, w.quant_row);
     w.scales = uvec2(0u);
     if (W_SCALE_BYTES != 0u) { // plane 1 begins on the next multiple of 256; base is one

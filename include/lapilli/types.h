@@ -67,6 +67,9 @@ typedef struct lp_tokenizer_text {
     X(Q8_0, "Q8_0", 8, 32, 34)                                                                     \
     X(Q4_0, "Q4_0", 2, 32, 18)                                                                     \
     X(MXFP4, "MXFP4", 39, 32, 17)                                                                  \
+    X(Q4_K, "Q4_K", 12, 256, 144)                                                                  \
+    X(Q5_K, "Q5_K", 13, 256, 176)                                                                  \
+    X(Q6_K, "Q6_K", 14, 256, 210)                                                                  \
     X(I32, "I32", 26, 1, 4)
 
 typedef enum lp_dtype {
@@ -95,7 +98,8 @@ typedef struct lp_session_options {
 
 /* How lp_convert() writes a model. */
 typedef struct lp_convert_options {
-    lp_dtype type;         /* of the matrices: LP_F32 … LP_MXFP4; LP_N_DTYPES: as they are */
+    lp_dtype type;         /* of the matrices: any but LP_I32; LP_N_DTYPES: as they are */
+    bool mixed;            /* Q4_K, Q5_K: with Q6_K in some layers, llama.cpp's Q4_K_M and Q5_K_M */
     bool allow_requantize; /* make a block type of another one: errors add up */
     lp_progress_fn progress; /* in bytes of the source; may be NULL */
     void *progress_user;

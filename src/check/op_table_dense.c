@@ -4,7 +4,9 @@
 #include <string.h>
 
 static const lp_dtype weight_types[] = {LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0, LP_MXFP4};
-enum { N_WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types };
+static const lp_dtype super_types[] = {LP_Q4_K, LP_Q5_K, LP_Q6_K}; /* rows of whole super-blocks */
+enum { N_WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types,
+       N_SUPER_TYPES = sizeof super_types / sizeof *super_types };
 
 static bool in_blocks(lp_dtype dtype)
 {
@@ -95,6 +97,21 @@ static void linears(lp_case_table *table)
         for (unsigned j = 0; j < 2; j++)
             linear(table, j == 0 ? 1 : 9, 64, 32, j == 0 ? LP_F32 : LP_F16, (lp_act_kind)act,
                    j == 0 ? WITH_BIAS : WITH_GATE, FILL_UNIT);
+}
+
+/* Few rows per type, as compilers of kernels are slow: one token; several, with all there is around
+ * them; a tile of each kind with a tail. */
+static void super_linears(lp_case_table *table)
+{
+    for (int i = 0; i < N_SUPER_TYPES; i++) {
+        const lp_dtype type = super_types[i];
+        linear(table, 1, 37, 256, type, LP_ACT_NONE, 0, FILL_UNIT);
+        linear(table, 1, 20, 768, type, LP_ACT_NONE, 0, FILL_TINY_WEIGHTS);
+        linear(table, 3, 131, 512, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
+        linear(table, 8, 65, 4096, type, LP_ACT_NONE, WITH_RESIDUAL | WITH_ODD_VIEW, FILL_UNIT);
+        linear(table, 70, 131, 512, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
+        linear(table, 70, 131, 512, type, LP_ACT_NONE, 0, FILL_HUGE);
+    }
 }
 
 /* ---- norm */
@@ -210,24 +227,28 @@ static void build_embed(lp_case_build *c, const int64_t *arg)
     lp_case_emit(c, &node);
 }
 
+static void embed(lp_case_table *table, lp_dtype type, int64_t n, int history,
+                  const int64_t at[3])
+{
+    lp_case *row = lp_case_add(table, LP_OP_EMBED, build_embed,
+                               "embed %s T%d N%d history%d position%d", lp_dtype_table[type].name,
+                               (int)at[0], (int)n, history, (int)at[1]);
+    const int64_t arg[] = {13, n, type, history, at[1], at[2]};
+    memcpy(row->arg, arg, sizeof arg);
+    row->n_tokens = (int32_t)at[0];
+}
+
 static void embeds(lp_case_table *table)
 {
     /* rows of positions that begin with the table's first, with its third: RoBERTa */
     static const int64_t tokens_and_position[][3] = {{1, 0, 0}, {7, 2, 0}, {70, 6, 2}, {2, -5, 0}};
     for (int i = 0; i < N_WEIGHT_TYPES; i++)
         for (int history = 0; history < 2; history++)
-            for (unsigned j = 0; j < 4; j++) {
-                const lp_dtype type = weight_types[i];
-                const int64_t n = in_blocks(type) ? 96 : 67 + (int64_t)j;
-                lp_case *row = lp_case_add(
-                    table, LP_OP_EMBED, build_embed, "embed %s T%d N%d history%d position%d",
-                    lp_dtype_table[type].name, (int)tokens_and_position[j][0], (int)n, history,
-                    (int)tokens_and_position[j][1]);
-                const int64_t arg[] = {
-                    13, n, type, history, tokens_and_position[j][1], tokens_and_position[j][2]};
-                memcpy(row->arg, arg, sizeof arg);
-                row->n_tokens = (int32_t)tokens_and_position[j][0];
-            }
+            for (unsigned j = 0; j < 4; j++)
+                embed(table, weight_types[i], in_blocks(weight_types[i]) ? 96 : 67 + (int64_t)j,
+                      history, tokens_and_position[j]);
+    for (int i = 0; i < N_SUPER_TYPES; i++)
+        embed(table, super_types[i], 768, 1, tokens_and_position[1]);
 }
 
 /* ---- add, mul, act */
@@ -298,6 +319,7 @@ static void elementwises(lp_case_table *table)
 void lp_cases_dense(lp_case_table *table)
 {
     linears(table);
+    super_linears(table);
     norms(table);
     head_norms(table);
     embeds(table);

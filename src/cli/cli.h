@@ -28,6 +28,9 @@ extern const cli_command cli_run, cli_embed, cli_fill, cli_classify, cli_devices
     cli_bench, cli_synth, cli_check, cli_doctor, cli_certificate, cli_tokenize, cli_detokenize,
     cli_perplexity, cli_translate, cli_convert, cli_quantize, cli_grammar, cli_chat_main, cli_image;
 
+/* The types of matrices, for messages. */
+#define CLI_TYPES "F32, F16, BF16, Q8_0, Q4_0, MXFP4, Q4_K, Q5_K, Q6_K"
+
 /* --- Messages --------------------------------------------------------------------------------- */
 
 /* "lapilli: ...\n" on stderr. */

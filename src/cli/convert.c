@@ -29,12 +29,24 @@ static int write_model(const char *from, const char *to, lp_convert_options *opt
     return code;
 }
 
-static bool parse_type(const cli_command *command, const char *text, lp_dtype *type)
+/* A type's name, or one with "_M", a mix. */
+static bool parse_type(const cli_command *command, const char *text, lp_convert_options *options)
 {
-    *type = lp_dtype_by_name(text);
-    if (*type != LP_N_DTYPES && *type != LP_I32)
+    char name[16];
+    const size_t n = strlen(text);
+    const char *last = n > 2 && n < sizeof name ? text + n - 2 : "";
+    options->type = lp_dtype_by_name(text);
+    if (options->type == LP_N_DTYPES && (strcmp(last, "_M") == 0 || strcmp(last, "_m") == 0)) {
+        memcpy(name, text, n - 2);
+        name[n - 2] = '\0';
+        options->type = lp_dtype_by_name(name);
+        options->mixed = true;
+        if (options->type != LP_Q4_K && options->type != LP_Q5_K)
+            options->type = LP_N_DTYPES;
+    }
+    if (options->type != LP_N_DTYPES && options->type != LP_I32)
         return true;
-    cli_usage_error(command, "TYPE is F32, F16, BF16, Q8_0, Q4_0 or MXFP4, not \"%s\"", text);
+    cli_usage_error(command, "TYPE is one of " CLI_TYPES ", Q4_K_M, Q5_K_M, not \"%s\"", text);
     return false;
 }
 
@@ -56,7 +68,7 @@ static int run(const cli_command *command, int n, int argc, char **argv)
     for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
         switch (id) {
         case 't':
-            if (!parse_type(command, optarg, &convert.type))
+            if (!parse_type(command, optarg, &convert))
                 return CLI_USAGE;
             break;
         case REQUANTIZE:
@@ -74,7 +86,7 @@ static int run(const cli_command *command, int n, int argc, char **argv)
     const char *from, *to;
     if (!cli_parse_name(command, "IN", argv[optind], &from) ||
         !cli_parse_name(command, "OUT", argv[optind + 1], &to) ||
-        (fixed && !parse_type(command, argv[optind + 2], &convert.type)))
+        (fixed && !parse_type(command, argv[optind + 2], &convert)))
         return CLI_USAGE;
     return write_model(from, to, &convert, quiet);
 }
@@ -104,9 +116,8 @@ const cli_command cli_convert = {
         "with the metadata, names and tokenizer that llama.cpp knows. What GGUF cannot say is\n"
         "refused. The file appears when it is complete.\n"
         "\n"
-        "  -t, --type=TYPE         of the matrices: F32, F16, BF16, Q8_0, Q4_0, MXFP4 (default: "
-        "as\n"
-        "                          they are)\n" OPTIONS,
+        "  -t, --type=TYPE         of the matrices, as those of quantize (default: as they "
+        "are)\n" OPTIONS,
     .run = run_convert,
 };
 
@@ -115,12 +126,16 @@ const cli_command cli_quantize = {
     .summary = "write a model with its matrices in another type",
     .usage = "[OPTION]... IN OUT.gguf TYPE",
     .help =
-        "Writes a GGUF file or a Hugging Face folder as a GGUF file with the matrices in TYPE: "
-        "F32,\n"
-        "F16, BF16, Q8_0, Q4_0 or MXFP4. Gains, biases, routers and positions stay; with Q4_0 and\n"
-        "MXFP4 the head (or the token embedding that is also the head) gets Q8_0, with MXFP4 and\n"
-        "experts all but their matrices do; matrices whose rows are no multiple of 32 get F16.\n"
-        "Blocks are those of llama.cpp's llama-quantize, bit for bit; those of MXFP4 are closer.\n"
+        "Writes a GGUF file or a Hugging Face folder as a GGUF file with the matrices in "
+        "TYPE:\n" CLI_TYPES ",\n"
+        "Q4_K_M, Q5_K_M. Gains, biases, routers and positions stay. The head (or the token\n"
+        "embedding that is also the head) gets Q8_0 with types of 4 bits in blocks of 32, and "
+        "Q6_K\n"
+        "with K-quants; in Q4_K_M and Q5_K_M some layers do, too; with MXFP4 and experts all but\n"
+        "their matrices get Q8_0. Rows that are no multiple of 256 have no K-quants and get Q8_0,\n"
+        "those that are no multiple of 32 get F16. Blocks of Q8_0 and Q4_0 are those of "
+        "llama.cpp's\n"
+        "llama-quantize, bit for bit; all others are closer to the source.\n"
         "The file appears when it is complete.\n"
         "\n" OPTIONS,
     .run = run_quantize,

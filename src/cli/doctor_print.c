@@ -74,22 +74,40 @@ static void print_cell(const lp_diagnosis_cell *cell)
     printf(" %8s", text);
 }
 
-static void print_table(const lp_diagnosis *d)
+/* Whether an op has cells of types [first, first + n). */
+static bool has_cells(const lp_diagnosis *d, const char *op, int first, int n)
 {
-    printf("\n  computations that agree with the reference%s\n\n  %-12s",
-           d->n_wrong ? " (agree/tried! where some do not)" : "", "");
-    for (int t = 0; t < LP_N_DTYPES; t++)
+    for (int t = first; t < first + n; t++)
+        if (find_cell(d, op, types[t]))
+            return true;
+    return false;
+}
+
+/* The columns of types [first, first + n). */
+static void print_columns(const lp_diagnosis *d, int first, int n)
+{
+    printf("\n  %-12s", "");
+    for (int t = first; t < first + n; t++)
         printf(" %8s", types[t]);
     putchar('\n');
     for (size_t i = 0; i < d->n_cells; i++) {
         const char *op = d->cells[i].op;
-        if (i > 0 && strcmp(op, d->cells[i - 1].op) == 0)
+        if ((i > 0 && strcmp(op, d->cells[i - 1].op) == 0) || !has_cells(d, op, first, n))
             continue;
         printf("  %-12s", op);
-        for (int t = 0; t < LP_N_DTYPES; t++)
+        for (int t = first; t < first + n; t++)
             print_cell(find_cell(d, op, types[t]));
         putchar('\n');
     }
+}
+
+static void print_table(const lp_diagnosis *d)
+{
+    enum { COLUMNS = 7 }; /* that fit a terminal */
+    printf("\n  computations that agree with the reference%s\n",
+           d->n_wrong ? " (agree/tried! where some do not)" : "");
+    for (int t = 0; t < LP_N_DTYPES; t += COLUMNS)
+        print_columns(d, t, LP_N_DTYPES - t < COLUMNS ? LP_N_DTYPES - t : COLUMNS);
 }
 
 /* --- What is wrong --------------------------------------------------------------------------- */

@@ -43,8 +43,7 @@ static int run(int argc, char **argv)
         case 't':
             type = lp_dtype_by_name(optarg);
             if (type == LP_N_DTYPES || type == LP_I32)
-                return cli_usage_error(&cli_synth,
-                                       "--type is F32, F16, BF16, Q8_0, Q4_0 or MXFP4, not \"%s\"",
+                return cli_usage_error(&cli_synth, "--type is one of " CLI_TYPES ", not \"%s\"",
                                        optarg);
             break;
         case 's':
@@ -69,17 +68,17 @@ const cli_command cli_synth = {
     .name = "synth",
     .summary = "write a model with random weights, for benchmarks and bug reports",
     .usage = "[OPTION]... SHAPE|DIR|CONFIG.json -o FILE|DIR",
-    .help =
-        "Writes a GGUF file with random weights of sane scale and a tokenizer. The same seed\n"
-        "gives the same file everywhere. The file appears when it is complete.\n"
-        "Of a config.json, or a folder with one, instead of a SHAPE: any model that lapilli\n"
-        "reads, as a GGUF file if the output ends in .gguf, else as a folder in F32, F16 or\n"
-        "BF16, with the tokenizer that is beside it.\n"
-        "\n"
-        "  -o, --output=FILE  where to write\n"
-        "  -t, --type=TYPE    of the matrices: F32, F16, BF16, Q8_0, Q4_0, MXFP4 (default F16)\n"
-        "  -s, --seed=SEED    default 0\n"
-        "  -l, --list         list the shapes\n"
-        "  -h, --help         this text\n",
+    .help = "Writes a GGUF file with random weights of sane scale and a tokenizer. The same seed\n"
+            "gives the same file everywhere. The file appears when it is complete.\n"
+            "Of a config.json, or a folder with one, instead of a SHAPE: any model that lapilli\n"
+            "reads, as a GGUF file if the output ends in .gguf, else as a folder in F32, F16 or\n"
+            "BF16, with the tokenizer that is beside it.\n"
+            "\n"
+            "  -o, --output=FILE  where to write\n"
+            "  -t, --type=TYPE    of the matrices (default F16):\n"
+            "                     " CLI_TYPES "\n"
+            "  -s, --seed=SEED    default 0\n"
+            "  -l, --list         list the shapes\n"
+            "  -h, --help         this text\n",
     .run = run,
 };

@@ -199,7 +199,7 @@ static void put_metadata(lp_gguf_writer *w, const lp_synth_shape_info *shape, lp
     lp_gguf_put_string(w, "general.name", text);
     snprintf(text, sizeof(text), "random weights, seed %" PRIu64, seed);
     lp_gguf_put_string(w, "general.description", text);
-    lp_gguf_put_u32(w, "general.file_type", lp_gguf_file_type(type));
+    lp_gguf_put_u32(w, "general.file_type", lp_gguf_file_type(type, false));
     lp_gguf_put_u32(w, "general.quantization_version", 2);
     put_u32(w, arch, "vocab_size", shape->n_vocab);
     put_u32(w, arch, "context_length", shape->n_context);

@@ -14,13 +14,14 @@
  *   exponent e (E8M0), then 16 bytes as in Q4_0; x = 2^(e - 127) * E2M1 of the nibble: sign, two
  * bits of exponent, one of mantissa, so 0, 0.5, 1, 1.5, 2, 3, 4, 6. Here twice these, times half
  * the scale. e = 255, which is NaN in the paper, is 2^128, as in GGUF files. planes: 16 bytes as in
- * Q4_0; plane 1 the e, one byte a block. The other types have plane 0 only: their values,
- * unchanged. */
+ * Q4_0; plane 1 the e, one byte a block. Types of super-blocks are in super.c. The other types have
+ * plane 0 only: their values, unchanged. */
 #include "tensor/dtype.h"
 
 #include <math.h>
 #include <string.h>
 #include "base/half.h"
+#include "tensor/super.h"
 
 static void f32_to_f32(const void *from, float *to, size_t n)
 {
@@ -245,6 +246,9 @@ const lp_dtype_info lp_dtype_table[LP_N_DTYPES] = {
     [LP_Q8_0] = {ROW(Q8_0, "q8_0"), q8_0_to_f32, q8_0_from_f32, 32, 2, q8_0_to_planes},
     [LP_Q4_0] = {ROW(Q4_0, "q4_0"), q4_0_to_f32, q4_0_from_f32, 16, 2, q4_0_to_planes},
     [LP_MXFP4] = {ROW(MXFP4, "mxfp4"), mxfp4_to_f32, mxfp4_from_f32, 16, 1, mxfp4_to_planes},
+    [LP_Q4_K] = {ROW(Q4_K, "q4_k"), lp_q4_k_to_f32, lp_q4_k_from_f32, 128, 16, lp_q4_k_to_planes},
+    [LP_Q5_K] = {ROW(Q5_K, "q5_k"), lp_q5_k_to_f32, lp_q5_k_from_f32, 160, 16, lp_q5_k_to_planes},
+    [LP_Q6_K] = {ROW(Q6_K, "q6_k"), lp_q6_k_to_f32, lp_q6_k_from_f32, 192, 20, lp_q6_k_to_planes},
     [LP_I32] = {ROW(I32, "i32"), NULL, NULL, 4, 0, plain4_to_planes},
 };
 

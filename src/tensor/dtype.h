@@ -3,8 +3,8 @@
  *
  * Device layout of a weight matrix [N, K]: rows padded with zeros to a multiple of LP_ROW_ALIGN
  * elements, in two planes so that every load is a whole aligned word: plane 0 the quants (or the
- * plain values) of all rows, then, 256-byte aligned, plane 1 the scales of all rows (one per block,
- * each row padded to whole words; only block types). One-dimensional weights (gains, biases) lie as
+ * plain values) of all rows, then, 256-byte aligned, plane 1 the scales of all rows (those of each
+ * block, each row padded to whole words; only block types). One-dimensional weights (gains, biases) lie as
  * f32 on every device. */
 #ifndef LP_TENSOR_DTYPE_H
 #define LP_TENSOR_DTYPE_H
@@ -20,7 +20,7 @@ typedef struct lp_dtype_info {
     const char *name;
     const char *kernel; /* variant name in shaders/kernels.txt: "f16", "q8_0" … */
     int gguf_type;      /* -1: never in a file */
-    uint32_t block;     /* elements per block */
+    uint32_t block;     /* elements per block: up to LP_ROW_ALIGN, or 256: rows are whole blocks */
     uint32_t bytes;     /* bytes per block */
     /* n elements, a multiple of `block`. NULL where it makes no sense (I32). */
     void (*to_f32)(const void *from, float *to, size_t n);

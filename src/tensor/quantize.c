@@ -1,8 +1,10 @@
 /* Weights in another type, see quantize.h. The rules which tensors change are those of llama.cpp's
  * llama-quantize and convert_hf_to_gguf.py, and the blocks are the same, bit for bit (dtype.c), but
- * for MXFP4, where the scale is the better one of two. */
+ * for MXFP4, where the scale is the better one of two, and types of super-blocks, where the search
+ * for the scales is another (super_fit.c). */
 #include "tensor/quantize.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,18 +28,47 @@ bool lp_quantize_applies(const char *name, lp_shape shape)
     return true;
 }
 
+/* What takes the place of a type where rows are no multiple of its block. */
+static lp_dtype for_narrow(lp_dtype type)
+{
+    return lp_dtype_table[type].block > LP_ROW_ALIGN ? LP_Q8_0 : LP_F16;
+}
+
 lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool finely)
 {
     if (finely && (type == LP_Q4_0 || type == LP_MXFP4))
         type = LP_Q8_0;
-    return shape.dim[shape.n - 1] % lp_dtype_table[type].block ? LP_F16 : type;
+    if (finely && lp_dtype_table[type].block > LP_ROW_ALIGN)
+        type = LP_Q6_K;
+    while (shape.dim[shape.n - 1] % lp_dtype_table[type].block)
+        type = for_narrow(type);
+    return type;
 }
 
-uint32_t lp_gguf_file_type(lp_dtype type)
+bool lp_quantize_mixes(lp_dtype type)
+{
+    return type == LP_Q4_K || type == LP_Q5_K;
+}
+
+bool lp_quantize_is_finer(const char *name, uint32_t n_layers)
+{
+    unsigned i;
+    int end = 0;
+    if (sscanf(name, "blk.%u.%n", &i, &end) != 1 || end == 0 || i >= n_layers)
+        return false;
+    const char *part = name + end;
+    if (strncmp(part, "attn_v.", 7) != 0 && strncmp(part, "ffn_down", 8) != 0)
+        return false;
+    const uint32_t eighth = n_layers / 8;
+    return i < eighth || i >= (uint64_t)n_layers * 7 / 8 || (i - eighth) % 3 == 2;
+}
+
+uint32_t lp_gguf_file_type(lp_dtype type, bool mixed)
 {
     static const uint32_t numbers[LP_N_DTYPES] = {
-        [LP_F32] = 0, [LP_F16] = 1, [LP_Q4_0] = 2, [LP_Q8_0] = 7, [LP_BF16] = 32, [LP_MXFP4] = 38};
-    return numbers[type];
+        [LP_F32] = 0,    [LP_F16] = 1,   [LP_Q4_0] = 2,  [LP_Q8_0] = 7, [LP_BF16] = 32,
+        [LP_MXFP4] = 38, [LP_Q4_K] = 14, [LP_Q5_K] = 16, [LP_Q6_K] = 18};
+    return numbers[type] + (mixed && lp_quantize_mixes(type));
 }
 
 /* Rows [first, first + n) of the result, of k elements, through `values` [n, k]. */

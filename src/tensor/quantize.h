@@ -11,13 +11,20 @@
 bool lp_quantize_applies(const char *name, lp_shape shape);
 
 /* The type that such a matrix gets when the model is to have `type`. Rows that are no multiple of
- * its block stay in F16. In place of a type of 4 bits those that are wanted `finely` get Q8_0: the
- * head, which decides between tokens (llama.cpp gives it Q6_K), and in MXFP4, if there are experts,
- * all but their matrices. */
+ * its block get F16, or Q8_0 in place of super-blocks if they are one of 32. Those that are wanted
+ * `finely` get Q8_0 in place of a type of 4 bits, and Q6_K in place of one of super-blocks: the
+ * head, which decides between tokens, what lp_quantize_is_finer() says, and in MXFP4, if there are
+ * experts, all but their matrices. */
 lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool finely);
 
+/* Whether llama.cpp has a mix "_M" of a type with Q6_K: Q4_K, Q5_K. */
+bool lp_quantize_mixes(lp_dtype type);
+/* Whether a matrix gets Q6_K in such a mix: attention's values and the feed-forward part's second
+ * matrix in the first and last eighth of the layers, and in every third between. */
+bool lp_quantize_is_finer(const char *name, uint32_t n_layers);
+
 /* GGUF's number of a file whose matrices are mostly of a type (general.file_type). */
-uint32_t lp_gguf_file_type(lp_dtype type);
+uint32_t lp_gguf_file_type(lp_dtype type, bool mixed);
 
 /* Where rows of a matrix come from: row `to` of the result is row order(user, to) of the weight;
  * NULL: in their order. */

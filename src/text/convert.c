@@ -2,6 +2,7 @@
  * of its rows; then the data is streamed, one tensor after the other. */
 #include "text/convert.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ typedef struct converter {
     lp_gguf_writer *writer;
     lp_convert_source source;
     lp_dtype *types; /* one per tensor of the source */
+    uint32_t n_layers;
 } converter;
 
 /* The type of most bytes. */
@@ -57,7 +59,20 @@ static bool is_fine(const converter *c, const lp_convert_tensor *tensor, const l
     bool experts = false;
     for (size_t i = 0; c->options->type == LP_MXFP4 && i < c->source.n && !experts; i++)
         experts = is_of_experts(&c->source.tensors[i]);
-    return tensor->weight == head || (experts && !is_of_experts(tensor));
+    return tensor->weight == head || (experts && !is_of_experts(tensor)) ||
+           (c->options->mixed && lp_quantize_is_finer(tensor->name, c->n_layers));
+}
+
+static uint32_t count_layers(const lp_convert_source *source)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < source->n; i++) {
+        unsigned layer;
+        if (sscanf(source->tensors[i].name, "blk.%u.", &layer) == 1 && layer >= n &&
+            layer < UINT32_MAX)
+            n = layer + 1;
+    }
+    return n;
 }
 
 static lp_status choose_type(converter *c, const lp_convert_tensor *tensor, const lp_weight *head,
@@ -101,6 +116,7 @@ static lp_status choose_types(converter *c)
 {
     const lp_convert_tensor *narrow = NULL;
     const lp_weight *head = find_head(&c->source);
+    c->n_layers = count_layers(&c->source);
     c->types = calloc(c->source.n + 1, sizeof *c->types);
     if (!c->types)
         return lp_fail_memory(c->ctx, c->from);
@@ -125,7 +141,7 @@ static lp_status choose_types(converter *c)
 static lp_status write_all(converter *c, const char *to)
 {
     const lp_dtype type = c->options->type < LP_N_DTYPES ? c->options->type : main_type(&c->source);
-    lp_gguf_put_u32(c->writer, "general.file_type", lp_gguf_file_type(type));
+    lp_gguf_put_u32(c->writer, "general.file_type", lp_gguf_file_type(type, c->options->mixed));
     if (lp_dtype_table[type].block > 1)
         lp_gguf_put_u32(c->writer, "general.quantization_version", 2);
     for (size_t i = 0; i < c->source.n; i++)
@@ -211,7 +227,9 @@ lp_status lp_convert_file(lp_context *ctx, const char *from, const char *to,
 {
     *result = (lp_convert_result){0};
     if (options->type > LP_N_DTYPES || options->type == LP_I32)
-        return lp_fail(ctx, LP_E_ARG, "a model's type is F32, F16, BF16, Q8_0, Q4_0 or MXFP4");
+        return lp_fail(ctx, LP_E_ARG, "a model's type is any but I32");
+    if (options->mixed && !lp_quantize_mixes(options->type))
+        return lp_fail(ctx, LP_E_ARG, "only Q4_K and Q5_K are mixed with Q6_K");
     converter c = {.ctx = ctx, .from = from, .options = options, .result = result};
     c.writer = lp_gguf_writer_create(ctx);
     lp_status status = c.writer ? LP_OK : lp_fail_memory(ctx, from);
