@@ -14,7 +14,8 @@
 
 #include "common.glsl"
 
-#if defined(W_Q4_K) || defined(W_Q5_K) || defined(W_Q6_K)
+#if !defined(W_F32) && !defined(W_F16) && !defined(W_BF16) && !defined(W_Q8_0) && !defined(W_Q4_0) && \
+    !defined(W_MXFP4)
 #define W_SUPER
 #endif
 
@@ -160,10 +161,8 @@ vec4 lp_weight_four(lp_weight w, uint row, uint i)
     return lp_nibbles(word >> (i & 4u)) * lp_weight_scale(w, row, i >> 3);
 }
 
-#elif defined(W_SUPER)
-#include "quant_super.glsl"
 #else
-#error "no weight type"
+#include "quant_super.glsl"
 #endif
 
 #ifdef W_SUPER

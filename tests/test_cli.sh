@@ -97,7 +97,7 @@ expect_line 2 '^lapilli bench: -p 0 -n 0 leaves nothing to measure' bench -p 0 -
 expect_line 2 '^lapilli bench: -r wants a whole number from 1 to 1,000, not "0"' bench -r 0
 expect_line 2 '^lapilli synth: one SHAPE is expected, not 0' synth -o "$out/x"
 expect_line 2 '^lapilli synth: -o FILE is missing' synth gpt2
-expect_line 2 '^lapilli synth: --type is one of F32, .*, Q6_K, not "Q3"' synth gpt2 -t Q3
+expect_line 2 '^lapilli synth: --type is one of F32, .*, TQ2_0, not "Q3"' synth gpt2 -t Q3
 
 # --- Planted faults: there only in builds for developers ------------------------------------------
 if "$LAPILLI" run --plant list > "$out/stdout" 2> "$out/stderr"; then
@@ -202,7 +202,7 @@ VK_DRIVER_FILES=$out/icd.json VK_LOADER_DEBUG=all "$LAPILLI" run -q -d cpu -m "$
 expect 0 "" doctor --quick -d cpu -m "$model"
 stdout_has "^cpu +good +CPU$"
 stdout_has "^ +all [0-9]+ computations agree with the reference$"
-stdout_has "^ +F32 +F16 +BF16 +Q8_0 +Q4_0 +MXFP4 +Q4_K$"
+stdout_has "^ +F32 +F16 +BF16 +Q8_0 +Q4_0 +MXFP4 +Q4_1$"
 stdout_has "^  linear( +[0-9]+){7}$"
 stdout_has "^  shipped model +llama .*6 of 6 tokens as on the reference"
 [ "$(awk '{ if (length > longest) longest = length } END { print longest }' "$out/stdout")" -le 80 ] ||

@@ -16,7 +16,8 @@
 #include "tensor/dtype.h"
 #include "tensor/gguf.h"
 
-static const lp_dtype types[] = {LP_Q4_K, LP_Q5_K, LP_Q6_K};
+static const lp_dtype types[] = {LP_Q4_1, LP_Q5_0, LP_Q5_1, LP_IQ4_NL, LP_Q2_K,  LP_Q3_K,
+                                 LP_Q4_K, LP_Q5_K, LP_Q6_K, LP_IQ4_XS, LP_TQ1_0, LP_TQ2_0};
 enum { N_TYPES = sizeof types / sizeof *types };
 
 typedef struct fixture {
@@ -129,12 +130,14 @@ static void quantising_survives_anything(void **state)
     static const float values[] = {INFINITY, -INFINITY, NAN, 3e38f, -3e38f, 1e-45f, 0, 1};
     for (int t = 0; t < N_TYPES; t++)
         for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+            const lp_dtype type = types[t];
+            const bool searched = type >= LP_IQ4_NL && type <= LP_IQ4_XS;
             float from[256] = {0}, to[256];
             uint8_t packed[512];
             from[0] = from[77] = values[i], from[6] = 1;
             lp_dtype_table[types[t]].from_f32(from, packed, 256);
             lp_dtype_table[types[t]].to_f32(packed, to, 256);
-            for (int k = 0; isfinite(values[i]) && k < 256; k++)
+            for (int k = 0; searched && isfinite(values[i]) && k < 256; k++)
                 assert_true(isfinite(to[k]));
             if (fabsf(values[i]) <= 1)
                 assert_true(fabsf(to[6] - 1) < 0.01f && fabsf(to[0] - values[i]) < 0.01f);
@@ -174,20 +177,70 @@ static uint32_t quant_of(const uint8_t *quants, int low, int high, uint32_t at)
     return q;
 }
 
-static float read_super(lp_dtype type, const uint8_t *quants, const uint8_t *scales, uint32_t at)
+/* A 6-bit number from its parts. */
+static int six_bits(uint32_t lows, uint32_t tops, uint32_t i)
 {
-    const uint32_t run = at / 32;
-    if (type == LP_Q6_K) {
-        const float q = (float)quant_of(quants, 4, 2, at) - 32;
-        return half_at(scales, 8) * (float)(int8_t)scales[at / 16] * q;
-    }
-    const uint32_t top = word_at(scales, 3) >> 2 * run;
-    const uint32_t scale = (word_at(scales, 1) >> 4 * run & 15) | (top & 3) << 4;
-    const uint32_t min = (word_at(scales, 2) >> 4 * run & 15) | (top >> 16 & 3) << 4;
-    const uint32_t q = quant_of(quants, 4, type == LP_Q5_K, at);
-    return half_at(scales, 0) * (float)scale * (float)q - half_at(scales, 1) * (float)min;
+    return (int)((lows >> 4 * (i % 8) & 15) | (tops >> 2 * i & 3) << 4);
 }
 
+static const float iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                     1,    13,   25,  38,  53,  69,  89,  113};
+
+/* Element `at` of the super-block whose planes these are. */
+static float read_super(lp_dtype type, const uint8_t *quants, const uint8_t *scales, uint32_t at)
+{
+    const uint32_t run = at / 32, h = at / 16;
+    const uint32_t nibble = quant_of(quants, 4, 0, at), two = quant_of(quants, 2, 0, at);
+    switch (type) {
+    case LP_Q2_K:
+        return half_at(scales, 8) * (float)(scales[h] & 15) * (float)two -
+               half_at(scales, 9) * (float)(scales[h] >> 4);
+    case LP_Q3_K:
+        return half_at(scales, 6) *
+               (float)(six_bits(word_at(scales, h / 8), word_at(scales, 2), h) - 32) *
+               ((float)quant_of(quants, 2, 1, at) - 4);
+    case LP_Q6_K:
+        return half_at(scales, 8) * (float)(int8_t)scales[h] *
+               ((float)quant_of(quants, 4, 2, at) - 32);
+    case LP_IQ4_XS:
+        return half_at(scales, 0) *
+               (float)(six_bits(word_at(scales, 1), word_at(scales, 0) >> 16, run) - 32) *
+               iq4_values[nibble];
+    case LP_TQ1_0:
+    case LP_TQ2_0:
+        return half_at(scales, 0) * ((float)two - 1);
+    default: /* Q4_K, Q5_K */
+        return half_at(scales, 0) *
+                   (float)six_bits(word_at(scales, 1), word_at(scales, 3) & 0xffff, run) *
+                   (float)quant_of(quants, 4, type == LP_Q5_K, at) -
+               half_at(scales, 1) *
+                   (float)six_bits(word_at(scales, 2), word_at(scales, 3) >> 16, run);
+    }
+}
+
+/* Element `at` of a row of blocks of 32 whose planes these are. */
+static float read_blocks(lp_dtype type, const uint8_t *quants, const uint8_t *scales, uint64_t at)
+{
+    const uint64_t block = at / 32;
+    const uint32_t i = at % 32, nibble = quant_of(quants + 16 * block, 4, 0, i);
+    const uint32_t fifth = i / 4 + i % 4 * 8; /* place of the bit */
+    switch (type) {
+    case LP_Q4_1:
+        return half_at(scales, 2 * block) * (float)nibble + half_at(scales, 2 * block + 1);
+    case LP_Q5_1:
+        return half_at(scales, 4 * block) *
+                   (float)(nibble | (word_at(scales, 2 * block + 1) >> fifth & 1) << 4) +
+               half_at(scales, 4 * block + 1);
+    case LP_Q5_0:
+        scales += block / 2 * 12;
+        return half_at(scales, block % 2) *
+               ((float)(nibble | (word_at(scales, 1 + block % 2) >> fifth & 1) << 4) - 16);
+    default: /* IQ4_NL */
+        return half_at(scales, block) * iq4_values[nibble];
+    }
+}
+
+/* Two rows; of blocks of 32 an odd number of them, so that there is padding. */
 static void layout_holds_the_blocks(void **state)
 {
     enum { ROWS = 2 };
@@ -195,25 +248,33 @@ static void layout_holds_the_blocks(void **state)
         const lp_dtype_info *info = &lp_dtype_table[types[i]];
         const lp_weight *blocks = find(state, types[i], "");
         const float *expected = find(state, types[i], ".expected")->data;
-        const int64_t k = lp_shape_elements(blocks->shape) / ROWS / 256 * 256;
+        const int64_t n_blocks = lp_shape_elements(blocks->shape) / info->block;
+        const int64_t k =
+            (info->block == 32 ? (n_blocks / ROWS - 1) | 1 : n_blocks / ROWS) * info->block;
         const lp_shape shape = LP_SHAPE2(ROWS, k);
         const lp_layout layout = lp_layout_of(types[i], shape);
-        assert_int_equal(layout.row_elements, k);
-        assert_int_equal(layout.quant_row_bytes % 16, 0);
+        assert_int_equal(layout.row_elements, (k + 63) / 64 * 64);
+        assert_int_equal(layout.quant_row_bytes % (types[i] == LP_Q3_K ? 8 : 16), 0);
         assert_int_equal(layout.scale_row_bytes % 4, 0);
         assert_int_equal(layout.scale_offset % 256, 0);
         uint8_t *packed = malloc(layout.bytes);
-        memset(packed, 0xff, layout.bytes);
+        memset(packed, 0xff, layout.bytes); /* poison: padding must be written */
         lp_layout_pack(types[i], shape, blocks->data, 0, ROWS, packed,
                        packed + layout.scale_offset);
-        for (uint64_t e = 0; e < (uint64_t)(ROWS * k); e++) {
-            const uint64_t row = e / (uint64_t)k, at = e % (uint64_t)k;
+        for (uint64_t e = 0; e < ROWS * layout.row_elements; e++) {
+            const uint64_t row = e / layout.row_elements, at = e % layout.row_elements;
+            const uint64_t super = info->block == 256 ? at / 256 : 0;
             const uint8_t *quants =
-                packed + row * layout.quant_row_bytes + at / 256 * info->quant_bytes;
-            const uint8_t *scales = packed + layout.scale_offset + row * layout.scale_row_bytes +
-                                    at / 256 * info->scale_bytes;
-            const float got = read_super(types[i], quants, scales, at % 256);
-            assert_true(isnan(expected[e]) ? isnan(got) : got == expected[e]);
+                packed + row * layout.quant_row_bytes + super * info->quant_bytes;
+            const uint8_t *scales = packed + layout.scale_offset + row * layout.scale_row_bytes;
+            const float want = at < (uint64_t)k ? expected[row * (uint64_t)k + at] : 0;
+            const float got =
+                info->block == 256
+                    ? read_super(types[i], quants, scales + super * info->scale_bytes, at % 256)
+                    : read_blocks(types[i], quants, scales, at);
+            if (isnan(want) ? !isnan(got) : got != want)
+                fail_msg("%s: row %d, element %d: %g, want %g", info->name, (int)row, (int)at,
+                         (double)got, (double)want);
         }
         free(packed);
     }

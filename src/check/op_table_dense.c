@@ -4,9 +4,10 @@
 #include <string.h>
 
 static const lp_dtype weight_types[] = {LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0, LP_MXFP4};
-static const lp_dtype super_types[] = {LP_Q4_K, LP_Q5_K, LP_Q6_K}; /* rows of whole super-blocks */
+static const lp_dtype more_types[] = {LP_Q4_1, LP_Q5_0, LP_Q5_1, LP_IQ4_NL, LP_Q2_K,  LP_Q3_K,
+                                      LP_Q4_K, LP_Q5_K, LP_Q6_K, LP_IQ4_XS, LP_TQ1_0, LP_TQ2_0};
 enum { N_WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types,
-       N_SUPER_TYPES = sizeof super_types / sizeof *super_types };
+       N_MORE_TYPES = sizeof more_types / sizeof *more_types };
 
 static bool in_blocks(lp_dtype dtype)
 {
@@ -100,17 +101,17 @@ static void linears(lp_case_table *table)
 }
 
 /* Few rows per type, as compilers of kernels are slow: one token; several, with all there is around
- * them; a tile of each kind with a tail. */
-static void super_linears(lp_case_table *table)
+ * them; tiles of linear_mm with tails. The kernels around the weights are the same as above. */
+static void more_linears(lp_case_table *table)
 {
-    for (int i = 0; i < N_SUPER_TYPES; i++) {
-        const lp_dtype type = super_types[i];
-        linear(table, 1, 37, 256, type, LP_ACT_NONE, 0, FILL_UNIT);
-        linear(table, 1, 20, 768, type, LP_ACT_NONE, 0, FILL_TINY_WEIGHTS);
-        linear(table, 3, 131, 512, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
-        linear(table, 8, 65, 4096, type, LP_ACT_NONE, WITH_RESIDUAL | WITH_ODD_VIEW, FILL_UNIT);
-        linear(table, 70, 131, 512, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
-        linear(table, 70, 131, 512, type, LP_ACT_NONE, 0, FILL_HUGE);
+    for (int i = 0; i < N_MORE_TYPES; i++) {
+        const lp_dtype type = more_types[i];
+        const bool small = lp_dtype_table[type].block <= LP_ROW_ALIGN;
+        linear(table, 1, 37, small ? 96 : 256, type, LP_ACT_NONE, 0, FILL_UNIT);
+        linear(table, 3, 131, small ? 352 : 512, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
+        linear(table, 3, 20, 512, type, LP_ACT_SILU, WITH_ALL, FILL_TINY_WEIGHTS);
+        linear(table, 70, 131, small ? 352 : 512, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
+        linear(table, 70, 20, 768, type, LP_ACT_SILU, WITH_ALL, FILL_HUGE);
     }
 }
 
@@ -247,8 +248,8 @@ static void embeds(lp_case_table *table)
             for (unsigned j = 0; j < 4; j++)
                 embed(table, weight_types[i], in_blocks(weight_types[i]) ? 96 : 67 + (int64_t)j,
                       history, tokens_and_position[j]);
-    for (int i = 0; i < N_SUPER_TYPES; i++)
-        embed(table, super_types[i], 768, 1, tokens_and_position[1]);
+    for (int i = 0; i < N_MORE_TYPES; i++)
+        embed(table, more_types[i], 768, 1, tokens_and_position[1]);
 }
 
 /* ---- add, mul, act */
@@ -319,7 +320,7 @@ static void elementwises(lp_case_table *table)
 void lp_cases_dense(lp_case_table *table)
 {
     linears(table);
-    super_linears(table);
+    more_linears(table);
     norms(table);
     head_norms(table);
     embeds(table);

@@ -170,9 +170,8 @@ static void linears(lp_case_table *table)
         const lp_dtype_info *info = &lp_dtype_table[type];
         if (info->kernel == NULL || info->to_f32 == NULL)
             continue;
-        if (info->block > LP_ROW_ALIGN) { /* few rows: see op_table_dense.c */
+        if (type > LP_MXFP4) { /* few rows: see op_table_dense.c */
             linear(table, (int64_t[]){2, 7, 512, 4, 70, type, LP_ACT_SILU, WITH_ALL, 0});
-            linear(table, (int64_t[]){70, 3, 256, 2, 37, type, LP_ACT_NONE, WITH_ROWS, 1});
             continue;
         }
         const int64_t k1 = info->block > 1 ? 96 : 101, k2 = info->block > 1 ? 160 : 128;

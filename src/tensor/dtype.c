@@ -14,13 +14,14 @@
  *   exponent e (E8M0), then 16 bytes as in Q4_0; x = 2^(e - 127) * E2M1 of the nibble: sign, two
  * bits of exponent, one of mantissa, so 0, 0.5, 1, 1.5, 2, 3, 4, 6. Here twice these, times half
  * the scale. e = 255, which is NaN in the paper, is 2^128, as in GGUF files. planes: 16 bytes as in
- * Q4_0; plane 1 the e, one byte a block. Types of super-blocks are in super.c. The other types have
+ * Q4_0; plane 1 the e, one byte a block. More types are in blocks.c and super.c. Plain types have
  * plane 0 only: their values, unchanged. */
 #include "tensor/dtype.h"
 
 #include <math.h>
 #include <string.h>
 #include "base/half.h"
+#include "tensor/blocks.h"
 #include "tensor/super.h"
 
 static void f32_to_f32(const void *from, float *to, size_t n)
@@ -246,9 +247,22 @@ const lp_dtype_info lp_dtype_table[LP_N_DTYPES] = {
     [LP_Q8_0] = {ROW(Q8_0, "q8_0"), q8_0_to_f32, q8_0_from_f32, 32, 2, q8_0_to_planes},
     [LP_Q4_0] = {ROW(Q4_0, "q4_0"), q4_0_to_f32, q4_0_from_f32, 16, 2, q4_0_to_planes},
     [LP_MXFP4] = {ROW(MXFP4, "mxfp4"), mxfp4_to_f32, mxfp4_from_f32, 16, 1, mxfp4_to_planes},
+    [LP_Q4_1] = {ROW(Q4_1, "q4_1"), lp_q4_1_to_f32, lp_q4_1_from_f32, 16, 4, lp_q4_1_to_planes},
+    [LP_Q5_0] = {ROW(Q5_0, "q5_0"), lp_q5_0_to_f32, lp_q5_0_from_f32, 16, 6, lp_q5_0_to_planes},
+    [LP_Q5_1] = {ROW(Q5_1, "q5_1"), lp_q5_1_to_f32, lp_q5_1_from_f32, 16, 8, lp_q5_1_to_planes},
+    [LP_IQ4_NL] = {ROW(IQ4_NL, "iq4_nl"), lp_iq4_nl_to_f32, lp_iq4_nl_from_f32, 16, 2,
+                   lp_iq4_nl_to_planes},
+    [LP_Q2_K] = {ROW(Q2_K, "q2_k"), lp_q2_k_to_f32, lp_q2_k_from_f32, 64, 20, lp_q2_k_to_planes},
+    [LP_Q3_K] = {ROW(Q3_K, "q3_k"), lp_q3_k_to_f32, lp_q3_k_from_f32, 96, 16, lp_q3_k_to_planes},
     [LP_Q4_K] = {ROW(Q4_K, "q4_k"), lp_q4_k_to_f32, lp_q4_k_from_f32, 128, 16, lp_q4_k_to_planes},
     [LP_Q5_K] = {ROW(Q5_K, "q5_k"), lp_q5_k_to_f32, lp_q5_k_from_f32, 160, 16, lp_q5_k_to_planes},
     [LP_Q6_K] = {ROW(Q6_K, "q6_k"), lp_q6_k_to_f32, lp_q6_k_from_f32, 192, 20, lp_q6_k_to_planes},
+    [LP_IQ4_XS] = {ROW(IQ4_XS, "iq4_xs"), lp_iq4_xs_to_f32, lp_iq4_xs_from_f32, 128, 8,
+                   lp_iq4_xs_to_planes},
+    [LP_TQ1_0] = {ROW(TQ1_0, "tq2_0"), lp_tq1_0_to_f32, lp_tq1_0_from_f32, 64, 2,
+                  lp_tq1_0_to_planes},
+    [LP_TQ2_0] = {ROW(TQ2_0, "tq2_0"), lp_tq2_0_to_f32, lp_tq2_0_from_f32, 64, 2,
+                  lp_tq2_0_to_planes},
     [LP_I32] = {ROW(I32, "i32"), NULL, NULL, 4, 0, plain4_to_planes},
 };
 

@@ -4,8 +4,8 @@
  * Device layout of a weight matrix [N, K]: rows padded with zeros to a multiple of LP_ROW_ALIGN
  * elements, in two planes so that every load is a whole aligned word: plane 0 the quants (or the
  * plain values) of all rows, then, 256-byte aligned, plane 1 the scales of all rows (those of each
- * block, each row padded to whole words; only block types). One-dimensional weights (gains, biases) lie as
- * f32 on every device. */
+ * block, each row padded to whole words; only block types). One-dimensional weights (gains, biases)
+ * lie as f32 on every device. */
 #ifndef LP_TENSOR_DTYPE_H
 #define LP_TENSOR_DTYPE_H
 

@@ -51,19 +51,18 @@ void lp_layout_pack(lp_dtype dtype, lp_shape shape, const void *file_data, uint6
     const size_t k = (size_t)shape.dim[shape.n - 1];
     const size_t file_row_bytes = k / file->block * file->bytes;
     const size_t quant_bytes = k / device->block * device->quant_bytes;
-    const size_t scale_bytes = k / device->block * device->scale_bytes;
 
     const uint8_t *from = (const uint8_t *)file_data + row0 * file_row_bytes;
     for (uint64_t row = 0; row < n_rows; row++, from += file_row_bytes) {
+        if (device->scale_bytes) /* blocks may share words, of which the last have a part */
+            memset(scales, 0, layout.scale_row_bytes);
         if (device == file)
             file->to_planes(from, quants, scales, k);
         else /* to f32, which is its own plane; every address of a row is a multiple of 4 */
             file->to_f32(from, (float *)(void *)quants, k);
         memset(quants + quant_bytes, 0, layout.quant_row_bytes - quant_bytes);
         quants += layout.quant_row_bytes;
-        if (device->scale_bytes) {
-            memset(scales + scale_bytes, 0, layout.scale_row_bytes - scale_bytes);
+        if (device->scale_bytes)
             scales += layout.scale_row_bytes;
-        }
     }
 }

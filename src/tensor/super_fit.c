@@ -33,12 +33,37 @@ static inline float level(float x, float low, float top)
     return (x + 0x1.8p23f) - 0x1.8p23f;
 }
 
+/* The value of `kind` nearest x. */
+static inline float nearest(const lp_super_kind *kind, float x)
+{
+    int q = 0;
+    for (int i = 1; i < kind->levels; i++) /* they grow */
+        q += 2 * x > (float)(kind->values[i - 1] + kind->values[i]);
+    return (float)kind->values[q];
+}
+
+/* Of a kind with values. */
+static void take_values(const lp_super_kind *kind, const float *x, fit *f, float q[MOST])
+{
+    const float inverse = f->scale != 0 ? 1 / f->scale : 0;
+    f->error = 0;
+    for (int i = 0; i < kind->run; i++) {
+        q[i] = nearest(kind, x[i] * inverse);
+        const float e = f->scale * q[i] - x[i];
+        f->error += e * e;
+    }
+}
+
 /* The levels of x at f's scale and minimum, and f's error. */
 static void take_levels(const lp_super_kind *kind, const float *x, fit *f, float q[MOST])
 {
     const float low = (float)-kind->offset, top = (float)(kind->levels - 1 - kind->offset);
     const float inverse = f->scale != 0 ? 1 / f->scale : 0, scale = f->scale, min = f->min;
     float error = 0;
+    if (kind->values != NULL) {
+        take_values(kind, x, f, q);
+        return;
+    }
 #pragma omp simd reduction(+ : error)
     for (int i = 0; i < kind->run; i++) {
         q[i] = level((x[i] + min) * inverse, low, top);
@@ -100,7 +125,7 @@ static void try_start(const lp_super_kind *kind, const float *x, fit start, fit 
 /* A run without regard to integers. What is not finite does not count as larger than anything. */
 static fit fit_run(const lp_super_kind *kind, const float *x)
 {
-    enum { STEPS = 10 }; /* of a tenth of a level, to both sides */
+    enum { STEPS = 10 }; /* to both sides, of a tenth of a level */
     float least = 0, most = x[0], extreme = 0, q[MOST];
     for (int i = 0; i < kind->run; i++) {
         least = x[i] < least ? x[i] : least;
@@ -111,17 +136,30 @@ static fit fit_run(const lp_super_kind *kind, const float *x)
     fit best = {0, min, 0};
     take_levels(kind, x, &best, q);
     const float width = kind->min_top > 0 ? most - least : -extreme;
-    const float n = (float)(kind->min_top > 0 ? kind->levels - 1 : kind->offset);
+    const float n = (float)(kind->values != NULL ? -kind->values[0]
+                            : kind->min_top > 0  ? kind->levels - 1
+                                                 : kind->offset);
     if (!(fabsf(width) > 0) || !isfinite(width))
         return best;
+    const float size = kind->values != NULL ? 2.0f : 0.1f; /* levels of a table are far apart */
     for (int step = -STEPS; step <= STEPS; step++)
-        try_start(kind, x, (fit){width / (n + 0.1f * (float)step), min, 0}, &best);
+        try_start(kind, x, (fit){width / (n + size * (float)step), min, 0}, &best);
     return best;
 }
 
 static int clamp(float x, int low, int top)
 {
     return (int)level(x, (float)low, (float)top);
+}
+
+static uint8_t index_of(const lp_super_kind *kind, float value)
+{
+    uint8_t q = 0;
+    if (kind->values == NULL)
+        return (uint8_t)((int)value + kind->offset);
+    while (q + 1 < kind->levels && (float)kind->values[q] < value)
+        q++;
+    return q;
 }
 
 /* The best integers near those of run r for d and dmin, and their levels; returns the error. */
@@ -146,7 +184,7 @@ static float take_integers(const lp_super_kind *kind, const float *x, int r, flo
                 best_q[i] = q[i];
         }
     for (int i = 0; i < kind->run; i++)
-        s->q[r * kind->run + i] = (uint8_t)((int)best_q[i] + kind->offset);
+        s->q[r * kind->run + i] = index_of(kind, best_q[i]);
     return best.error;
 }
 
@@ -156,7 +194,8 @@ static bool solve_super(const lp_super_kind *kind, const float *x, const lp_supe
 {
     double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
     for (int i = 0; i < LP_SUPER; i++) {
-        const double a = (double)s->scale[i / kind->run] * (s->q[i] - kind->offset);
+        const int q = kind->values != NULL ? kind->values[s->q[i]] : s->q[i] - kind->offset;
+        const double a = (double)s->scale[i / kind->run] * q;
         const double b = s->min[i / kind->run], value = (double)x[i];
         aa += a * a;
         ab += a * b;
@@ -202,6 +241,17 @@ static void first_integers(const lp_super_kind *kind, const fit *runs, int n, lp
                                     kind->scale_top);
         s->min[r] = (uint8_t)clamp(ratio(runs[r].min, lp_f16_to_f32(s->dmin)), 0, kind->min_top);
     }
+}
+
+uint16_t lp_super_fit_run(const lp_super_kind *kind, const float *x, uint8_t *levels)
+{
+    float q[MOST];
+    const uint16_t d = half_of(fit_run(kind, x).scale);
+    fit f = {lp_f16_to_f32(d), 0, 0};
+    take_levels(kind, x, &f, q);
+    for (int i = 0; i < kind->run; i++)
+        levels[i] = index_of(kind, q[i]);
+    return d;
 }
 
 void lp_super_fit(const lp_super_kind *kind, const float x[LP_SUPER], lp_super *s)

@@ -15,10 +15,12 @@ typedef struct lp_weight {
     const char *name; /* as in the file, or renamed by lp_weights_rename() */
     lp_dtype dtype;   /* LP_N_DTYPES: a type that we do not read */
     lp_shape shape;
-    const void *data; /* contiguous rows, aligned for the type's plain values (f32: 4 bytes); NULL if
-                         the type is unknown (and not "U8" of safetensors) or there are no elements */
-    uint64_t bytes;   /* 0 if the type is unknown and the file does not tell */
-    const char *type; /* the type's name in the file: "Q4_K", "BOOL"; NULL on adding: dtype's name */
+    const void
+        *data;      /* contiguous rows, aligned for the type's plain values (f32: 4 bytes); NULL if
+                       the type is unknown (and not "U8" of safetensors) or there are no elements */
+    uint64_t bytes; /* 0 if the type is unknown and the file does not tell */
+    const char
+        *type; /* the type's name in the file: "Q4_K", "BOOL"; NULL on adding: dtype's name */
     const char *file; /* path of the file it lies in; NULL: none. Borrowed, see own_file */
 } lp_weight;
 
@@ -29,13 +31,14 @@ void lp_weights_destroy(lp_weights *weights);
 
 /* Adds a tensor; name and type are copied. LP_E_FORMAT if the name exists already. */
 lp_status lp_weights_add(lp_context *ctx, lp_weights *weights, const lp_weight *weight);
-/* The table takes the file (or memory, see lp_file_memory()) over and closes it when it is destroyed;
- * *file is zeroed. On failure the file stays the caller's. */
+/* The table takes the file (or memory, see lp_file_memory()) over and closes it when it is
+ * destroyed; *file is zeroed. On failure the file stays the caller's. */
 lp_status lp_weights_own_file(lp_context *ctx, lp_weights *weights, lp_file *file);
 /* Maps a file that the table owns; *file tells where it lies, and is not to be closed. */
 lp_status lp_weights_map_file(lp_context *ctx, lp_weights *weights, const char *path,
                               lp_file *file);
-/* Zeroed memory that the table owns (lp_file_memory()), to be written before the table is shared. */
+/* Zeroed memory that the table owns (lp_file_memory()), to be written before the table is shared.
+ */
 lp_status lp_weights_memory(lp_context *ctx, lp_weights *weights, size_t bytes, const char *what,
                             uint8_t **data);
 

@@ -17,9 +17,18 @@ from gguf import GGMLQuantizationType as Type, quants
 
 # name, llama-quantize's name, where its halves are in a block
 TYPES = [
+    ("Q4_1", "Q4_1", (0, 2)),
+    ("Q5_0", "Q5_0", (0,)),
+    ("Q5_1", "Q5_1", (0, 2)),
+    ("IQ4_NL", "IQ4_NL", (0,)),
+    ("Q2_K", "Q2_K", (80, 82)),
+    ("Q3_K", "Q3_K_S", (108,)),
     ("Q4_K", "Q4_K_S", (0, 2)),
     ("Q5_K", "Q5_K_S", (0, 2)),
     ("Q6_K", "Q6_K", (208,)),
+    ("IQ4_XS", "IQ4_XS", (0,)),
+    ("TQ1_0", "TQ1_0", (52,)),
+    ("TQ2_0", "TQ2_0", (64,)),
 ]
 HALVES = (0x0001, 0x03ff, 0x0400, 0x7bff, 0xfbff, 0x8001, 0x7c00, 0xfc00, 0x7e00, 0x0000, 0x8000, 0x3555)
 
@@ -58,7 +67,7 @@ def theirs(name):
 
 def random_blocks(kind, halves):
     elements, size = gguf.GGML_QUANT_SIZES[kind]
-    n = max(len(HALVES) // len(halves), 1024 // elements)
+    n = len(HALVES) // len(halves)
     blocks = rng.integers(0, 256, (n, size), dtype=np.uint8)
     for i in range(n):
         for j, at in enumerate(halves):
