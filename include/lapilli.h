@@ -551,8 +551,7 @@ LP_API lp_status lp_doctor_forget(lp_devices *devices, size_t device, const char
 /* ---- Synthetic models ---------------------------------------------------------------------- */
 
 /* Writes a GGUF file of a known shape with random weights of sane scale and a tokenizer, for
- * benchmarks and bug reports without a download. type: LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0,
- * LP_MXFP4. LP_E_MISSING lists the shapes.
+ * benchmarks and bug reports without a download. type: any but LP_I32. LP_E_MISSING lists the shapes.
  * `shape` may also be a config.json, or a folder with one: any that lp_model_open() understands, except
  * models that read pictures. `path` is then a GGUF file if it ends in ".gguf", else a folder to be made,
  * with model.safetensors in F32, F16 or BF16 and the tokenizer that stands beside config.json. */
@@ -563,9 +562,10 @@ LP_API size_t lp_synth_n_shapes(void);
 LP_API lp_fact lp_synth_shape(size_t index);
 /* Writes a GGUF file from what lp_model_open() reads: names, layouts and metadata are those that
  * llama.cpp knows, the tokenizer goes along. Which matrices take options->type: all but routers,
- * positions and segments; with Q4_0 and MXFP4 the head gets Q8_0, with MXFP4 and experts all but their
- * matrices do; rows that are no multiple of a block stay in F16. The blocks are llama.cpp's, bit for
- * bit; those of MXFP4 are closer. A GGUF file's other metadata is kept; of it only tensor
+ * positions and segments; the head gets Q8_0 with blocks of 32 and Q6_K with blocks of 256, with MXFP4
+ * and experts all but their matrices get Q8_0; rows that are no multiple of 256 get a type with blocks of
+ * 32, or F16. docs/FORMATS.md has the types; plain ones, Q8_0 and Q4_0 are llama.cpp's blocks, bit for
+ * bit; those with searched scales are closer. A GGUF file's other metadata is kept; of it only tensor
  * types that are known are needed, not the architecture. The file appears when it is complete.
  * LP_E_UNSUPPORTED: GGUF has no way to say what the model needs; LP_E_ARG: quantised already, and
  * options->allow_requantize is not set. `result` may be NULL. */

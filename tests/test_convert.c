@@ -499,6 +499,43 @@ static void rules_of_types(void **state)
     assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 64), LP_MXFP4, true), LP_Q8_0);
     assert_int_equal(lp_quantize_type(LP_SHAPE2(64, 48), LP_Q8_0, false), LP_F16);
     assert_int_equal(lp_quantize_type(LP_SHAPE2(64, 48), LP_F32, true), LP_F32);
+    static const lp_dtype supers[][2] = {
+        /* and what rows of 288 elements get */
+        {LP_Q2_K, LP_IQ4_NL}, {LP_Q3_K, LP_IQ4_NL},   {LP_Q4_K, LP_Q5_0},  {LP_Q5_K, LP_Q5_1},
+        {LP_Q6_K, LP_Q8_0},   {LP_IQ4_XS, LP_IQ4_NL}, {LP_TQ1_0, LP_Q4_0}, {LP_TQ2_0, LP_Q4_0}};
+    for (size_t i = 0; i < COUNT(supers); i++) {
+        assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 512), supers[i][0], false), supers[i][0]);
+        assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 512), supers[i][0], true), LP_Q6_K);
+        assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 288), supers[i][0], false), supers[i][1]);
+        assert_int_equal(lp_quantize_type(LP_SHAPE2(3, 40), supers[i][0], false), LP_F16);
+    }
+}
+
+/* Of 12 layers as llama-quantize mixes Q4_K_M; names that only look like those of layers. */
+static void rules_of_mixes(void **state)
+{
+    (void)state;
+    static const bool finer[12] = {true, false, false, true, false, false,
+                                   true, false, false, true, true,  true};
+    char name[48];
+    for (unsigned i = 0; i < 12; i++) {
+        snprintf(name, sizeof name, "blk.%u.attn_v.weight", i);
+        assert_int_equal(lp_quantize_is_finer(name, 12), finer[i]);
+        snprintf(name, sizeof name, "blk.%u.ffn_down_exps.weight", i);
+        assert_int_equal(lp_quantize_is_finer(name, 12), finer[i]);
+        snprintf(name, sizeof name, "blk.%u.attn_q.weight", i);
+        assert_false(lp_quantize_is_finer(name, 12));
+    }
+    assert_false(lp_quantize_is_finer("blk.12.attn_v.weight", 12));
+    assert_false(lp_quantize_is_finer("blk.attn_v.weight", 12));
+    assert_false(lp_quantize_is_finer("output.weight", 12));
+    assert_int_equal(lp_gguf_file_type(LP_Q4_K, true), 15);
+    assert_int_equal(lp_gguf_file_type(LP_Q5_K, true), 17);
+    assert_int_equal(lp_gguf_file_type(LP_Q5_K, false), 16);
+    lp_context ctx = {0};
+    lp_convert_result result;
+    const lp_convert_options mixed = {.type = LP_Q6_K, .mixed = true};
+    assert_int_equal(lp_convert_file(&ctx, FIXTURE("llama2.gguf"), "x", &mixed, &result), LP_E_ARG);
 }
 
 /* Experts' matrices and nothing else, where there are experts. */
@@ -568,6 +605,7 @@ int main(void)
         cmocka_unit_test(gguf_files_change_their_type),
         cmocka_unit_test(experts_become_mxfp4),
         cmocka_unit_test(rules_of_types),
+        cmocka_unit_test(rules_of_mixes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,8 +30,8 @@ extern const cli_command cli_run, cli_embed, cli_fill, cli_classify, cli_devices
 
 /* The types of matrices, for messages. */
 #define CLI_TYPES                                                                                  \
-    "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, " \
-    "MXFP4, TQ1_0, TQ2_0"
+    "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ4_NL, IQ4_XS, MXFP4, TQ1_0, "   \
+    "TQ2_0"
 
 /* --- Messages --------------------------------------------------------------------------------- */
 

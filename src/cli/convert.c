@@ -129,13 +129,11 @@ const cli_command cli_quantize = {
         "Writes a GGUF file or a Hugging Face folder as a GGUF file with the matrices in "
         "TYPE:\n" CLI_TYPES ",\n"
         "Q4_K_M, Q5_K_M. Gains, biases, routers and positions stay. The head (or the token\n"
-        "embedding that is also the head) gets Q8_0 with types of 4 bits in blocks of 32, and "
-        "Q6_K\n"
-        "with K-quants; in Q4_K_M and Q5_K_M some layers do, too; with MXFP4 and experts all but\n"
-        "their matrices get Q8_0. Rows that are no multiple of 256 have no K-quants and get Q8_0,\n"
-        "those that are no multiple of 32 get F16. Blocks of Q8_0 and Q4_0 are those of "
-        "llama.cpp's\n"
-        "llama-quantize, bit for bit; all others are closer to the source.\n"
+        "embedding that is also the head) gets Q8_0 with blocks of 32 elements, and Q6_K with\n"
+        "those of 256; in Q4_K_M and Q5_K_M some layers do, too; with MXFP4 and experts all but\n"
+        "their matrices get Q8_0. Rows that are no multiple of 256 get blocks of 32, those that\n"
+        "are no multiple of that get F16. Errors are no larger than those of llama.cpp's\n"
+        "llama-quantize; docs/FORMATS.md tells which blocks are the same, bit for bit.\n"
         "The file appears when it is complete.\n"
         "\n" OPTIONS,
     .run = run_quantize,

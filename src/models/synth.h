@@ -25,8 +25,8 @@ typedef struct lp_synth_shape_info {
 extern const lp_synth_shape_info lp_synth_shapes[];
 extern const size_t lp_synth_shape_count;
 
-/* Writes `path`, whole or not at all. `type` is that of the matrices: LP_F32, LP_F16, LP_BF16,
- * LP_Q8_0, LP_Q4_0, LP_MXFP4; vectors and position embeddings are F32. The same seed gives the same
+/* Writes `path`, whole or not at all. `type` is that of the matrices: any but LP_I32;
+ * vectors and position embeddings are F32. The same seed gives the same
  * file on every machine, and the same f32 weights before rounding for every type. LP_E_MISSING
  * lists the shapes. `progress` (may be NULL) counts bytes of weights. */
 lp_status lp_synth_write(lp_context *ctx, const char *shape, lp_dtype type, uint64_t seed,

@@ -1,7 +1,7 @@
 /* Weights in another type, see quantize.h. The rules which tensors change are those of llama.cpp's
- * llama-quantize and convert_hf_to_gguf.py, and the blocks are the same, bit for bit (dtype.c), but
- * for MXFP4, where the scale is the better one of two, and types of super-blocks, where the search
- * for the scales is another (super_fit.c). */
+ * llama-quantize and convert_hf_to_gguf.py, and the blocks are the same, bit for bit (dtype.c,
+ * blocks.c), but for MXFP4, where the scale is the better one of two, and the types whose scales
+ * are searched for, where the search is another (super_fit.c). */
 #include "tensor/quantize.h"
 
 #include <stdio.h>
@@ -28,18 +28,39 @@ bool lp_quantize_applies(const char *name, lp_shape shape)
     return true;
 }
 
-/* What takes the place of a type where rows are no multiple of its block. */
+/* What takes the place of a type where rows are no multiple of its block, as in llama.cpp. */
 static lp_dtype for_narrow(lp_dtype type)
 {
-    return lp_dtype_table[type].block > LP_ROW_ALIGN ? LP_Q8_0 : LP_F16;
+    switch (type) {
+    case LP_Q2_K:
+    case LP_Q3_K:
+    case LP_IQ4_XS:
+        return LP_IQ4_NL;
+    case LP_Q4_K:
+        return LP_Q5_0;
+    case LP_Q5_K:
+        return LP_Q5_1;
+    case LP_Q6_K:
+        return LP_Q8_0;
+    case LP_TQ1_0:
+    case LP_TQ2_0:
+        return LP_Q4_0;
+    default:
+        return LP_F16;
+    }
+}
+
+/* What takes the place of a type where it is wanted finely. */
+static lp_dtype for_fine(lp_dtype type)
+{
+    const uint32_t block = lp_dtype_table[type].block;
+    return block > LP_ROW_ALIGN ? LP_Q6_K : block > 1 ? LP_Q8_0 : type;
 }
 
 lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool finely)
 {
-    if (finely && (type == LP_Q4_0 || type == LP_MXFP4))
-        type = LP_Q8_0;
-    if (finely && lp_dtype_table[type].block > LP_ROW_ALIGN)
-        type = LP_Q6_K;
+    if (finely)
+        type = for_fine(type);
     while (shape.dim[shape.n - 1] % lp_dtype_table[type].block)
         type = for_narrow(type);
     return type;
@@ -66,8 +87,10 @@ bool lp_quantize_is_finer(const char *name, uint32_t n_layers)
 uint32_t lp_gguf_file_type(lp_dtype type, bool mixed)
 {
     static const uint32_t numbers[LP_N_DTYPES] = {
-        [LP_F32] = 0,    [LP_F16] = 1,   [LP_Q4_0] = 2,  [LP_Q8_0] = 7, [LP_BF16] = 32,
-        [LP_MXFP4] = 38, [LP_Q4_K] = 14, [LP_Q5_K] = 16, [LP_Q6_K] = 18};
+        [LP_F32] = 0,    [LP_F16] = 1,    [LP_Q4_0] = 2,    [LP_Q4_1] = 3,    [LP_Q8_0] = 7,
+        [LP_Q5_0] = 8,   [LP_Q5_1] = 9,   [LP_Q2_K] = 10,   [LP_Q3_K] = 11,   [LP_Q4_K] = 14,
+        [LP_Q5_K] = 16,  [LP_Q6_K] = 18,  [LP_IQ4_NL] = 25, [LP_IQ4_XS] = 30, [LP_BF16] = 32,
+        [LP_TQ1_0] = 36, [LP_TQ2_0] = 37, [LP_MXFP4] = 38};
     return numbers[type] + (mixed && lp_quantize_mixes(type));
 }
 

@@ -10,9 +10,9 @@
  * and segments do not. `name` is GGUF's. */
 bool lp_quantize_applies(const char *name, lp_shape shape);
 
-/* The type that such a matrix gets when the model is to have `type`. Rows that are no multiple of
- * its block get F16, or Q8_0 in place of super-blocks if they are one of 32. Those that are wanted
- * `finely` get Q8_0 in place of a type of 4 bits, and Q6_K in place of one of super-blocks: the
+/* The type that such a matrix gets when the model is to have `type`. Where rows are no multiple of 256,
+ * a type of 32 takes the place of super-blocks, F16 where they are no multiple of that either. Those
+ * that are wanted `finely` get Q8_0 in place of blocks of 32, and Q6_K in place of super-blocks: the
  * head, which decides between tokens, what lp_quantize_is_finer() says, and in MXFP4, if there are
  * experts, all but their matrices. */
 lp_dtype lp_quantize_type(lp_shape shape, lp_dtype type, bool finely);
