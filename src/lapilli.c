@@ -69,6 +69,7 @@ static lp_status make_programs(lp_session *session, lp_devices *devices, size_t 
                             options->cache_folder, &quirks));
     *programs = (lp_runner_programs){.plan = lp_quirks_plan_options(&quirks),
                                      .no_fusion = quirks.no_fusion,
+                                     .no_int8 = options->no_int8 != 0,
                                      .batch = quirks.batch};
     programs->plan.deterministic |= options->deterministic != 0;
     if (options->plant != NULL) {

@@ -141,10 +141,10 @@ static lp_status add_conditions(const lp_checker *c)
     bool failed = false;
     lp_text text = {0};
     lp_text_printf(
-        &text, "context %u, cache %s%s%s%s%s", c->n_ctx,
-        lp_dtype_table[c->options->cache_type].kernel, plan->deterministic ? ", deterministic" : "",
-        c->quirks.no_fusion ? ", no fusion" : "", plan->full_barriers ? ", full barriers" : "",
-        plan->keep_all ? ", keep all" : "");
+        &text, "context %u, cache %s%s%s%s%s%s", c->n_ctx,
+        lp_dtype_table[c->options->cache_type].kernel, c->int8_types != 0 ? ", int8 inputs" : "",
+        plan->deterministic ? ", deterministic" : "", c->quirks.no_fusion ? ", no fusion" : "",
+        plan->full_barriers ? ", full barriers" : "", plan->keep_all ? ", keep all" : "");
     if (c->options->plant != NULL)
         lp_text_printf(&text, ", fault %s", c->options->plant);
     char *conditions = lp_text_take(&text);
@@ -242,6 +242,8 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
     c.chain = chain;
     c.device = tested;
     c.against = second != NULL ? second : chain;
+    if (!options->no_int8) /* what both can do; the reference can do all */
+        c.int8_types = tested->int8_types & (second != NULL ? second->int8_types : UINT32_MAX);
     LP_CHECK(plan_as_sessions_do(&c, info, &fault));
     LP_CHECK(lp_checker_run(&c));
     LP_CHECK(add_conditions(&c));

@@ -32,6 +32,7 @@ static lp_context table_ctx, device_ctx;
 static lp_vulkan *vulkan;
 static lp_backend *reference, *device;
 static bool on_vulkan;
+static int n_int8_cases;
 
 static void must(lp_status status, const lp_context *ctx)
 {
@@ -460,6 +461,26 @@ static bool run_case(const lp_case *row, int fault, char *why)
     return good;
 }
 
+// The same case with x rounded to int8, where the device prefers that.
+static bool run_int8_case(const lp_case *row, char *why)
+{
+    lp_node *node = &row->graph->nodes[0];
+    if (node->op != LP_OP_LINEAR)
+        return true;
+    const lp_tensor *w = &row->graph->tensors[node->src[1]];
+    if ((device->int8_types >> w->dtype & 1) == 0)
+        return true;
+    n_int8_cases++;
+    node->p.linear.int8 = true;
+    const bool good = run_case(row, NO_FAULT, why);
+    node->p.linear.int8 = false;
+    if (!good) {
+        const size_t n = strlen(why);
+        snprintf(why + n, 256 - n, " (x in int8)");
+    }
+    return good;
+}
+
 // LAPILLI_TEST_ROWS: only rows with this in their names.
 static void cases_of(lp_op op)
 {
@@ -471,12 +492,16 @@ static void cases_of(lp_op op)
             (only != NULL && strstr(table->cases[i].name, only) == NULL))
             continue;
         n++;
-        if (!run_case(&table->cases[i], NO_FAULT, why)) {
+        if (!run_case(&table->cases[i], NO_FAULT, why) || !run_int8_case(&table->cases[i], why)) {
             n_failed++;
             print_error("%s: %s\n", table->cases[i].name, why);
         }
     }
     print_message("%s: %d cases\n", lp_op_name(op), n);
+    if (op == LP_OP_LINEAR && device->int8_types != 0) {
+        print_message("linear: %d cases also with x in int8\n", n_int8_cases);
+        assert_true(n_int8_cases > 0 || only != NULL);
+    }
     if (n == 0 && only == NULL) {
         fail_msg("op %s has no row in the table", lp_op_name(op));
     }

@@ -86,6 +86,83 @@ static void test_dots(void **unused)
             }
 }
 
+/* Against int8.h's promises: at most half a scale, scales of 16 bits, exact sums in double. */
+static void test_int8(void **unused)
+{
+    (void)unused;
+    enum { N = 96, BLOCKS = N / LP_INT8_BLOCK };
+    static uint8_t packed[N * 4];
+    static float values[N];
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++)
+        for (int trial = 0; trial < 400; trial++) {
+            float x[LP_SIMD_ROWS][N], rounded[LP_SIMD_ROWS][N], scales[LP_SIMD_ROWS][BLOCKS + 1];
+            float out[LP_SIMD_ROWS], plain[BLOCKS];
+            int8_t q[LP_SIMD_ROWS][N + 1], expected[N];
+            lp_int8_row rows[LP_SIMD_ROWS];
+            for (int r = 0; r < LP_SIMD_ROWS; r++) {
+                for (int i = 0; i < N; i++)
+                    x[r][i] = ldexpf(number(), trial % 7 * 10 - 30);
+                scales[r][BLOCKS] = 42;
+                q[r][N] = 42;
+                tables[t]->int8_round(x[r], N, q[r], scales[r]);
+                assert_true(scales[r][BLOCKS] == 42 && q[r][N] == 42);
+                lp_int8_round(x[r], N, expected, plain);
+                assert_memory_equal(q[r], expected, N);
+                assert_memory_equal(scales[r], plain, sizeof plain);
+                lp_int8_values(q[r], scales[r], N, rounded[r]);
+                for (int i = 0; i < N; i++) {
+                    const double scale = (double)scales[r][i / LP_INT8_BLOCK];
+                    assert_true((lp_f32_bits((float)scale) & 0xffu) == 0);
+                    assert_true((double)rounded[r][i] == scale * q[r][i]);
+                    assert_true(fabs((double)rounded[r][i] - (double)x[r][i]) <=
+                                scale * (0.5 + 0x1p-16));
+                }
+                rows[r] = (lp_int8_row){q[r], scales[r]};
+            }
+            for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+                if (tables[t]->int8_dots[types[k]] == NULL)
+                    continue;
+                for (int64_t n = LP_INT8_BLOCK; n <= N; n += LP_INT8_BLOCK)
+                    for (int count = 1; count <= LP_SIMD_ROWS; count++) {
+                        float single;
+                        make_weights(types[k], n, packed, values);
+                        tables[t]->int8_dots[types[k]](packed, rows, count, n, out);
+                        for (int r = 0; r < count; r++) {
+                            tables[t]->int8_dots[types[k]](packed, rows + r, 1, n, &single);
+                            assert_memory_equal(&out[r], &single, sizeof single);
+                            assert_sum(out[r], values, rounded[r], n);
+                        }
+                    }
+            }
+        }
+}
+
+static void test_int8_of_odd_blocks(void **unused)
+{
+    (void)unused;
+    static const float odd[] = {NAN, INFINITY, -INFINITY, 0x1p-101f, 0, -0.0f, 0x1.fffffep127f};
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++)
+        for (size_t k = 0; k < sizeof odd / sizeof *odd; k++) {
+            float x[LP_INT8_BLOCK] = {0}, scale, value[LP_INT8_BLOCK];
+            int8_t q[LP_INT8_BLOCK];
+            x[k * 3] = odd[k];
+            tables[t]->int8_round(x, LP_INT8_BLOCK, q, &scale);
+            lp_int8_values(q, &scale, LP_INT8_BLOCK, value);
+            if (!isfinite(odd[k])) { /* all of them: so the sums are */
+                for (int i = 0; i < LP_INT8_BLOCK; i++)
+                    assert_true(isnan(value[i]));
+            } else if (odd[k] > 1) {
+                assert_true(q[k * 3] == 127 && (scale == INFINITY || scale * 127 >= odd[k]));
+            } else {
+                assert_true(scale == 0 && q[k * 3] == 0);
+            }
+        }
+}
+
 static void test_conversions(void **unused)
 {
     (void)unused;
@@ -183,8 +260,11 @@ static void test_sums(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_dots),
+                                       cmocka_unit_test(test_int8),
+                                       cmocka_unit_test(test_int8_of_odd_blocks),
                                        cmocka_unit_test(test_conversions),
                                        cmocka_unit_test(test_all_halves),
-                                       cmocka_unit_test(test_tiles), cmocka_unit_test(test_sums)};
+                                       cmocka_unit_test(test_tiles),
+                                       cmocka_unit_test(test_sums)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,6 +149,7 @@ typedef struct lp_check_options {
     lp_dtype cache_type;
     int quick;               /* the prompt and one decode step only, not every batch size */
     int deterministic;       /* as in lp_session_options */
+    int no_int8;             /* as in lp_session_options */
     uint32_t n_runs;         /* how often each node runs to find flaky results, at least 1 */
     int digests;             /* wanted, for a certificate */
     const char *repro_folder; /* the first bad node is written there; NULL: nowhere */

@@ -97,6 +97,8 @@ typedef struct lp_session_options {
     const char *cache_folder; /* for compiled pipelines, and for what doctor found out about the
                                  device; NULL: none kept */
     int deterministic;   /* a token's numbers do not depend on how many are computed with it */
+    int no_int8;         /* the cpu device rounds what layers with quantised weights read to int8, in
+                            blocks of 32, as it is faster: with 1 it does not */
     const char *workaround; /* JSON that a check wrote (lp_report.workaround); NULL: none */
     double guard;        /* share of the generated tokens for which a part of one node is recomputed
                             on the CPU reference, 0 … 1; also one node of every prompt, or with 1 all

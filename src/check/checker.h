@@ -24,6 +24,7 @@ typedef struct lp_checker {
     lp_quirks quirks;    /* what the device's programs respect from the start */
     lp_plan_options plan; /* the same as plan options, and the planted fault */
     lp_store store;
+    uint32_t int8_types; /* see lp_backend; of all devices that take part */
     uint32_t n_ctx;
     uint32_t cursor, history, sampler; /* slots */
     uint32_t position;                 /* tokens in the caches */

@@ -307,7 +307,7 @@ const cli_command cli_bench = {
             "  -r, --repeats=R       default 5\n"
             "  -b, --batch=N         tokens of a prompt computed at once (default "
             "512)\n" CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP CLI_WORKAROUND_HELP
-            "      --deterministic   as lapilli run --deterministic computes\n"
+            "      --deterministic   as lapilli run --deterministic computes\n" CLI_NO_INT8_HELP
             "  -j, --json            as JSON\n" CLI_VERBOSE_HELP,
     .run = run,
 };

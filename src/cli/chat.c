@@ -402,7 +402,7 @@ const cli_command cli_chat_main = {
             "  -b, --batch=N         tokens of a prompt computed at once (default "
             "512)\n" CLI_ADAPTER_HELP CLI_DRAFT_HELP CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP
                 CLI_WORKAROUND_HELP CLI_GUARD_HELP
-            "      --deterministic   the same answer, to the bit, whatever -b is; slower\n"
+            "      --deterministic   the same answer, to the bit, whatever -b is; slower\n" CLI_NO_INT8_HELP
             "  -q, --quiet           nothing but answers and errors\n" CLI_VERBOSE_HELP
             "\n" CLI_SAMPLING_HELP,
     .run = run,

@@ -125,6 +125,7 @@ static int parse(settings *s, int argc, char **argv, bool *end)
     s->check.n_ctx = s->job.options.n_ctx;
     s->check.cache_type = s->job.options.cache_type;
     s->check.deterministic = s->job.options.deterministic;
+    s->check.no_int8 = s->job.options.no_int8;
     s->check.plant = s->job.options.plant;
     bool ok = s->prompt_file ? cli_prompt_file(&s->prompt, s->prompt_file)
                              : cli_prompt_literal(&s->prompt,
@@ -210,6 +211,8 @@ static char *repeat_command(const settings *s, const char *device, const char *a
         append(&l, " --quick", 8);
     if (s->check.deterministic)
         append(&l, " --deterministic", 16);
+    if (s->check.no_int8)
+        append(&l, " --no-int8", 10);
     if (l.failed) {
         free(l.text);
         return NULL;
@@ -498,7 +501,7 @@ const cli_command cli_check = {
         "      --runs=N          how often every node runs, to find flaky results (default 2)\n"
         "  -c, --context=N       tokens of context (default: the model's, at most 4096)\n"
         "      --cache-type=TYPE of keys and values: f16 (default), f32, or q8_0\n"
-        "      --deterministic   as lapilli run --deterministic computes\n"
+        "      --deterministic   as lapilli run --deterministic computes\n" CLI_NO_INT8_HELP
         "      --workaround=FILE with what an earlier check found to make it right\n"
         "      --workaround-out=FILE  write what makes a bad node right, for lapilli run\n"
         "      --html=FILE       write the report as a page: charts, heat maps, every node\n"

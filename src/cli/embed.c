@@ -415,7 +415,8 @@ const cli_command cli_embed = {
         "sentence_bert_config.json,\n"
         "                        or what the model was trained for; for decoders at most "
         "4096)\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP CLI_WORKAROUND_HELP
-        "      --deterministic   the same numbers, to the bit, however they are cut; slower\n"
+        "      --deterministic   the same numbers, to the bit, however they are cut; "
+        "slower\n" CLI_NO_INT8_HELP
         "  -q, --quiet           nothing but the result and errors\n" CLI_VERBOSE_HELP,
     .run = run,
 };

@@ -254,8 +254,8 @@ const cli_command cli_fill = {
             "  -k, --top-k=N         guesses for each mask, 1 to 1000 (default 5)\n"
             "  -c, --context=N       tokens of a text (default: what the model was trained "
             "for)\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP CLI_WORKAROUND_HELP
-            "      --deterministic   the same numbers, to the bit, however they are cut; slower\n"
-            "  -j, --json            for programs\n"
+            "      --deterministic   the same numbers, to the bit, however they are cut; "
+            "slower\n" CLI_NO_INT8_HELP "  -j, --json            for programs\n"
             "  -q, --quiet           nothing but the result and errors\n" CLI_VERBOSE_HELP,
     .run = run,
 };

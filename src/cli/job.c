@@ -55,6 +55,9 @@ bool cli_job_option(const cli_command *command, cli_job *job, int id, int *code)
     case CLI_DETERMINISTIC:
         job->options.deterministic = 1;
         break;
+    case CLI_NO_INT8:
+        job->options.no_int8 = 1;
+        break;
     case CLI_GUARD:
         ok = parse_guard(command, &job->options.guard);
         break;

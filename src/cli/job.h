@@ -12,6 +12,7 @@ enum {
     CLI_CACHE_TYPE = 2176, /* above those of draft.h */
     CLI_WORKAROUND,
     CLI_DETERMINISTIC,
+    CLI_NO_INT8,
     CLI_GUARD,
     CLI_PLANT
 };
@@ -21,6 +22,7 @@ enum {
         {"device", required_argument, NULL, 'd'},                                                  \
         {"workaround", required_argument, NULL, CLI_WORKAROUND},                                   \
         {"deterministic", no_argument, NULL, CLI_DETERMINISTIC},                                   \
+        {"no-int8", no_argument, NULL, CLI_NO_INT8},                                               \
         {"verbose", no_argument, NULL, 'v'},                                                       \
     {                                                                                              \
         "help", no_argument, NULL, 'h'                                                             \
@@ -50,6 +52,8 @@ enum {
 #define CLI_GUARD_HELP                                                                             \
     "      --guard[=RATE]    recomputes a part of one node on the CPU for this share of the\n"     \
     "                        tokens (default 0.02), and stops if the device disagrees\n"
+#define CLI_NO_INT8_HELP                                                                           \
+    "      --no-int8         cpu: read what quantised layers get in full, not in int8; slower\n"
 #define CLI_VERBOSE_HELP                                                                           \
     "  -v, --verbose         say more; twice: everything\n"                                        \
     "  -h, --help            this text\n"

@@ -275,7 +275,8 @@ const cli_command cli_perplexity = {
         "                        it count; slower, and a fairer number\n"
         "      --chunks=N        only the first N chunks\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP
             CLI_CACHE_TYPE_HELP CLI_WORKAROUND_HELP
-        "      --deterministic   the same number, to the bit, whatever -b is; slower\n"
+        "      --deterministic   the same number, to the bit, whatever -b is; "
+        "slower\n" CLI_NO_INT8_HELP
         "      --json            for programs, with the value after each chunk\n"
         "  -q, --quiet           nothing but the result and errors\n"
         "  -v, --verbose         say more, the value after each chunk too; twice: everything\n"

@@ -382,7 +382,7 @@ const cli_command cli_run = {
         "      --neighbours=FILE JSON, for RETRO: a list of each chunk's neighbours, each a\n"
         "                        text or a list of tokens\n" CLI_GUARD_HELP
         "      --deterministic   the same text, to the bit, whatever -b is; slower (see\n"
-        "                        docs/CHECKING.md)\n"
+        "                        docs/CHECKING.md)\n" CLI_NO_INT8_HELP
         "      --plant=FAULT     for developers: one node computes wrongly, to see that\n"
         "                        lapilli check finds it (NAME or NAME@NODE; list: all names)\n"
         "  -q, --quiet           nothing but the text and errors\n" CLI_VERBOSE_HELP

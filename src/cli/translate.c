@@ -358,8 +358,8 @@ const cli_command cli_translate = {
         "                        on while the best beam scores better), never (while it might)\n"
         "  -c, --context=N       tokens of a text and of an answer (default: the model's, at most\n"
         "                        4096)\n" CLI_ADAPTER_HELP CLI_DEVICE_HELP CLI_CACHE_TYPE_HELP
-            CLI_WORKAROUND_HELP
-        "      --deterministic   the same numbers, to the bit, however they are cut; slower\n"
+            CLI_WORKAROUND_HELP "      --deterministic   the same numbers, to the bit, however "
+                                "they are cut; slower\n" CLI_NO_INT8_HELP
         "      --plant=FAULT     for developers: one node computes wrongly (see lapilli run)\n"
         "  -j, --json            a JSON object per text: source, answers with text, score, tokens\n"
         "  -q, --quiet           nothing but answers and errors\n" CLI_VERBOSE_HELP "\n"

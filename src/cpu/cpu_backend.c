@@ -248,6 +248,9 @@ lp_status lp_cpu_backend_create(lp_context *ctx, bool fast, lp_backend **backend
     cpu->base =
         (lp_backend){.table = &table, .ctx = ctx, .ahead = 1, .name = fast ? "cpu" : "reference"};
     cpu->simd = fast ? lp_simd_choose() : NULL;
+    for (int t = 0; fast && t < LP_N_DTYPES; t++)
+        if (cpu->simd->int8_dots[t] != NULL)
+            cpu->base.int8_types |= 1u << t;
     *backend = &cpu->base;
     return LP_OK;
 }

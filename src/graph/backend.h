@@ -58,6 +58,8 @@ struct lp_backend {
     const lp_backend_table *table;
     lp_context *ctx;
     uint32_t ahead;   /* how many decode steps are worth having in flight; 1: none but the current */
+    uint32_t int8_types; /* bits 1 << lp_dtype: dense layers with such weights are fastest, and to be
+                            built, with lp_node.p.linear.int8; 0: none */
     const char *name; /* "llvmpipe (LLVM 19.1.7, 256 bits)", "cpu", "reference" */
 };
 

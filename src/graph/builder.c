@@ -10,6 +10,7 @@
 
 #include "graph/fuse.h"
 #include "graph/plan.h"
+#include "ops/int8.h"
 
 #define MAX_NAME 256
 
@@ -356,12 +357,23 @@ lp_tensor_id lp_route(lp_builder *b, const char *name, lp_tensor_id logits, lp_t
     return emit(b, name, node);
 }
 
+/* Are rows that weight w multiplies to be rounded? */
+static bool rounds_to_int8(const lp_builder *b, lp_tensor_id w)
+{
+    if (b->status != LP_OK || w == LP_NONE)
+        return false;
+    const lp_tensor *t = &b->graph->tensors[w];
+    return (b->int8_types >> t->dtype & 1u) != 0 && lp_shape_row(t->shape) > 0 &&
+           t->shape.dim[t->shape.n - 1] % LP_INT8_BLOCK == 0;
+}
+
 lp_tensor_id lp_linear_experts(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id routes,
                                lp_tensor_id w, lp_tensor_id bias)
 {
     lp_node node = node_of(LP_OP_LINEAR, x, w, bias);
     node.src[6] = routes;
     node.p.linear.act = LP_ACT_NONE;
+    node.p.linear.int8 = rounds_to_int8(b, w);
     return emit(b, name, node);
 }
 

@@ -12,6 +12,7 @@ typedef struct lp_builder {
     lp_graph *graph;
     lp_store *store;
     const lp_weights *weights;
+    uint32_t int8_types; /* bits 1 << lp_dtype: layers with such weights round x (ops/int8.h) */
     bool sketch; /* weights without a shape get the one that is asked for */
     lp_status status;
     char prefix[128];

@@ -202,6 +202,7 @@ typedef struct lp_node {
         } norm;
         struct {
             lp_act_kind act;
+            bool int8; /* x is rounded to blocks of 32 int8 and a scale first (ops/int8.h); K % 32 = 0 */
         } linear;
         lp_conv2d_options conv2d;
         struct {

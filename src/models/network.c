@@ -244,6 +244,7 @@ lp_status lp_network_graph(lp_context *ctx, const lp_network *model, lp_store *s
     lp_builder b;
     LP_TRY(lp_builder_start(&b, ctx, store, model->weights, o.n_tokens));
     b.sketch = model->sketch;
+    b.int8_types = o.int8_types;
     lp_transformer_build(&b, model, &o);
     lp_status status = lp_builder_finish(&b, o.no_fusion, graph);
     if (status == LP_OK && !store->frozen && first && !model->sketch && reads_all(model, &o)) {

@@ -85,6 +85,7 @@ typedef struct lp_network_options {
                          norm: what Stable Diffusion 2 and XL read of CLIP's tower of texts */
     bool sample;      /* draw a token from the last row: history[position + T], on the device */
     bool no_fusion;
+    uint32_t int8_types; /* see lp_backend */
     lp_network_part part; /* which graph */
 } lp_network_options;
 

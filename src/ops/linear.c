@@ -62,6 +62,9 @@ lp_status lp_op_linear_infer(lp_context *ctx, const lp_graph *graph, const lp_no
                        lp_shape_print(x->shape, a), lp_shape_print(w->shape, b));
     int64_t n_rows = 0;
     LP_TRY(check_routes(ctx, graph, node, &n_rows));
+    if (node->p.linear.int8 && x->shape.dim[1] % LP_INT8_BLOCK != 0)
+        return lp_fail(ctx, LP_E_SHAPE, "%s: input %s has no whole blocks of %d", node->name,
+                       lp_shape_print(x->shape, a), LP_INT8_BLOCK);
     const int64_t n = w->shape.dim[n_dims - 2];
     lp_shape bias = w->shape; /* [N] or [E, N] */
     bias.dim[--bias.n] = 1;
@@ -226,7 +229,8 @@ static void exact_rows(const lp_cpu_call *call, const lp_linear_rows *rows)
 }
 
 /* The rows that expert e makes; all of them if there is one matrix (order NULL). */
-static void rows_of_expert(const lp_cpu_call *call, int64_t e, const int64_t *order, int64_t n_rows)
+static void rows_of_expert(const lp_cpu_call *call, const lp_linear_int8 *x_int8, int64_t e,
+                           const int64_t *order, int64_t n_rows)
 {
     const lp_view *x = &call->src[X], *routes = &call->src[ROUTES];
     const bool shared = routes->data != NULL && x->shape.dim[0] == routes->shape.dim[0];
@@ -235,7 +239,8 @@ static void rows_of_expert(const lp_cpu_call *call, int64_t e, const int64_t *or
                                  .expert = e,
                                  .order = order,
                                  .n = n_rows,
-                                 .rows_per_x = shared ? routes->shape.dim[1] : 1};
+                                 .rows_per_x = shared ? routes->shape.dim[1] : 1,
+                                 .x_int8 = x_int8->rows};
     (call->simd != NULL ? lp_linear_fast : exact_rows)(call, &rows);
 }
 
@@ -247,12 +252,12 @@ static int64_t matrix_of_row(const lp_view *routes, int64_t row, int64_t n_exper
     return lp_route_expert(routes, row / n_slots, row % n_slots, n_experts);
 }
 
-lp_status lp_op_linear_cpu(const lp_cpu_call *call)
+static lp_status all_rows(const lp_cpu_call *call, const lp_linear_int8 *x_int8)
 {
     const lp_view *routes = &call->src[ROUTES];
     const int64_t n_rows = call->dst[0].shape.dim[0];
     if (call->src[W].shape.n == 2) {
-        rows_of_expert(call, 0, NULL, n_rows);
+        rows_of_expert(call, x_int8, 0, NULL, n_rows);
         return LP_OK;
     }
     const int64_t n_experts = call->src[W].shape.dim[0];
@@ -265,10 +270,23 @@ lp_status lp_op_linear_cpu(const lp_cpu_call *call)
             if (matrix_of_row(routes, row, n_experts) == e)
                 order[n++] = row;
         if (n > 0)
-            rows_of_expert(call, e, order, n);
+            rows_of_expert(call, x_int8, e, order, n);
     }
     free(order);
     return LP_OK;
+}
+
+lp_status lp_op_linear_cpu(const lp_cpu_call *call)
+{
+    lp_cpu_call rounded = *call;
+    lp_linear_int8 x_int8 = {0};
+    if (!call->node->p.linear.int8)
+        return all_rows(call, &x_int8);
+    lp_status status = lp_linear_int8_begin(&rounded, &x_int8);
+    if (status == LP_OK)
+        status = all_rows(&rounded, &x_int8);
+    lp_linear_int8_end(&x_int8);
+    return status;
 }
 
 /* ---- Plan ---------------------------------------------------------------------------------- */
@@ -522,6 +540,9 @@ lp_status lp_op_linear_plan(lp_planner *pl, const lp_node *node)
     const lp_tensor *w = lp_op_tensor(pl->graph, node->src[W]);
     const lp_tensor *routes = lp_op_tensor(pl->graph, node->src[ROUTES]);
     const lp_tensor *y = lp_op_tensor(pl->graph, node->dst[0]);
+    if (node->p.linear.int8)
+        return lp_fail(pl->ctx, LP_E_UNSUPPORTED, "%s: only the CPU rounds inputs to int8",
+                       node->name);
     lp_linear_params p = {
         .n_tokens = (uint32_t)y->shape.dim[0],
         .n_outputs = (uint32_t)y->shape.dim[1],

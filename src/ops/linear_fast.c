@@ -54,23 +54,36 @@ static float bias_at(const lp_cpu_call *call, int source, const lp_linear_rows *
     return (float)lp_linear_bias(&call->src[source], rows->expert, n);
 }
 
+/* out[r] = w . x[first + r] of `count` rows, at most LP_SIMD_ROWS */
+static void dots(const lp_cpu_call *call, const lp_linear_rows *rows, const void *w, int64_t first,
+                 int count, float out[])
+{
+    const int64_t n_inputs = rows->w.shape.dim[1];
+    const lp_dtype dtype = rows->w.dtype;
+    if (rows->x_int8 != NULL && call->simd->int8_dots[dtype] != NULL) {
+        lp_int8_row x[LP_SIMD_ROWS];
+        for (int r = 0; r < count; r++)
+            x[r] = rows->x_int8[lp_linear_row(rows, first + r) / rows->rows_per_x];
+        call->simd->int8_dots[dtype](w, x, count, n_inputs, out);
+        return;
+    }
+    const float *x[LP_SIMD_ROWS];
+    for (int r = 0; r < count; r++)
+        x[r] = lp_linear_x(call, rows, first + r);
+    lp_simd_dots(call->simd, dtype, w, x, count, n_inputs, out);
+}
+
 /* Output n of all rows, each row's sum in the same order however many there are. */
 static void one_output(const lp_cpu_call *call, const lp_linear_rows *rows, int64_t n)
 {
     const float bias = bias_at(call, LP_LINEAR_BIAS, rows, n);
     const float gate_bias = bias_at(call, LP_LINEAR_GATE_BIAS, rows, n);
-    const int64_t n_inputs = rows->w.shape.dim[1];
     for (int64_t first = 0; first < rows->n; first += LP_SIMD_ROWS) {
-        const float *x[LP_SIMD_ROWS];
         float values[LP_SIMD_ROWS], gates[LP_SIMD_ROWS] = {0};
         const int count = rows->n - first < LP_SIMD_ROWS ? (int)(rows->n - first) : LP_SIMD_ROWS;
-        for (int r = 0; r < count; r++)
-            x[r] = lp_linear_x(call, rows, first + r);
-        lp_simd_dots(call->simd, rows->w.dtype, weights_at(&rows->w, n, 0), x, count, n_inputs,
-                     values);
+        dots(call, rows, weights_at(&rows->w, n, 0), first, count, values);
         if (rows->gate.data != NULL)
-            lp_simd_dots(call->simd, rows->gate.dtype, weights_at(&rows->gate, n, 0), x, count,
-                         n_inputs, gates);
+            dots(call, rows, weights_at(&rows->gate, n, 0), first, count, gates);
         for (int r = 0; r < count; r++)
             finish(call, rows, first + r, n, values[r], gates[r], bias, gate_bias);
     }
@@ -117,11 +130,16 @@ static void four_outputs(const lp_cpu_call *call, const lp_linear_rows *rows, in
     }
 }
 
+bool lp_linear_is_few(const lp_cpu_call *call, int64_t n_rows)
+{
+    return n_rows <= LP_SIMD_ROWS || call->deterministic;
+}
+
 void lp_linear_fast(const lp_cpu_call *call, const lp_linear_rows *rows)
 {
     const int64_t n_outputs = rows->w.shape.dim[0], n_inputs = rows->w.shape.dim[1];
     const int64_t work = n_outputs * rows->n * n_inputs;
-    if (rows->n <= LP_SIMD_ROWS || call->deterministic) {
+    if (lp_linear_is_few(call, rows->n)) {
 #pragma omp parallel for schedule(static) if (work > LP_PARALLEL_WORK)
         for (int64_t n = 0; n < n_outputs; n++)
             one_output(call, rows, n);

@@ -46,8 +46,12 @@ static void halves_to_f32(const void *from, float *to, size_t n)
     }
 }
 
-const lp_simd lp_simd_portable = {
-    .name = "portable", .to_f32 = {[LP_F16] = halves_to_f32}, .tile = tile, .dot = dot, .add = add};
+const lp_simd lp_simd_portable = {.name = "portable",
+                                  .int8_round = lp_int8_round,
+                                  .to_f32 = {[LP_F16] = halves_to_f32},
+                                  .tile = tile,
+                                  .dot = dot,
+                                  .add = add};
 
 #if defined(__x86_64__)
 /* clang 14's __builtin_cpu_supports() does not know it. */
@@ -61,8 +65,8 @@ static bool has_f16c(void)
 const lp_simd *lp_simd_choose(void)
 {
 #if defined(__x86_64__)
-    if (lp_simd_avx2() != NULL && __builtin_cpu_supports("avx2") &&
-        __builtin_cpu_supports("fma") && has_f16c())
+    if (lp_simd_avx2() != NULL && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        has_f16c())
         return lp_simd_avx2();
 #endif
     return &lp_simd_portable;

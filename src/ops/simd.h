@@ -5,6 +5,7 @@
 #ifndef LP_OPS_SIMD_H
 #define LP_OPS_SIMD_H
 
+#include "ops/int8.h"
 #include "tensor/dtype.h"
 
 enum {
@@ -19,6 +20,11 @@ typedef struct lp_simd {
      * row's sum does not depend on n_rows. */
     void (*dots[LP_N_DTYPES])(const void *w, const float *const x[], int n_rows, int64_t n,
                               float out[]);
+    /* The same for rows of int8 (int8.h); NULL where a type has none. */
+    void (*int8_dots[LP_N_DTYPES])(const void *w, const lp_int8_row x[], int n_rows, int64_t n,
+                                   float out[]);
+    /* lp_int8_round(), to the bit */
+    void (*int8_round)(const float *x, int64_t n, int8_t *q, float *scales);
     /* n elements, a multiple of the type's block. */
     void (*to_f32[LP_N_DTYPES])(const void *from, float *to, size_t n);
     /* out[r][c] += x[r] . w[c] */

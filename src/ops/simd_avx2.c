@@ -13,7 +13,12 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { BLOCK = 32, LANES = 8, VECTORS = BLOCK / LANES };
+enum {
+    BLOCK = 32,
+    LANES = 8,
+    VECTORS = BLOCK / LANES,
+    AHEAD = 1024 /* bytes: the processor's own prefetching ends with a page */
+};
 
 typedef struct vectors {
     __m256 v[VECTORS];
@@ -175,6 +180,115 @@ TYPE(bf16, 64, false)
 TYPE(q8_0, 34, true)
 TYPE(q4_0, 18, true)
 
+/* ---- Rows of int8 */
+
+/* 32 signed bytes of a block; returns the scale. */
+typedef float (*load_bytes_fn)(const uint8_t *from, __m256i *to);
+
+INLINE float bytes_q8_0(const uint8_t *from, __m256i *to)
+{
+    *to = _mm256_loadu_si256((const __m256i *)(const void *)(from + 2));
+    return scale_of(from);
+}
+
+INLINE float bytes_q4_0(const uint8_t *from, __m256i *to)
+{
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + 2));
+    const __m256i both = _mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes);
+    *to = _mm256_sub_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(8));
+    return scale_of(from);
+}
+
+/* sum += scale w . q of a block, whose sum in integers is exact: pairs are at most 2 * 128 * 127.
+ */
+INLINE __m256 add_bytes(__m256 sum, __m256i w, const int8_t *q, float scale)
+{
+    const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)q);
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    const __m256i fours = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+    return _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(fours), sum);
+}
+
+INLINE void int8_dots(load_bytes_fn load, size_t bytes, const void *w, const lp_int8_row x[],
+                      int n_rows, int64_t n, float out[])
+{
+    const uint8_t *at = w;
+    const int64_t n_blocks = n / BLOCK;
+    __m256 even[LP_SIMD_ROWS], odd[LP_SIMD_ROWS]; /* blocks' sums: two additions at a time */
+    __m256i weights;
+    int64_t b = 0;
+    for (int r = 0; r < n_rows; r++)
+        even[r] = odd[r] = _mm256_setzero_ps();
+    for (; b + 2 <= n_blocks; b += 2, at += 2 * bytes) {
+        __m256i second;
+        _mm_prefetch((const char *)at + AHEAD, _MM_HINT_T0);
+        const float scale = load(at, &weights), second_scale = load(at + bytes, &second);
+        for (int r = 0; r < n_rows; r++) {
+            const int8_t *q = x[r].q + b * BLOCK;
+            even[r] = add_bytes(even[r], weights, q, scale * x[r].scales[b]);
+            odd[r] = add_bytes(odd[r], second, q + BLOCK, second_scale * x[r].scales[b + 1]);
+        }
+    }
+    if (b < n_blocks) {
+        const float scale = load(at, &weights);
+        for (int r = 0; r < n_rows; r++)
+            even[r] = add_bytes(even[r], weights, x[r].q + b * BLOCK, scale * x[r].scales[b]);
+    }
+    for (int r = 0; r < n_rows; r++)
+        out[r] = sum_of(_mm256_add_ps(even[r], odd[r]));
+}
+
+#define INT8_TYPE(name, bytes)                                                                     \
+    static void int8_dots_##name(const void *w, const lp_int8_row x[], int n_rows, int64_t n,      \
+                                 float out[])                                                      \
+    {                                                                                              \
+        switch (n_rows) {                                                                          \
+        case 1:                                                                                    \
+            int8_dots(bytes_##name, bytes, w, x, 1, n, out);                                       \
+            break;                                                                                 \
+        case 2:                                                                                    \
+            int8_dots(bytes_##name, bytes, w, x, 2, n, out);                                       \
+            break;                                                                                 \
+        case 3:                                                                                    \
+            int8_dots(bytes_##name, bytes, w, x, 3, n, out);                                       \
+            break;                                                                                 \
+        default:                                                                                   \
+            int8_dots(bytes_##name, bytes, w, x, 4, n, out);                                       \
+        }                                                                                          \
+    }
+
+INT8_TYPE(q8_0, 34)
+INT8_TYPE(q4_0, 18)
+
+static void int8_round(const float *x, int64_t n, int8_t *q, float *scales)
+{
+    const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+    for (int64_t b = 0; b < n / BLOCK; b++, x += BLOCK, q += BLOCK) {
+        __m256 v[VECTORS];
+        __m256i most = _mm256_setzero_si256(), whole[VECTORS];
+        for (int i = 0; i < VECTORS; i++) {
+            v[i] = _mm256_loadu_ps(x + LANES * i);
+            most = _mm256_max_epi32(most, _mm256_and_si256(_mm256_castps_si256(v[i]), magnitude));
+        }
+        __m128i m = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+        m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+        m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
+        scales[b] = lp_int8_scale((uint32_t)_mm_cvtsi128_si32(m));
+        if (!(scales[b] > 0)) { /* infinities have no integers */
+            memset(q, 0, BLOCK);
+            continue;
+        }
+        const __m256 inverse = _mm256_set1_ps(lp_int8_inverse(scales[b]));
+        for (int i = 0; i < VECTORS; i++)
+            whole[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
+        const __m256i words = _mm256_packs_epi16(_mm256_packs_epi32(whole[0], whole[1]),
+                                                 _mm256_packs_epi32(whole[2], whole[3]));
+        /* packing works within halves: fours of bytes are 0 2 4 6, 1 3 5 7 */
+        const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        _mm256_storeu_si256((__m256i *)(void *)q, _mm256_permutevar8x32_epi32(words, order));
+    }
+}
+
 /* Twelve sums in registers: seven loads for twelve products. */
 static void tile(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_SIMD_TILE_X],
                  int64_t n, float out[LP_SIMD_TILE_X][LP_SIMD_TILE_W])
@@ -235,6 +349,8 @@ static const lp_simd avx2 = {
              [LP_BF16] = dots_bf16,
              [LP_Q8_0] = dots_q8_0,
              [LP_Q4_0] = dots_q4_0},
+    .int8_dots = {[LP_Q8_0] = int8_dots_q8_0, [LP_Q4_0] = int8_dots_q4_0},
+    .int8_round = int8_round,
     .to_f32 = {[LP_F32] = f32_to_f32,
                [LP_F16] = f16_to_f32,
                [LP_BF16] = bf16_to_f32,

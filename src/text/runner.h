@@ -22,6 +22,7 @@ typedef struct lp_runner lp_runner;
 typedef struct lp_runner_programs {
     lp_plan_options plan;
     bool no_fusion;
+    bool no_int8; /* whatever the device prefers (lp_backend.int8_types) */
     uint32_t batch; /* most tokens of a prompt at once, whatever the session asks for; 0: any */
 } lp_runner_programs;
 

@@ -38,7 +38,8 @@ lp_status lp_runner_graph(lp_runner *s, uint32_t n_tokens, uint32_t kv_max, lp_r
                 : picture               ? LP_PART_PICTURE
                 : end == LP_END_CONTEXT ? LP_PART_CONTEXT
                                         : LP_PART_DECODER,
-        .no_fusion = s->how.no_fusion};
+        .no_fusion = s->how.no_fusion,
+        .int8_types = s->how.no_int8 ? 0 : s->backend->int8_types};
     return lp_network_graph(s->ctx, s->network, &s->store, &options, graph);
 }
 
