@@ -124,6 +124,7 @@ lp_status lp_op_conv2d_cpu(const lp_cpu_call *call)
     lp_node node = *call->node;
     node.op = LP_OP_LINEAR;
     node.p.linear.act = o->act;
+    node.p.linear.int8 = false;
     lp_status status = LP_OK;
     for (int64_t first = 0; first < n_pixels && status == LP_OK; first += most) {
         const int64_t n = n_pixels - first < most ? n_pixels - first : most;
