@@ -549,6 +549,12 @@ static lp_status run(part *p, lp_recomputed *result)
     case LP_OP_GATED:
         LP_TRY(prepare_gated(p));
         break;
+    case LP_OP_CONV2D:
+    case LP_OP_GROUP_NORM: /* a pixel depends on others: all of them are one part */
+        choose_tokens(p, 1, 1);
+        p->rows_per_t = rows->shape.dim[0];
+        LP_TRY(plain_sources(p));
+        break;
     case LP_OP_KV_WRITE:
         return run_kv_write(p, result);
     case LP_OP_SAMPLE:
