@@ -14,7 +14,8 @@
 
 enum { MOST = 640, N_TABLES = 2 };
 
-static const lp_dtype types[] = {LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0};
+static const lp_dtype types[] = {LP_F32,  LP_F16,  LP_BF16, LP_Q8_0,
+                                 LP_Q4_0, LP_Q4_K, LP_Q5_K, LP_Q6_K};
 
 static int tables_of(const lp_simd *tables[N_TABLES])
 {
@@ -35,6 +36,7 @@ static float number(void) /* in [-1, 1) */
 static void make_weights(lp_dtype type, int64_t n, uint8_t *packed, float *values)
 {
     float numbers[MOST];
+    assert_true(n <= MOST);
     for (int64_t i = 0; i < n; i++)
         numbers[i] = number();
     lp_dtype_table[type].from_f32(numbers, packed, (size_t)n);
@@ -90,27 +92,29 @@ static void test_dots(void **unused)
 static void test_int8(void **unused)
 {
     (void)unused;
-    enum { N = 96, BLOCKS = N / LP_INT8_BLOCK };
+    enum { N = 512, BLOCKS = N / LP_INT8_BLOCK };
     static uint8_t packed[N * 4];
     static float values[N];
     const lp_simd *tables[N_TABLES];
     const int n_tables = tables_of(tables);
     for (int t = 0; t < n_tables; t++)
-        for (int trial = 0; trial < 400; trial++) {
+        for (int trial = 0; trial < 70; trial++) {
             float x[LP_SIMD_ROWS][N], rounded[LP_SIMD_ROWS][N], scales[LP_SIMD_ROWS][BLOCKS + 1];
+            float sums[LP_SIMD_ROWS][BLOCKS + 1], plain_sums[BLOCKS];
             float out[LP_SIMD_ROWS], plain[BLOCKS];
             int8_t q[LP_SIMD_ROWS][N + 1], expected[N];
             lp_int8_row rows[LP_SIMD_ROWS];
             for (int r = 0; r < LP_SIMD_ROWS; r++) {
                 for (int i = 0; i < N; i++)
                     x[r][i] = ldexpf(number(), trial % 7 * 10 - 30);
-                scales[r][BLOCKS] = 42;
+                scales[r][BLOCKS] = sums[r][BLOCKS] = 42;
                 q[r][N] = 42;
-                tables[t]->int8_round(x[r], N, q[r], scales[r]);
-                assert_true(scales[r][BLOCKS] == 42 && q[r][N] == 42);
-                lp_int8_round(x[r], N, expected, plain);
+                tables[t]->int8_round(x[r], N, q[r], scales[r], sums[r]);
+                assert_true(scales[r][BLOCKS] == 42 && sums[r][BLOCKS] == 42 && q[r][N] == 42);
+                lp_int8_round(x[r], N, expected, plain, plain_sums);
                 assert_memory_equal(q[r], expected, N);
                 assert_memory_equal(scales[r], plain, sizeof plain);
+                assert_memory_equal(sums[r], plain_sums, sizeof plain_sums);
                 lp_int8_values(q[r], scales[r], N, rounded[r]);
                 for (int i = 0; i < N; i++) {
                     const double scale = (double)scales[r][i / LP_INT8_BLOCK];
@@ -119,12 +123,13 @@ static void test_int8(void **unused)
                     assert_true(fabs((double)rounded[r][i] - (double)x[r][i]) <=
                                 scale * (0.5 + 0x1p-16));
                 }
-                rows[r] = (lp_int8_row){q[r], scales[r]};
+                rows[r] = (lp_int8_row){q[r], scales[r], sums[r]};
             }
             for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
                 if (tables[t]->int8_dots[types[k]] == NULL)
                     continue;
-                for (int64_t n = LP_INT8_BLOCK; n <= N; n += LP_INT8_BLOCK)
+                const int64_t step = lp_dtype_table[types[k]].block;
+                for (int64_t n = step; n <= N; n += step)
                     for (int count = 1; count <= LP_SIMD_ROWS; count++) {
                         float single;
                         make_weights(types[k], n, packed, values);
@@ -147,10 +152,10 @@ static void test_int8_of_odd_blocks(void **unused)
     const int n_tables = tables_of(tables);
     for (int t = 0; t < n_tables; t++)
         for (size_t k = 0; k < sizeof odd / sizeof *odd; k++) {
-            float x[LP_INT8_BLOCK] = {0}, scale, value[LP_INT8_BLOCK];
+            float x[LP_INT8_BLOCK] = {0}, scale, sum, value[LP_INT8_BLOCK];
             int8_t q[LP_INT8_BLOCK];
             x[k * 3] = odd[k];
-            tables[t]->int8_round(x, LP_INT8_BLOCK, q, &scale);
+            tables[t]->int8_round(x, LP_INT8_BLOCK, q, &scale, &sum);
             lp_int8_values(q, &scale, LP_INT8_BLOCK, value);
             if (!isfinite(odd[k])) { /* all of them: so the sums are */
                 for (int i = 0; i < LP_INT8_BLOCK; i++)

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-void lp_int8_round(const float *x, int64_t n, int8_t *q, float *scales)
+void lp_int8_round(const float *x, int64_t n, int8_t *q, float *scales, float *sums)
 {
     for (int64_t b = 0; b < n / LP_INT8_BLOCK; b++, x += LP_INT8_BLOCK, q += LP_INT8_BLOCK) {
         uint32_t largest = 0;
@@ -13,8 +13,12 @@ void lp_int8_round(const float *x, int64_t n, int8_t *q, float *scales)
         }
         scales[b] = lp_int8_scale(largest);
         const float inverse = lp_int8_inverse(scales[b]);
-        for (int i = 0; i < LP_INT8_BLOCK; i++)
+        int sum = 0;
+        for (int i = 0; i < LP_INT8_BLOCK; i++) {
             q[i] = inverse > 0 ? (int8_t)rintf(x[i] * inverse) : 0;
+            sum += q[i];
+        }
+        sums[b] = (float)sum;
     }
 }
 

@@ -35,10 +35,11 @@ static inline float lp_int8_inverse(float scale)
 typedef struct lp_int8_row {
     const int8_t *q;     /* [n] */
     const float *scales; /* [n / 32] */
+    const float *sums;   /* [n / 32]: of each block's q, for weights that have a minimum */
 } lp_int8_row;
 
-/* n elements, a multiple of the block: q [n], scales [n / 32]. */
-void lp_int8_round(const float *x, int64_t n, int8_t *q, float *scales);
+/* n elements, a multiple of the block: q [n], scales and sums [n / 32]. */
+void lp_int8_round(const float *x, int64_t n, int8_t *q, float *scales, float *sums);
 /* The values, exactly. */
 void lp_int8_values(const int8_t *q, const float *scales, int64_t n, float *to);
 

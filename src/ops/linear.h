@@ -50,7 +50,8 @@ double lp_linear_bias(const lp_view *bias, int64_t e, int64_t n);
 typedef struct lp_linear_int8 {
     lp_int8_row *rows; /* per row of x */
     int8_t *q;
-    float *scales, *values; /* values [rows, K]: NULL if nothing needs them */
+    float *scales; /* of a row, then its sums */
+    float *values; /* values [rows, K]: NULL if nothing needs them */
 } lp_linear_int8;
 
 /* Rounds; where there are values, they take the place of x in the call. */

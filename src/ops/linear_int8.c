@@ -22,7 +22,7 @@ lp_status lp_linear_int8_begin(lp_cpu_call *call, lp_linear_int8 *x)
     const bool with_values = needs_values(call);
     *x = (lp_linear_int8){.rows = malloc((size_t)n_rows * sizeof *x->rows),
                           .q = malloc(size),
-                          .scales = malloc((size_t)n_rows * n_blocks * sizeof *x->scales)};
+                          .scales = malloc((size_t)n_rows * 2 * n_blocks * sizeof *x->scales)};
     if (with_values)
         x->values = malloc(size * sizeof *x->values);
     if (x->rows == NULL || x->q == NULL || x->scales == NULL || (with_values && x->values == NULL))
@@ -30,12 +30,12 @@ lp_status lp_linear_int8_begin(lp_cpu_call *call, lp_linear_int8 *x)
 #pragma omp parallel for schedule(static) if (n_rows * n > LP_PARALLEL_WORK)
     for (int64_t r = 0; r < n_rows; r++) {
         int8_t *q = x->q + r * n;
-        float *scales = x->scales + (size_t)r * n_blocks;
+        float *scales = x->scales + (size_t)r * 2 * n_blocks, *sums = scales + n_blocks;
         (call->simd != NULL ? call->simd->int8_round : lp_int8_round)(lp_linear_floats(from, r), n,
-                                                                      q, scales);
+                                                                      q, scales, sums);
         if (with_values)
             lp_int8_values(q, scales, n, x->values + r * n);
-        x->rows[r] = (lp_int8_row){q, scales};
+        x->rows[r] = (lp_int8_row){q, scales, sums};
     }
     if (with_values) {
         from->data = x->values;

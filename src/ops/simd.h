@@ -24,7 +24,7 @@ typedef struct lp_simd {
     void (*int8_dots[LP_N_DTYPES])(const void *w, const lp_int8_row x[], int n_rows, int64_t n,
                                    float out[]);
     /* lp_int8_round(), to the bit */
-    void (*int8_round)(const float *x, int64_t n, int8_t *q, float *scales);
+    void (*int8_round)(const float *x, int64_t n, int8_t *q, float *scales, float *sums);
     /* n elements, a multiple of the type's block. */
     void (*to_f32[LP_N_DTYPES])(const void *from, float *to, size_t n);
     /* out[r][c] += x[r] . w[c] */

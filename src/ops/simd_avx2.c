@@ -1,6 +1,6 @@
 /* Vector kernels for x86-64 with AVX2, FMA and F16C (Intel since 2013, AMD since 2015): see simd.h.
- * This file alone is compiled for them, and lp_simd_choose() asks the processor before anything
- * here runs.
+ * This file and simd_avx2_super.c alone are compiled for them, and lp_simd_choose() asks the
+ * processor before anything here runs.
  *
  * Weights come 32 at a time, the block of Q8_0 and Q4_0: four vectors and, of block types, a scale
  * that is multiplied once for the block's four products. */
@@ -8,10 +8,7 @@
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
-#include <immintrin.h>
-#include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
+#include "ops/simd_avx2.h"
 
 enum {
     BLOCK = 32,
@@ -27,21 +24,21 @@ typedef struct vectors {
 /* A block without its scale; returns the scale. */
 typedef float (*load_fn)(const uint8_t *from, vectors *to);
 
-INLINE float load_f32(const uint8_t *from, vectors *to)
+LP_INLINE float load_f32(const uint8_t *from, vectors *to)
 {
     for (int i = 0; i < VECTORS; i++)
         to->v[i] = _mm256_loadu_ps((const float *)(const void *)from + LANES * i);
     return 1;
 }
 
-INLINE float load_f16(const uint8_t *from, vectors *to)
+LP_INLINE float load_f16(const uint8_t *from, vectors *to)
 {
     for (int i = 0; i < VECTORS; i++)
         to->v[i] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)from + i));
     return 1;
 }
 
-INLINE float load_bf16(const uint8_t *from, vectors *to)
+LP_INLINE float load_bf16(const uint8_t *from, vectors *to)
 {
     for (int i = 0; i < VECTORS; i++) {
         const __m128i half = _mm_loadu_si128((const __m128i *)(const void *)from + i);
@@ -50,47 +47,33 @@ INLINE float load_bf16(const uint8_t *from, vectors *to)
     return 1;
 }
 
-INLINE float scale_of(const uint8_t *from)
-{
-    uint16_t half;
-    memcpy(&half, from, sizeof half);
-    return _cvtsh_ss(half);
-}
-
 /* 16 signed bytes */
-INLINE void from_bytes(__m128i bytes, __m256 to[2])
+LP_INLINE void from_bytes(__m128i bytes, __m256 to[2])
 {
     to[0] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
     to[1] = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)));
 }
 
 /* f16 scale, 32 signed bytes */
-INLINE float load_q8_0(const uint8_t *from, vectors *to)
+LP_INLINE float load_q8_0(const uint8_t *from, vectors *to)
 {
     from_bytes(_mm_loadu_si128((const __m128i *)(const void *)(from + 2)), to->v);
     from_bytes(_mm_loadu_si128((const __m128i *)(const void *)(from + 18)), to->v + 2);
-    return scale_of(from);
+    return lp_avx2_half(from);
 }
 
 /* f16 scale, 16 bytes: elements 0 to 15 in the low halves, 16 to 31 in the high ones; less 8 */
-INLINE float load_q4_0(const uint8_t *from, vectors *to)
+LP_INLINE float load_q4_0(const uint8_t *from, vectors *to)
 {
     const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + 2));
     const __m128i low = _mm_set1_epi8(15), eight = _mm_set1_epi8(8);
     from_bytes(_mm_sub_epi8(_mm_and_si128(bytes, low), eight), to->v);
     from_bytes(_mm_sub_epi8(_mm_and_si128(_mm_srli_epi16(bytes, 4), low), eight), to->v + 2);
-    return scale_of(from);
-}
-
-INLINE float sum_of(__m256 x)
-{
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+    return lp_avx2_half(from);
 }
 
 /* sum += scale w . x */
-INLINE void add_block(__m256 sum[2], const vectors *w, const float *x, bool scaled, __m256 scale)
+LP_INLINE void add_block(__m256 sum[2], const vectors *w, const float *x, bool scaled, __m256 scale)
 {
     __m256 a = scaled ? _mm256_setzero_ps() : sum[0], b = scaled ? a : sum[1];
     a = _mm256_fmadd_ps(w->v[0], _mm256_loadu_ps(x), a);
@@ -101,8 +84,8 @@ INLINE void add_block(__m256 sum[2], const vectors *w, const float *x, bool scal
     sum[1] = scaled ? _mm256_fmadd_ps(scale, b, sum[1]) : b;
 }
 
-INLINE void dots(load_fn load, size_t bytes, bool scaled, const void *w, const float *const x[],
-                 int n_rows, int64_t n, float out[])
+LP_INLINE void dots(load_fn load, size_t bytes, bool scaled, const void *w, const float *const x[],
+                    int64_t n, float out[], int n_rows)
 {
     const uint8_t *at = w;
     __m256 sums[LP_SIMD_ROWS][2];
@@ -126,10 +109,10 @@ INLINE void dots(load_fn load, size_t bytes, bool scaled, const void *w, const f
         }
     }
     for (int r = 0; r < n_rows; r++)
-        out[r] = sum_of(_mm256_add_ps(sums[r][0], sums[r][1]));
+        out[r] = lp_avx2_sum(_mm256_add_ps(sums[r][0], sums[r][1]));
 }
 
-INLINE void to_f32(load_fn load, size_t bytes, const void *from, float *to, size_t n)
+LP_INLINE void to_f32(load_fn load, size_t bytes, const void *from, float *to, size_t n)
 {
     const uint8_t *at = from;
     vectors weights;
@@ -150,24 +133,12 @@ INLINE void to_f32(load_fn load, size_t bytes, const void *from, float *to, size
     }
 }
 
-/* One pair of functions for each type; the number of rows is a constant in each loop. */
+/* One pair of functions for each type. */
 #define TYPE(name, bytes, scaled)                                                                  \
     static void dots_##name(const void *w, const float *const x[], int n_rows, int64_t n,          \
                             float out[])                                                           \
     {                                                                                              \
-        switch (n_rows) {                                                                          \
-        case 1:                                                                                    \
-            dots(load_##name, bytes, scaled, w, x, 1, n, out);                                     \
-            break;                                                                                 \
-        case 2:                                                                                    \
-            dots(load_##name, bytes, scaled, w, x, 2, n, out);                                     \
-            break;                                                                                 \
-        case 3:                                                                                    \
-            dots(load_##name, bytes, scaled, w, x, 3, n, out);                                     \
-            break;                                                                                 \
-        default:                                                                                   \
-            dots(load_##name, bytes, scaled, w, x, 4, n, out);                                     \
-        }                                                                                          \
+        LP_AVX2_ROWS(dots, n_rows, load_##name, bytes, scaled, w, x, n, out)                       \
     }                                                                                              \
     static void name##_to_f32(const void *from, float *to, size_t n)                               \
     {                                                                                              \
@@ -185,23 +156,23 @@ TYPE(q4_0, 18, true)
 /* 32 signed bytes of a block; returns the scale. */
 typedef float (*load_bytes_fn)(const uint8_t *from, __m256i *to);
 
-INLINE float bytes_q8_0(const uint8_t *from, __m256i *to)
+LP_INLINE float bytes_q8_0(const uint8_t *from, __m256i *to)
 {
     *to = _mm256_loadu_si256((const __m256i *)(const void *)(from + 2));
-    return scale_of(from);
+    return lp_avx2_half(from);
 }
 
-INLINE float bytes_q4_0(const uint8_t *from, __m256i *to)
+LP_INLINE float bytes_q4_0(const uint8_t *from, __m256i *to)
 {
     const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(from + 2));
     const __m256i both = _mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes);
     *to = _mm256_sub_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(8));
-    return scale_of(from);
+    return lp_avx2_half(from);
 }
 
 /* sum += scale w . q of a block, whose sum in integers is exact: pairs are at most 2 * 128 * 127.
  */
-INLINE __m256 add_bytes(__m256 sum, __m256i w, const int8_t *q, float scale)
+LP_INLINE __m256 add_bytes(__m256 sum, __m256i w, const int8_t *q, float scale)
 {
     const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)q);
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
@@ -209,8 +180,8 @@ INLINE __m256 add_bytes(__m256 sum, __m256i w, const int8_t *q, float scale)
     return _mm256_fmadd_ps(_mm256_set1_ps(scale), _mm256_cvtepi32_ps(fours), sum);
 }
 
-INLINE void int8_dots(load_bytes_fn load, size_t bytes, const void *w, const lp_int8_row x[],
-                      int n_rows, int64_t n, float out[])
+LP_INLINE void int8_dots(load_bytes_fn load, size_t bytes, const void *w, const lp_int8_row x[],
+                         int64_t n, float out[], int n_rows)
 {
     const uint8_t *at = w;
     const int64_t n_blocks = n / BLOCK;
@@ -235,32 +206,20 @@ INLINE void int8_dots(load_bytes_fn load, size_t bytes, const void *w, const lp_
             even[r] = add_bytes(even[r], weights, x[r].q + b * BLOCK, scale * x[r].scales[b]);
     }
     for (int r = 0; r < n_rows; r++)
-        out[r] = sum_of(_mm256_add_ps(even[r], odd[r]));
+        out[r] = lp_avx2_sum(_mm256_add_ps(even[r], odd[r]));
 }
 
 #define INT8_TYPE(name, bytes)                                                                     \
     static void int8_dots_##name(const void *w, const lp_int8_row x[], int n_rows, int64_t n,      \
                                  float out[])                                                      \
     {                                                                                              \
-        switch (n_rows) {                                                                          \
-        case 1:                                                                                    \
-            int8_dots(bytes_##name, bytes, w, x, 1, n, out);                                       \
-            break;                                                                                 \
-        case 2:                                                                                    \
-            int8_dots(bytes_##name, bytes, w, x, 2, n, out);                                       \
-            break;                                                                                 \
-        case 3:                                                                                    \
-            int8_dots(bytes_##name, bytes, w, x, 3, n, out);                                       \
-            break;                                                                                 \
-        default:                                                                                   \
-            int8_dots(bytes_##name, bytes, w, x, 4, n, out);                                       \
-        }                                                                                          \
+        LP_AVX2_ROWS(int8_dots, n_rows, bytes_##name, bytes, w, x, n, out)                         \
     }
 
 INT8_TYPE(q8_0, 34)
 INT8_TYPE(q4_0, 18)
 
-static void int8_round(const float *x, int64_t n, int8_t *q, float *scales)
+static void int8_round(const float *x, int64_t n, int8_t *q, float *scales, float *sums)
 {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
     for (int64_t b = 0; b < n / BLOCK; b++, x += BLOCK, q += BLOCK) {
@@ -276,11 +235,14 @@ static void int8_round(const float *x, int64_t n, int8_t *q, float *scales)
         scales[b] = lp_int8_scale((uint32_t)_mm_cvtsi128_si32(m));
         if (!(scales[b] > 0)) { /* infinities have no integers */
             memset(q, 0, BLOCK);
+            sums[b] = 0;
             continue;
         }
         const __m256 inverse = _mm256_set1_ps(lp_int8_inverse(scales[b]));
         for (int i = 0; i < VECTORS; i++)
             whole[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
+        sums[b] = lp_avx2_sum(_mm256_cvtepi32_ps(_mm256_add_epi32(
+            _mm256_add_epi32(whole[0], whole[1]), _mm256_add_epi32(whole[2], whole[3]))));
         const __m256i words = _mm256_packs_epi16(_mm256_packs_epi32(whole[0], whole[1]),
                                                  _mm256_packs_epi32(whole[2], whole[3]));
         /* packing works within halves: fours of bytes are 0 2 4 6, 1 3 5 7 */
@@ -310,7 +272,7 @@ static void tile(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_S
     }
     for (int r = 0; r < LP_SIMD_TILE_X; r++)
         for (int c = 0; c < LP_SIMD_TILE_W; c++) {
-            float sum = sum_of(sums[r][c]);
+            float sum = lp_avx2_sum(sums[r][c]);
             for (int64_t i = k; i < n; i++)
                 sum += x[r][i] * w[c][i];
             out[r][c] += sum;
@@ -325,7 +287,7 @@ static float dot(const float *a, const float *b, int64_t n)
         s = _mm256_fmadd_ps(_mm256_loadu_ps(a + k), _mm256_loadu_ps(b + k), s);
         t = _mm256_fmadd_ps(_mm256_loadu_ps(a + k + LANES), _mm256_loadu_ps(b + k + LANES), t);
     }
-    float sum = sum_of(_mm256_add_ps(s, t));
+    float sum = lp_avx2_sum(_mm256_add_ps(s, t));
     for (; k < n; k++)
         sum += a[k] * b[k];
     return sum;
@@ -349,13 +311,20 @@ static const lp_simd avx2 = {
              [LP_BF16] = dots_bf16,
              [LP_Q8_0] = dots_q8_0,
              [LP_Q4_0] = dots_q4_0},
-    .int8_dots = {[LP_Q8_0] = int8_dots_q8_0, [LP_Q4_0] = int8_dots_q4_0},
+    .int8_dots = {[LP_Q8_0] = int8_dots_q8_0,
+                  [LP_Q4_0] = int8_dots_q4_0,
+                  [LP_Q4_K] = lp_avx2_int8_dots_q4_k,
+                  [LP_Q5_K] = lp_avx2_int8_dots_q5_k,
+                  [LP_Q6_K] = lp_avx2_int8_dots_q6_k},
     .int8_round = int8_round,
     .to_f32 = {[LP_F32] = f32_to_f32,
                [LP_F16] = f16_to_f32,
                [LP_BF16] = bf16_to_f32,
                [LP_Q8_0] = q8_0_to_f32,
-               [LP_Q4_0] = q4_0_to_f32},
+               [LP_Q4_0] = q4_0_to_f32,
+               [LP_Q4_K] = lp_avx2_q4_k_to_f32,
+               [LP_Q5_K] = lp_avx2_q5_k_to_f32,
+               [LP_Q6_K] = lp_avx2_q6_k_to_f32},
     .tile = tile,
     .dot = dot,
     .add = add,

@@ -1,30 +1,51 @@
 /* Types of super-blocks, see super.h. Formats: https://huggingface.co/docs/hub/gguf and the Python
- * package gguf. 256 elements each; j is a run of 32, h a run of 16.
+ * package gguf. 256 elements each; j is a run of 32, h a run of 16; f16 are d and dmin.
  *
- * Q4_K (144 bytes): d, dmin (f16), 12 bytes of eight 6-bit scales and eight 6-bit minima, 128
- * bytes: of every 64 elements 32 bytes, the first 32 in the low nibbles. x = (d scale[j]) q - (dmin
- * min[j]) Q5_K (176): d, dmin, 12 bytes of the same, 32 bytes of fifth bits (bit j of byte i:
- * element i of run j), 128 bytes of nibbles. x as in Q4_K. Q6_K (210): 128 bytes of nibbles (of
- * every 128 elements 64 bytes, the first 64 in the low ones), 64 of bits 4 and 5 (of every 128
- * elements 32 bytes, of every 32 two bits), 16 signed scales, d. x = (d scale[h]) (q - 32)
+ * - Q4_K (144 bytes): d, dmin, 12 bytes of eight 6-bit scales and eight 6-bit minima, 128 bytes: of
+ *   every 64 elements 32 bytes, the first 32 in the low nibbles.
+ *   x = (d scale[j]) q - (dmin min[j])
  *
- * Q2_K (84): 16 bytes, of a run each, scales low and minima high; 64 of two bits (of every 128
+ * - Q5_K (176): d, dmin, 12 bytes of the same, 32 bytes of fifth bits (bit j of byte i: element i
+ * of run j), 128 bytes of nibbles. x as in Q4_K.
+ *
+ * - Q6_K (210): 128 bytes of nibbles (of every 128 elements 64 bytes, the first 64 in the low
+ * ones), 64 of bits 4 and 5 (of every 128 elements 32 bytes, of every 32 two bits), 16 signed
+ * scales, d. x = (d scale[h]) (q - 32)
+ *
+ * - Q2_K (84): 16 bytes, of a run each, scales low and minima high; 64 of two bits (of every 128
  *   elements 32 bytes, of every 32 two bits), d, dmin. x = (d scale[h]) q - (dmin min[h])
- * Q3_K (110): 32 bytes of third bits as Q5_K's fifth, 64 of two bits as in Q2_K, 12 of sixteen
- * 6-bit scales, d. x = (d (scale[h] - 32)) (q - 4) IQ4_XS (136): d, two bytes and four of eight
- * 6-bit scales, 128 of nibbles (of every 32 elements 16 bytes, the first 16 low). x = (d (scale[j]
- * - 32)) values[q] TQ2_0 (66): 64 bytes of two bits as in Q2_K, d. x = d (q - 1), q of 0, 1, 2
- * TQ1_0 (54): q as in TQ2_0, five in a byte: ceil(256 / 243 (81 q0 + 27 q1 + 9 q2 + 3 q3 + q4)); of
- * 160 elements 32 bytes (q0: the first 32), of 80 16; of the last 16 four of four. d.
+ *
+ * - Q3_K (110): 32 bytes of third bits as Q5_K's fifth, 64 of two bits as in Q2_K, 12 of sixteen
+ *   6-bit scales, d. x = (d (scale[h] - 32)) (q - 4)
+ *
+ * - IQ4_XS (136): d, two bytes and four of eight 6-bit scales, 128 of nibbles (of every 32 elements
+ *   16 bytes, the first 16 low). x = (d (scale[j] - 32)) values[q]
+ *
+ * - TQ2_0 (66): 64 bytes of two bits as in Q2_K, d. x = d (q - 1), q of 0, 1, 2
+ *
+ * - TQ1_0 (54): q as in TQ2_0, five in a byte: ceil(256 / 243 (81 q0 + 27 q1 + 9 q2 + 3 q3 + q4));
+ * of 160 elements 32 bytes (q0: the first 32), of 80 16; of the last 16 four of four. d.
  *
  * Planes. Plane 0, per super-block: the low bits of all runs of 32, then the high ones.
- *   4 bits: 16 bytes a run, as Q4_0's (dtype.c). 2 bits: two words; elements 4 g ... 4 g + 3 are
- *   `word[g & 1] >> 2 (g >> 1) & 0x03030303`. 1 bit: a word; they are `word >> g & 0x01010101`.
- * Plane 1. Q4_K, Q5_K: four words: d and dmin; the low four bits of the scales, 0 first; those of
- *   the minima; bits 4 and 5 of the scales, then of the minima. Q6_K: five words: the 16 scales, d.
- *   Q2_K: five: the 16 bytes, d and dmin. Q3_K: four: the low four bits of the scales in two, bits
- * 4 and 5, d. IQ4_XS: two: d and bits 4 and 5 of the scales, the low four bits. TQ1_0, which
- * becomes TQ2_0, and that: d. */
+ *
+ * - 4 bits: 16 bytes a run, as Q4_0's (dtype.c).
+ *
+ * - 2 bits: two words; elements 4 g ... 4 g + 3 are `word[g & 1] >> 2 (g >> 1) & 0x03030303`.
+ *
+ * - 1 bit: a word; they are `word >> g & 0x01010101`.
+ *
+ * Plane 1:
+ *
+ * - Q4_K, Q5_K: four words: d and dmin; the low four bits of the scales, 0 first; those of the
+ *   minima; bits 4 and 5 of the scales, then of the minima.
+ *
+ * - Q6_K: five words: the 16 scales, d. Q2_K: five: the 16 bytes, d and dmin.
+ *
+ * - Q3_K: four: the low four bits of the scales in two, bits 4 and 5, d.
+ *
+ * - IQ4_XS: two: d and bits 4 and 5 of the scales, the low four bits.
+ *
+ * - TQ1_0, which becomes TQ2_0, and that: d. */
 #include "tensor/super.h"
 
 #include <math.h>
