@@ -401,16 +401,7 @@ static void broken(const char *fixture, const char *file, const char *find, cons
     lp_autoencoder_model *model;
     lp_store store = {0};
     lp_graph *graph = NULL;
-    char *folder = test_folder_create();
-    for (int i = 0; i < 2; i++) {
-        char *from = test_path(fixture, names[i]), *to = test_path(folder, names[i]);
-        if (strcmp(file, names[i]) == 0)
-            test_copy_replaced(from, to, find, replace);
-        else
-            test_copy(from, to);
-        free(from);
-        free(to);
-    }
+    char *folder = test_folder_replaced(fixture, names, 2, file, find, replace);
     lp_status status = lp_autoencoder_model_open(&ctx, folder, &model);
     for (int part = 0; part < 2 && status == LP_OK; part++) {
         status = lp_autoencoder_graph(&ctx, model, &store, (lp_autoencoder_part)part, 1, 1, false,

@@ -1,5 +1,6 @@
-/* The fusion pass: see fuse.h. A node is merged into a later one only if nothing else reads what lay
- * between them. Activations are written once, so a node may move down to its consumer's place. */
+/* The fusion pass: see fuse.h. A node is merged into a later one only if nothing else reads what
+ * lay between them. Activations are written once, so a node may move down to its consumer's place.
+ */
 #include "graph/fuse.h"
 
 #include <stdlib.h>
@@ -68,7 +69,8 @@ static void fuse_act(fusion *f, uint32_t i)
     for (size_t k = 0; k < sizeof ops / sizeof *ops && before == NULL; k++)
         before = sole_producer(f, node->src[0], ops[k]);
     lp_act_kind *act = before != NULL ? act_of(before) : NULL;
-    if (act == NULL || *act != LP_ACT_NONE || node->p.act.in != 1 || node->p.act.out != 1)
+    if (act == NULL || *act != LP_ACT_NONE || node->p.act.in != 1 || node->p.act.out != 1 ||
+        !contiguous(f, node->dst[0]))
         return;
     *act = node->p.act.act;
     merge_into(f, before, i);

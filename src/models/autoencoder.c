@@ -12,54 +12,12 @@
 
 enum { MOST_CHANNELS = 1 << 13, MOST_BLOCKS = 64 };
 
-/* An array of n numbers of 1 to `most`; n 0: any number of them, which is stored. */
-static lp_status read_numbers(const lp_config *c, const char *key, uint32_t most, uint32_t *n,
-                              uint32_t numbers[LP_AUTOENCODER_STAGES])
-{
-    yyjson_val *array = NULL;
-    LP_TRY(lp_json_get_array(c->ctx, c->where, c->root, key, LP_JSON_REQUIRED, &array));
-    const size_t size = yyjson_arr_size(array);
-    if (size < 1 || size > LP_AUTOENCODER_STAGES || (*n != 0 && size != *n))
-        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s: %zu numbers; %u%s are possible", c->where,
-                       key, size, *n ? *n : LP_AUTOENCODER_STAGES, *n ? "" : " at most");
-    for (size_t i = 0; i < size; i++) {
-        yyjson_val *value = yyjson_arr_get(array, i);
-        if (!yyjson_is_uint(value) || yyjson_get_uint(value) < 1 || yyjson_get_uint(value) > most)
-            return lp_fail(c->ctx, LP_E_FORMAT, "%s: %s: a number of 1 to %u is expected", c->where,
-                           key, most);
-        numbers[i] = (uint32_t)yyjson_get_uint(value);
-    }
-    *n = (uint32_t)size;
-    return LP_OK;
-}
-
-/* A key that, where it is there, must be this. */
-static lp_status must_be(const lp_config *c, const char *key, const char *wanted)
-{
-    const char *value = wanted;
-    LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &value));
-    if (strcmp(value, wanted) == 0)
-        return LP_OK;
-    return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s \"%.60s\"; only \"%s\" is supported", c->where,
-                   key, value, wanted);
-}
-
-static lp_status must_be_number(const lp_config *c, const char *key, float wanted)
-{
-    float value = wanted;
-    LP_TRY(lp_json_get_f32(c->ctx, c->where, c->root, key, LP_JSON_OPTIONAL, &value));
-    if (value == wanted)
-        return LP_OK;
-    return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: %s %g; only %g is supported", c->where, key,
-                   (double)value, (double)wanted);
-}
-
 /* What both kinds have. */
 static lp_status read_common(const lp_config *c, lp_autoencoder_model *m)
 {
     m->scaling = 1;
-    LP_TRY(must_be_number(c, "in_channels", 3));
-    LP_TRY(must_be_number(c, "out_channels", 3));
+    LP_TRY(lp_config_must_be_number(c, "in_channels", 3));
+    LP_TRY(lp_config_must_be_number(c, "out_channels", 3));
     LP_TRY(lp_config_u32(c, "latent_channels", LP_JSON_OPTIONAL, &m->latent_channels));
     LP_TRY(lp_config_f32(c, "scaling_factor", &m->scaling));
     LP_TRY(lp_config_f32(c, "shift_factor", &m->shift));
@@ -77,14 +35,15 @@ lp_status lp_autoencoder_read_tiny(const lp_config *c, lp_autoencoder_model *m)
                  {"decoder_block_out_channels", "num_decoder_blocks"}};
     m->latent_channels = 4;
     LP_TRY(read_common(c, m));
-    LP_TRY(must_be(c, "act_fn", "relu"));
-    LP_TRY(must_be(c, "upsample_fn", "nearest"));
-    LP_TRY(must_be_number(c, "upsampling_scaling_factor", 2));
-    LP_TRY(must_be_number(c, "latent_magnitude", 3));
+    LP_TRY(lp_config_must_be(c, "act_fn", "relu"));
+    LP_TRY(lp_config_must_be(c, "upsample_fn", "nearest"));
+    LP_TRY(lp_config_must_be_number(c, "upsampling_scaling_factor", 2));
+    LP_TRY(lp_config_must_be_number(c, "latent_magnitude", 3));
     for (int i = 0; i < 2; i++) {
         lp_autoencoder_half *half = &m->halves[i];
-        LP_TRY(read_numbers(c, keys[i].channels, MOST_CHANNELS, &half->n_stages, half->channels));
-        LP_TRY(read_numbers(c, keys[i].blocks, MOST_BLOCKS, &half->n_stages, half->blocks));
+        LP_TRY(
+            lp_config_numbers(c, keys[i].channels, MOST_CHANNELS, &half->n_stages, half->channels));
+        LP_TRY(lp_config_numbers(c, keys[i].blocks, MOST_BLOCKS, &half->n_stages, half->blocks));
     }
     if (m->halves[0].n_stages != m->halves[1].n_stages)
         return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: an encoder of %u stages, a decoder of %u",
@@ -111,7 +70,7 @@ lp_status lp_autoencoder_read_kl(const lp_config *c, lp_autoencoder_model *m)
     m->n_groups = 32;
     m->attention = m->quant_conv = m->post_quant_conv = true;
     LP_TRY(read_common(c, m));
-    LP_TRY(must_be(c, "act_fn", "silu"));
+    LP_TRY(lp_config_must_be(c, "act_fn", "silu"));
     LP_TRY(check_stages(c, "down_block_types", "DownEncoderBlock2D"));
     LP_TRY(check_stages(c, "up_block_types", "UpDecoderBlock2D"));
     LP_TRY(lp_config_u32(c, "norm_num_groups", LP_JSON_OPTIONAL, &m->n_groups));
@@ -119,8 +78,8 @@ lp_status lp_autoencoder_read_kl(const lp_config *c, lp_autoencoder_model *m)
     LP_TRY(lp_config_bool(c, "mid_block_add_attention", &m->attention));
     LP_TRY(lp_config_bool(c, "use_quant_conv", &m->quant_conv));
     LP_TRY(lp_config_bool(c, "use_post_quant_conv", &m->post_quant_conv));
-    LP_TRY(read_numbers(c, "block_out_channels", MOST_CHANNELS, &encoder->n_stages,
-                        encoder->channels));
+    LP_TRY(lp_config_numbers(c, "block_out_channels", MOST_CHANNELS, &encoder->n_stages,
+                             encoder->channels));
     if (n_blocks < 1 || n_blocks > MOST_BLOCKS || m->n_groups < 1)
         return lp_fail(c->ctx, LP_E_LIMIT, "%s: layers_per_block is %u, norm_num_groups %u",
                        c->where, n_blocks, m->n_groups);
@@ -259,9 +218,6 @@ static lp_status open_plain_files(lp_context *ctx, lp_autoencoder_model *m)
 
 static lp_status open_folder(lp_context *ctx, lp_autoencoder_model *m)
 {
-    static const char *const names[] = {"diffusion_pytorch_model.safetensors",
-                                        "diffusion_pytorch_model.fp16.safetensors",
-                                        "model.safetensors"};
     char *config;
     bool there = false;
     LP_TRY(file_of(ctx, m, "config.json", &config, &there));
@@ -269,16 +225,8 @@ static lp_status open_folder(lp_context *ctx, lp_autoencoder_model *m)
     free(config);
     if (status != LP_OK || !there)
         return status;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path;
-        LP_TRY(file_of(ctx, m, names[i], &path, &there));
-        const lp_status opened = there ? lp_safetensors_open(ctx, path, m->weights) : LP_OK;
-        free(path);
-        LP_TRY(opened);
-        if (there)
-            return rename_old(ctx, m->weights);
-    }
-    return lp_fail(ctx, LP_E_MISSING, "%s: no %s", m->path, names[0]);
+    LP_TRY(lp_feature_map_open(ctx, m->path, m->weights));
+    return rename_old(ctx, m->weights);
 }
 
 lp_status lp_autoencoder_model_open(lp_context *ctx, const char *path,

@@ -10,7 +10,10 @@
 #include "models/config.h"
 #include "models/feature_map.h"
 
-enum { LP_AUTOENCODER_STAGES = 8, LP_AUTOENCODER_SIDE = 1 << 13 }; /* at most: stages, pixels */
+enum {
+    LP_AUTOENCODER_STAGES = LP_CONFIG_NUMBERS,
+    LP_AUTOENCODER_SIDE = 1 << 13
+}; /* at most: stages, pixels */
 
 typedef enum lp_autoencoder_part {
     LP_AUTOENCODER_ENCODER,

@@ -116,7 +116,7 @@ static lp_feature_map tiny_decoder(lp_builder *b, const lp_autoencoder_model *mo
 static lp_feature_map kl_resnet(lp_builder *b, const lp_autoencoder_model *model,
                                 const layer_name *name, lp_feature_map m, int64_t n)
 {
-    return lp_feature_map_resnet(b, name->text, m, n, (int32_t)model->n_groups, KL_EPS);
+    return lp_feature_map_resnet(b, name->text, m, n, (int32_t)model->n_groups, KL_EPS, LP_NONE);
 }
 
 static lp_feature_map kl_middle(lp_builder *b, const lp_autoencoder_model *model, const char *half,

@@ -23,6 +23,19 @@ lp_status lp_config_f32(const lp_config *c, const char *keys, float *value);
 lp_status lp_config_positive(const lp_config *c, const char *keys, float *value);
 lp_status lp_config_bool(const lp_config *c, const char *keys, bool *value);
 
+/* What must be so (config_require.c). An array of n numbers of 1 to `most`; n 0: any number of
+ * them, which is stored; or, the second, one number for all of them, `otherwise` if the key is
+ * missing. */
+enum { LP_CONFIG_NUMBERS = 8 };
+lp_status lp_config_numbers(const lp_config *c, const char *key, uint32_t most, uint32_t *n,
+                            uint32_t numbers[LP_CONFIG_NUMBERS]);
+lp_status lp_config_numbers_or_one(const lp_config *c, const char *key, uint32_t most, uint32_t n,
+                                   uint32_t otherwise, uint32_t numbers[LP_CONFIG_NUMBERS]);
+/* A key that, where it is there, must be this; or null or false. LP_E_UNSUPPORTED. */
+lp_status lp_config_must_be(const lp_config *c, const char *key, const char *wanted);
+lp_status lp_config_must_be_number(const lp_config *c, const char *key, float wanted);
+lp_status lp_config_must_be_off(const lp_config *c, const char *key);
+
 /* The config of a text model that is one of several (config_nested.c): `c` with `text_config` as
  * its root, and what that leaves out. Any other stays as it is. *doc is to be freed. */
 lp_status lp_config_text(lp_config *c, yyjson_doc **doc);

@@ -3,9 +3,30 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "tensor/safetensors.h"
+
 /* ---- Weights ------------------------------------------------------------------------------- */
+
+lp_status lp_feature_map_open(lp_context *ctx, const char *folder, lp_weights *weights)
+{
+    static const char *const names[] = {"diffusion_pytorch_model.safetensors",
+                                        "diffusion_pytorch_model.fp16.safetensors",
+                                        "model.safetensors"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = lp_path_join(folder, names[i]);
+        if (path == NULL)
+            return lp_fail_memory(ctx, "a path");
+        const bool there = lp_path_exists(path);
+        const lp_status status = there ? lp_safetensors_open(ctx, path, weights) : LP_OK;
+        free(path);
+        if (there)
+            return status;
+    }
+    return lp_fail(ctx, LP_E_MISSING, "%s: no %s", folder, names[0]);
+}
 
 static lp_status check_finite(lp_context *ctx, const lp_weight *w)
 {
@@ -66,8 +87,9 @@ lp_status lp_feature_map_weights(lp_context *ctx, lp_weights *weights)
 
 /* ---- Blocks -------------------------------------------------------------------------------- */
 
-lp_feature_map lp_feature_map_conv(lp_builder *b, const char *name, lp_feature_map m,
-                                   int64_t n_outputs, lp_conv_kind kind)
+/* The same with this bias [n_outputs], or none. */
+static lp_feature_map biased_conv(lp_builder *b, const char *name, lp_feature_map m,
+                                  int64_t n_outputs, lp_conv_kind kind, lp_tensor_id bias)
 {
     const lp_conv2d_options options = {.height = m.height,
                                        .width = m.width,
@@ -80,13 +102,19 @@ lp_feature_map lp_feature_map_conv(lp_builder *b, const char *name, lp_feature_m
         kind.kernel == 1 && kind.stride == 1 && kind.upsample == 1 && m.channels % 4 == 0;
     lp_tensor_id w = lp_weight_tensor(b, LP_SHAPE2(n_outputs, lp_conv2d_row(&options, m.channels)),
                                       "%s.weight", name);
-    lp_tensor_id bias = LP_NONE;
-    if (!kind.no_bias)
-        bias = lp_weight_tensor(b, LP_SHAPE1(n_outputs), "%s.bias", name);
     lp_tensor_id x =
         is_linear ? lp_linear(b, name, m.x, w, bias) : lp_conv2d(b, name, m.x, w, bias, options);
     return (lp_feature_map){x, (int32_t)lp_conv2d_side(&options, m.height),
                             (int32_t)lp_conv2d_side(&options, m.width), (int32_t)n_outputs};
+}
+
+lp_feature_map lp_feature_map_conv(lp_builder *b, const char *name, lp_feature_map m,
+                                   int64_t n_outputs, lp_conv_kind kind)
+{
+    lp_tensor_id bias = LP_NONE;
+    if (!kind.no_bias)
+        bias = lp_weight_tensor(b, LP_SHAPE1(n_outputs), "%s.bias", name);
+    return biased_conv(b, name, m, n_outputs, kind, bias);
 }
 
 lp_feature_map lp_feature_map_act(lp_builder *b, const char *name, lp_feature_map m,
@@ -124,12 +152,41 @@ lp_feature_map lp_feature_map_add(lp_builder *b, const char *name, lp_feature_ma
     return m;
 }
 
-lp_feature_map lp_feature_map_resnet(lp_builder *b, const char *name, lp_feature_map m,
-                                     int64_t n_outputs, int32_t n_groups, float eps)
+/* Copies columns to where they belong. */
+static void put_columns(lp_builder *b, const char *name, lp_tensor_id x, lp_tensor_id wide,
+                        int64_t first, int64_t n)
 {
+    lp_node node = {.op = LP_OP_ACT, .name = name, .p.act = {LP_ACT_NONE, 1, 1}};
+    for (int i = 0; i < LP_MAX_SRC; i++)
+        node.src[i] = LP_NONE;
+    for (int i = 0; i < LP_MAX_DST; i++)
+        node.dst[i] = LP_NONE;
+    node.src[0] = x;
+    node.dst[0] = lp_view_columns(b, wide, first, n);
+    if (b->status == LP_OK && (node.name = lp_arena_strdup(&b->graph->arena, name)) == NULL)
+        b->status = lp_fail_memory(b->ctx, "a graph");
+    lp_builder_node(b, &node);
+}
+
+lp_feature_map lp_feature_map_join(lp_builder *b, const char *name, lp_feature_map m,
+                                   lp_feature_map n)
+{
+    const int32_t n_channels = m.channels + n.channels;
+    lp_tensor_id wide = lp_input(b, name, LP_SHAPE2((int64_t)m.height * m.width, n_channels));
+    put_columns(b, part(name, "first").text, m.x, wide, 0, m.channels);
+    put_columns(b, part(name, "second").text, n.x, wide, m.channels, n.channels);
+    return (lp_feature_map){wide, m.height, m.width, n_channels};
+}
+
+lp_feature_map lp_feature_map_resnet(lp_builder *b, const char *name, lp_feature_map m,
+                                     int64_t n_outputs, int32_t n_groups, float eps,
+                                     lp_tensor_id conv1_bias)
+{
+    const part_name conv1 = part(name, "conv1");
     lp_feature_map h =
         lp_feature_map_norm(b, part(name, "norm1").text, m, n_groups, eps, LP_ACT_SILU);
-    h = lp_feature_map_conv(b, part(name, "conv1").text, h, n_outputs, LP_CONV_3);
+    h = conv1_bias == LP_NONE ? lp_feature_map_conv(b, conv1.text, h, n_outputs, LP_CONV_3)
+                              : biased_conv(b, conv1.text, h, n_outputs, LP_CONV_3, conv1_bias);
     h = lp_feature_map_norm(b, part(name, "norm2").text, h, n_groups, eps, LP_ACT_SILU);
     h = lp_feature_map_conv(b, part(name, "conv2").text, h, n_outputs, LP_CONV_3);
     if (m.channels != n_outputs)
@@ -137,14 +194,21 @@ lp_feature_map lp_feature_map_resnet(lp_builder *b, const char *name, lp_feature
     return lp_feature_map_add(b, part(name, "sum").text, m, h);
 }
 
+lp_tensor_id lp_feature_map_dense(lp_builder *b, const char *name, lp_tensor_id x,
+                                  int64_t n_outputs, int64_t n_inputs, bool has_bias)
+{
+    lp_tensor_id bias = LP_NONE;
+    lp_tensor_id w = lp_weight_tensor(b, LP_SHAPE2(n_outputs, n_inputs), "%s.weight", name);
+    if (has_bias)
+        bias = lp_weight_tensor(b, LP_SHAPE1(n_outputs), "%s.bias", name);
+    return lp_linear(b, name, x, w, bias);
+}
+
 /* A dense layer of as many outputs as inputs. */
 static lp_tensor_id square(lp_builder *b, const char *name, const char *what, lp_tensor_id x,
                            int64_t n)
 {
-    const part_name layer = part(name, what);
-    return lp_linear(b, layer.text, x,
-                     lp_weight_tensor(b, LP_SHAPE2(n, n), "%s.weight", layer.text),
-                     lp_weight_tensor(b, LP_SHAPE1(n), "%s.bias", layer.text));
+    return lp_feature_map_dense(b, part(name, what).text, x, n, n, true);
 }
 
 lp_feature_map lp_feature_map_attention(lp_builder *b, const char *name, lp_feature_map m,

@@ -107,6 +107,22 @@ void test_copy_replaced(const char *from, const char *to, const char *find, cons
     free(data);
 }
 
+char *test_folder_replaced(const char *from, const char *const names[], int n_names,
+                           const char *file, const char *find, const char *replace)
+{
+    char *folder = test_folder_create();
+    for (int i = 0; i < n_names; i++) {
+        char *source = test_path(from, names[i]), *to = test_path(folder, names[i]);
+        if (strcmp(file, names[i]) == 0)
+            test_copy_replaced(source, to, find, replace);
+        else
+            test_copy(source, to);
+        free(source);
+        free(to);
+    }
+    return folder;
+}
+
 void test_copy_gguf_value(const char *from, const char *to, const char *key, const void *value,
                           size_t bytes)
 {

@@ -24,6 +24,10 @@ void test_copy(const char *from, const char *to);
 
 /* Copies `from` to `to` with the first occurrence of `find` replaced. */
 void test_copy_replaced(const char *from, const char *to, const char *find, const char *replace);
+/* A new folder (test_folder_create()) with those files of another, `find` replaced in one of them.
+ */
+char *test_folder_replaced(const char *from, const char *const names[], int n_names,
+                           const char *file, const char *find, const char *replace);
 /* Copies a GGUF file with the first `bytes` bytes of a value changed (strings begin with their
  * length). */
 void test_copy_gguf_value(const char *from, const char *to, const char *key, const void *value,

@@ -1,0 +1,125 @@
+/* A denoising U-Net on a device: see denoise.h. */
+#include "image/denoise.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct lp_denoise {
+    lp_context *ctx;
+    const lp_denoiser_model *model;
+    lp_backend *backend;
+    lp_denoise_options how;
+    lp_store store;
+    uint32_t height, width, n_tokens; /* what the program is for; 0: there is none */
+    lp_graph *graph;
+    lp_program *program;
+    float *rows, *time; /* [h w, in or out], [channels of the first stage] */
+};
+
+static void forget(lp_denoise *d)
+{
+    d->backend->table->program_destroy(d->program);
+    lp_graph_destroy(d->graph);
+    free(d->rows);
+    d->program = NULL;
+    d->graph = NULL;
+    d->rows = NULL;
+    d->height = d->width = d->n_tokens = 0;
+}
+
+/* The store is filled by the graph of the smallest latents. */
+static lp_status load(lp_denoise *d)
+{
+    const uint32_t side = 1u << (d->model->n_stages - 1);
+    lp_graph *graph = NULL;
+    d->time = malloc(d->model->stages[0].channels * sizeof *d->time);
+    if (d->time == NULL)
+        return lp_fail_memory(d->ctx, "a timestep");
+    LP_TRY(lp_denoiser_graph(d->ctx, d->model, &d->store, side, side, 1, d->how.no_fusion, &graph));
+    lp_graph_destroy(graph);
+    return d->backend->table->load(d->backend, &d->store, NULL, NULL);
+}
+
+lp_status lp_denoise_create(lp_context *ctx, const lp_denoiser_model *model, lp_backend *backend,
+                            const lp_denoise_options *options, lp_denoise **denoise)
+{
+    lp_denoise *d = calloc(1, sizeof *d);
+    *denoise = NULL;
+    if (d == NULL) {
+        backend->table->destroy(backend);
+        return lp_fail_memory(ctx, "a denoiser");
+    }
+    *d = (lp_denoise){.ctx = ctx, .model = model, .backend = backend, .how = *options};
+    const lp_status status = load(d);
+    if (status == LP_OK)
+        *denoise = d;
+    else
+        lp_denoise_destroy(d);
+    return status;
+}
+
+void lp_denoise_destroy(lp_denoise *d)
+{
+    if (d == NULL)
+        return;
+    forget(d);
+    d->backend->table->destroy(d->backend);
+    lp_store_destroy(&d->store);
+    free(d->time);
+    free(d);
+}
+
+static lp_status prepare(lp_denoise *d, uint32_t height, uint32_t width, uint32_t n_tokens)
+{
+    const lp_denoiser_model *m = d->model;
+    if (d->height == height && d->width == width && d->n_tokens == n_tokens)
+        return LP_OK;
+    forget(d);
+    LP_TRY(lp_denoiser_graph(d->ctx, m, &d->store, height, width, n_tokens, d->how.no_fusion,
+                             &d->graph));
+    const size_t n = m->in_channels > m->out_channels ? m->in_channels : m->out_channels;
+    d->rows = malloc((size_t)height * width * n * sizeof *d->rows);
+    if (d->rows == NULL)
+        return lp_fail_memory(d->ctx, "latents");
+    LP_TRY(d->backend->table->program_create(d->backend, d->graph, d->how.plan, &d->program));
+    d->height = height;
+    d->width = width;
+    d->n_tokens = n_tokens;
+    return LP_OK;
+}
+
+/* [n_columns, n_rows] of `from` to [n_rows, n_columns]. */
+static void transpose(const float *from, size_t n_rows, size_t n_columns, float *to)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t c = 0; c < n_columns; c++)
+            to[r * n_columns + c] = from[c * n_rows + r];
+}
+
+static lp_status write(lp_denoise *d, const char *name, const float *values)
+{
+    return d->backend->table->tensor_write(d->program, lp_graph_find(d->graph, name), values);
+}
+
+lp_status lp_denoise_run(lp_denoise *d, const float *latents, uint32_t height, uint32_t width,
+                         double timestep, const float *context, uint32_t n_tokens, float *result)
+{
+    const lp_backend_table *table = d->backend->table;
+    const size_t n = (size_t)height * width, n_out = d->model->out_channels;
+    uint64_t ticket = 0;
+    LP_TRY(prepare(d, height, width, n_tokens));
+    transpose(latents, n, d->model->in_channels, d->rows);
+    lp_denoiser_time(d->model, timestep, d->time);
+    LP_TRY(write(d, "latents", d->rows));
+    LP_TRY(write(d, "time", d->time));
+    LP_TRY(write(d, "context", context));
+    LP_TRY(table->submit(d->program, 1, &ticket));
+    LP_TRY(table->wait(d->backend, ticket));
+    LP_TRY(table->tensor_read(d->program, lp_graph_find(d->graph, "result"), d->rows));
+    for (size_t i = 0; i < n * n_out; i++)
+        if (!isfinite(d->rows[i]))
+            return lp_fail(d->ctx, LP_E_DEVICE, "%s: number %zu of the result is %g",
+                           d->model->path, i, (double)d->rows[i]);
+    transpose(d->rows, n_out, n, result);
+    return LP_OK;
+}

@@ -1,0 +1,27 @@
+/* A denoising U-Net on a device. The graph is made for the size that is asked for; the latest one
+ * is kept, and serves all timesteps. */
+#ifndef LP_IMAGE_DENOISE_H
+#define LP_IMAGE_DENOISE_H
+
+#include "graph/backend.h"
+#include "models/denoiser.h"
+
+typedef struct lp_denoise lp_denoise;
+
+/* How programs are made; as for sessions. */
+typedef struct lp_denoise_options {
+    lp_plan_options plan;
+    bool no_fusion;
+} lp_denoise_options;
+
+/* Takes the backend over, also when it fails. The model is borrowed. */
+lp_status lp_denoise_create(lp_context *ctx, const lp_denoiser_model *model, lp_backend *backend,
+                            const lp_denoise_options *options, lp_denoise **denoise);
+void lp_denoise_destroy(lp_denoise *denoise);
+
+/* result [out, h, w] of latents [in, h, w] and a text's n vectors [n, n_context]. LP_E_DEVICE if a
+ * number that comes out is not finite. */
+lp_status lp_denoise_run(lp_denoise *denoise, const float *latents, uint32_t height, uint32_t width,
+                         double timestep, const float *context, uint32_t n_tokens, float *result);
+
+#endif
