@@ -1,0 +1,104 @@
+/* Schedulers: which timesteps a denoiser is asked at, and what is made of its answers. They work on
+ * the host, in double precision; a step is one weighted sum per number.
+ *
+ * a-bar_t is the share of the picture at timestep t, alpha = sqrt(a-bar), sigma = sqrt(1 - a-bar)
+ * (Ho et al. 2020, arXiv:2006.11239). */
+#ifndef LP_IMAGE_SCHEDULER_H
+#define LP_IMAGE_SCHEDULER_H
+
+#include "base/context.h"
+
+enum { LP_SCHEDULER_STEPS = 1000, LP_SCHEDULER_TRAINED = 10000 }; /* at most */
+
+/* What the denoiser's answer is. */
+typedef enum lp_prediction {
+    LP_PREDICTION_NOISE,
+    LP_PREDICTION_VELOCITY, /* alpha noise - sigma picture: Salimans & Ho 2022, arXiv:2202.00512 */
+    LP_PREDICTION_PICTURE
+} lp_prediction;
+
+/* Table 2 of Lin et al. 2024, arXiv:2305.08891. */
+typedef enum lp_spacing { LP_SPACING_LEADING, LP_SPACING_TRAILING, LP_SPACING_LINSPACE } lp_spacing;
+
+typedef enum lp_betas {
+    LP_BETAS_LINEAR,
+    LP_BETAS_SCALED_LINEAR, /* linear in their square roots */
+    LP_BETAS_COSINE         /* Nichol & Dhariwal 2021, arXiv:2102.09672 */
+} lp_betas;
+
+typedef struct lp_scheduler_kind lp_scheduler_kind;
+
+/* What a scheduler_config.json of diffusers says. */
+typedef struct lp_scheduler_config {
+    const lp_scheduler_kind *kind;
+    uint32_t n_trained, steps_offset;
+    float beta_start, beta_end;
+    lp_betas betas;
+    lp_prediction prediction;
+    lp_spacing spacing;
+    bool zero_snr;       /* the last step is nothing but noise: Lin et al. */
+    bool last_is_one;    /* DDIM: a-bar behind the last step is 1, not that of timestep 0 */
+    float clip;          /* DDIM, DDPM: pictures are cut to this; 0: not at all */
+    bool large_variance; /* DDPM: beta, not the posterior's */
+    bool karras;         /* sigmas of Karras et al. 2022, arXiv:2206.00364 */
+    uint32_t order;      /* DPM-Solver++: 1 or 2; the last step, to sigma 0, always is of order 1 */
+} lp_scheduler_config;
+
+/* `kind`: NULL, or the name of another scheduler ("ddim", "euler", "euler-ancestral", "dpm++2m",
+ * "ddpm") that shall work with these numbers. LP_E_UNSUPPORTED names what is not known. */
+lp_status lp_scheduler_read(lp_context *ctx, const char *path, const char *kind,
+                            lp_scheduler_config *config);
+/* The names, one after the other; NULL behind the last. */
+const char *lp_scheduler_name(size_t index);
+
+typedef struct lp_scheduler lp_scheduler;
+
+/* For so many steps on latents of n numbers. LP_E_ARG for steps that cannot be. */
+lp_status lp_scheduler_create(lp_context *ctx, const lp_scheduler_config *config, uint32_t n_steps,
+                              size_t n, lp_scheduler **scheduler);
+void lp_scheduler_destroy(lp_scheduler *scheduler);
+
+/* What noise is multiplied by to begin with, the timestep of a step, and what the latents are
+ * multiplied by for the denoiser to see. */
+double lp_scheduler_start(const lp_scheduler *scheduler);
+double lp_scheduler_timestep(const lp_scheduler *scheduler, uint32_t step);
+double lp_scheduler_input(const lp_scheduler *scheduler, uint32_t step);
+/* Whether a step draws. */
+bool lp_scheduler_draws(const lp_scheduler *scheduler, uint32_t step);
+/* latents [n] from before `step` to behind it; answer [n] is what the denoiser said, noise [n] may
+ * be NULL where the step does not draw. Steps are to be taken in order. */
+void lp_scheduler_step(lp_scheduler *scheduler, uint32_t step, const float *answer,
+                       const float *noise, float *latents);
+
+/* ---- Rows (scheduler_steps.c) --------------------------------------------------------------- */
+
+/* A step, as factors. x0 = picture_x x + picture_answer answer, then cut if that is to be; the
+ * result is x x + x0 x0 + last (x0 of the step before) + answer answer + noise noise. */
+typedef struct lp_scheduler_sum {
+    double picture_x, picture_answer;
+    double x, x0, last, answer, noise;
+} lp_scheduler_sum;
+
+struct lp_scheduler {
+    lp_scheduler_config config;
+    uint32_t n_steps;
+    size_t n;
+    double *products;       /* a-bar [n_trained] */
+    double *timesteps;      /* [n_steps] */
+    double *sigmas;         /* sigma / alpha at every step and behind the last, [n_steps + 1] */
+    lp_scheduler_sum *sums; /* [n_steps] */
+    float *last;            /* [n] */
+};
+
+struct lp_scheduler_kind {
+    const char *name, *class_name;
+    lp_spacing spacing; /* unless the config tells */
+    bool by_sigma;      /* latents are picture + sigma noise; else alpha picture + sigma noise */
+    bool clips, may_karras; /* whether clip_sample, use_karras_sigmas are for it */
+    bool whole, one_more;   /* timesteps are whole numbers; are spaced for one step more */
+    void (*sum)(const lp_scheduler *s, uint32_t step, lp_scheduler_sum *sum);
+};
+extern const lp_scheduler_kind lp_scheduler_kinds[];
+extern const size_t lp_n_scheduler_kinds;
+
+#endif
