@@ -69,6 +69,11 @@ void lp_denoise_destroy(lp_denoise *d)
     free(d);
 }
 
+const lp_denoiser_model *lp_denoise_model(const lp_denoise *d)
+{
+    return d->model;
+}
+
 static lp_status prepare(lp_denoise *d, uint32_t height, uint32_t width, uint32_t n_tokens)
 {
     const lp_denoiser_model *m = d->model;

@@ -18,6 +18,7 @@ typedef struct lp_denoise_options {
 lp_status lp_denoise_create(lp_context *ctx, const lp_denoiser_model *model, lp_backend *backend,
                             const lp_denoise_options *options, lp_denoise **denoise);
 void lp_denoise_destroy(lp_denoise *denoise);
+const lp_denoiser_model *lp_denoise_model(const lp_denoise *denoise);
 
 /* result [out, h, w] of latents [in, h, w] and a text's n vectors [n, n_context]. LP_E_DEVICE if a
  * number that comes out is not finite. */

@@ -1,0 +1,120 @@
+/* From noise to latents: see diffusion.h. */
+#include "image/diffusion.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct diffusion {
+    lp_denoise *denoise;
+    const lp_diffusion_options *options;
+    lp_scheduler *scheduler;
+    uint32_t height, width;
+    size_t n;
+    float *input, *text, *negative, *noise; /* [n] each, in one piece of memory */
+} diffusion;
+
+static lp_status ask(const diffusion *d, double timestep, lp_condition condition, float *answer)
+{
+    return lp_denoise_run(d->denoise, d->input, d->height, d->width, timestep, condition.vectors,
+                          condition.n, answer);
+}
+
+static double deviation(const float *values, size_t n)
+{
+    double mean = 0, square = 0;
+    for (size_t i = 0; i < n; i++)
+        mean += (double)values[i];
+    mean /= (double)n;
+    for (size_t i = 0; i < n; i++)
+        square += ((double)values[i] - mean) * ((double)values[i] - mean);
+    return sqrt(square);
+}
+
+/* Of d->text and d->negative, into the latter. */
+static void guide(const diffusion *d)
+{
+    const double guidance = (double)d->options->guidance, rescale = (double)d->options->rescale;
+    for (size_t i = 0; i < d->n; i++) {
+        const double negative = (double)d->negative[i];
+        d->negative[i] = (float)(negative + guidance * ((double)d->text[i] - negative));
+    }
+    const double has = rescale > 0 ? deviation(d->negative, d->n) : 0;
+    if (!(has > 0))
+        return;
+    const double factor = 1 - rescale + rescale * deviation(d->text, d->n) / has;
+    for (size_t i = 0; i < d->n; i++)
+        d->negative[i] = (float)(factor * (double)d->negative[i]);
+}
+
+/* What the denoiser says at a step, with guidance: in d->text or d->negative. */
+static lp_status answer_of(const diffusion *d, uint32_t step, const float *latents,
+                           const float **answer)
+{
+    const double timestep = lp_scheduler_timestep(d->scheduler, step);
+    const double factor = lp_scheduler_input(d->scheduler, step);
+    for (size_t i = 0; i < d->n; i++)
+        d->input[i] = (float)(factor * (double)latents[i]);
+    *answer = d->text;
+    LP_TRY(ask(d, timestep, d->options->text, d->text));
+    if (d->options->negative.n == 0 || !(d->options->guidance > 1))
+        return LP_OK;
+    LP_TRY(ask(d, timestep, d->options->negative, d->negative));
+    guide(d);
+    *answer = d->negative;
+    return LP_OK;
+}
+
+static lp_status take_steps(lp_context *ctx, const diffusion *d, float *latents)
+{
+    const lp_diffusion_options *o = d->options;
+    for (uint32_t step = 0; step < o->n_steps; step++) {
+        const float *answer = NULL;
+        const bool draws = lp_scheduler_draws(d->scheduler, step);
+        if (draws && o->draw == NULL)
+            return lp_fail(ctx, LP_E_ARG, "step %u draws, and there is nothing to draw from", step);
+        LP_TRY(answer_of(d, step, latents, &answer));
+        if (draws)
+            o->draw(o->user, step, d->noise, d->n);
+        lp_scheduler_step(d->scheduler, step, answer, draws ? d->noise : NULL, latents);
+        for (size_t i = 0; i < d->n; i++)
+            if (!isfinite(latents[i]))
+                return lp_fail(ctx, LP_E_DEVICE, "step %u: number %zu of the latents is %g", step,
+                               i, (double)latents[i]);
+        if (o->progress != NULL && !o->progress(o->user, step, latents))
+            return LP_OK;
+    }
+    return LP_OK;
+}
+
+lp_status lp_diffusion_run(lp_context *ctx, lp_denoise *denoise,
+                           const lp_diffusion_options *options, uint32_t height, uint32_t width,
+                           float *latents)
+{
+    enum { PIECES = 4 };
+    const lp_denoiser_model *m = lp_denoise_model(denoise);
+    diffusion d = {.denoise = denoise, .options = options, .height = height, .width = width};
+    if (m->in_channels != m->out_channels)
+        return lp_fail(ctx, LP_E_ARG, "%s: latents of %u channels, answers of %u", m->path,
+                       m->in_channels, m->out_channels);
+    if (height < 1 || width < 1 || height > LP_DENOISER_SIDE || width > LP_DENOISER_SIDE)
+        return lp_fail(ctx, LP_E_LIMIT, "latents of %u x %u; sides of 1 to %d are possible", width,
+                       height, LP_DENOISER_SIDE);
+    if (!isfinite(options->guidance) || !(options->rescale >= 0 && options->rescale <= 1))
+        return lp_fail(ctx, LP_E_ARG, "guidance of %g, rescaled by %g", (double)options->guidance,
+                       (double)options->rescale);
+    d.n = (size_t)height * width * m->in_channels;
+    LP_TRY(lp_scheduler_create(ctx, options->scheduler, options->n_steps, d.n, &d.scheduler));
+    d.input = malloc(PIECES * d.n * sizeof *d.input);
+    lp_status status = d.input ? LP_OK : lp_fail_memory(ctx, "latents");
+    if (status == LP_OK) {
+        d.text = d.input + d.n;
+        d.negative = d.text + d.n;
+        d.noise = d.negative + d.n;
+        for (size_t i = 0; i < d.n; i++)
+            latents[i] = (float)(lp_scheduler_start(d.scheduler) * (double)latents[i]);
+        status = take_steps(ctx, &d, latents);
+    }
+    free(d.input);
+    lp_scheduler_destroy(d.scheduler);
+    return status;
+}

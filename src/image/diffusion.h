@@ -1,0 +1,40 @@
+/* Diffusion: from noise to latents, step by step. */
+#ifndef LP_IMAGE_DIFFUSION_H
+#define LP_IMAGE_DIFFUSION_H
+
+#include "image/denoise.h"
+#include "image/scheduler.h"
+
+/* A text's vectors, [n, n_context]. */
+typedef struct lp_condition {
+    const float *vectors;
+    uint32_t n;
+} lp_condition;
+
+typedef struct lp_diffusion_options {
+    const lp_scheduler_config *scheduler;
+    uint32_t n_steps;
+    lp_condition text;
+    lp_condition
+        negative; /* what it shall not be; n 0: there is none. A denoiser keeps one program:
+                     as many vectors as the text has save making it anew twice a step */
+    /* Classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598): negative + guidance (text -
+     * negative); at 1 or less, or without a negative, the text's answer alone. */
+    float guidance;
+    float rescale; /* 0 to 1: so much of it gets the text's answer's deviation
+                      (arXiv:2305.08891, 3.4) */
+    /* Standard normal numbers for a step that draws; may be NULL if none does. */
+    void (*draw)(void *user, uint32_t step, float *noise, size_t n);
+    /* After every step; false: no more. May be NULL. */
+    bool (*progress)(void *user, uint32_t step, const float *latents);
+    void *user;
+} lp_diffusion_options;
+
+/* latents [channels, h, w]: standard normal noise, which becomes a picture's latents, or what there
+ * is of it after the last step that `progress` allowed. LP_E_ARG for a model whose answers are not
+ * of the latents' size, LP_E_DEVICE if a number is not finite. */
+lp_status lp_diffusion_run(lp_context *ctx, lp_denoise *denoise,
+                           const lp_diffusion_options *options, uint32_t height, uint32_t width,
+                           float *latents);
+
+#endif
