@@ -338,10 +338,15 @@ LP_API lp_status lp_session_forget(lp_session *session, uint32_t first, uint32_t
 LP_API lp_guard_summary lp_session_guard(const lp_session *session);
 
 /* Bytes on the device. */
-typedef struct lp_memory {
-    uint64_t weights, cache, activations, staging;
-} lp_memory;
 LP_API lp_memory lp_session_memory(const lp_session *session);
+
+/* What a session would take, from its plans alone: nothing is loaded, and no device is opened. */
+LP_API lp_status lp_session_plan(lp_devices *devices, size_t device, const lp_model *model,
+                                 const lp_session_options *options, lp_footprint *plan);
+/* Bytes: of the device's largest heap of its own memory, of the host's for `cpu` and `reference`;
+ * and the most that one allocation may have (0: nobody says). */
+LP_API void lp_device_limits(const lp_devices *devices, size_t device, uint64_t *memory,
+                             uint64_t *allocation);
 
 /* ---- Whole texts: their vectors, and what masked words may be --------------------------------- */
 

@@ -126,6 +126,22 @@ cleanup:
     return status;
 }
 
+lp_status lp_session_plan(lp_devices *devices, size_t device, const lp_model *model,
+                          const lp_session_options *options, lp_footprint *plan)
+{
+    static const lp_session_options defaults = LP_SESSION_DEFAULT;
+    lp_session_options plain = options != NULL ? *options : defaults;
+    lp_runner_programs programs;
+    plain.plant = NULL; /* computes something else, in the same memory */
+    LP_TRY(make_programs(NULL, devices, device, &plain, &programs));
+    const lp_gpu *gpu = lp_devices_gpu(devices, device);
+    LP_TRY(lp_runner_plan_memory(lp_model_context_of(model), lp_model_network(model),
+                                 gpu != NULL ? &gpu->caps : NULL, &plain, &programs, plan));
+    if (gpu != NULL && !gpu->uma) /* else the host writes where the device reads */
+        plan->bytes.staging = lp_vulkan_staging_most();
+    return LP_OK;
+}
+
 void lp_session_destroy(lp_session *session)
 {
     if (session == NULL)

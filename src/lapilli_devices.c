@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "cpu/cpu_backend.h"
@@ -252,6 +253,15 @@ const lp_gpu *lp_devices_gpu(const lp_devices *devices, size_t index)
 {
     const uint32_t gpu = devices->list[index].gpu;
     return gpu != UINT32_MAX ? lp_vulkan_gpu(devices->vulkan, gpu) : NULL;
+}
+
+void lp_device_limits(const lp_devices *devices, size_t index, uint64_t *memory,
+                      uint64_t *allocation)
+{
+    const lp_gpu *gpu = lp_devices_gpu(devices, index);
+    *allocation = gpu != NULL ? gpu->max_allocation_bytes : 0;
+    *memory = gpu != NULL ? gpu->memory_bytes
+                          : (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 lp_status lp_devices_open(lp_devices *devices, size_t index, const char *cache_folder,

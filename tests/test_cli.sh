@@ -47,7 +47,7 @@ stdout_has "^lapilli [0-9]+\.[0-9]+\.[0-9]+$"
 [ "$(env -u OMP_WAIT_POLICY "$LAPILLI" --version)" = "$("$LAPILLI" --version)" ] ||
     fail "starting itself again changed the output"
 expect_line 2 'there is no command "frobnicate"; see lapilli --help' frobnicate
-for command in run chat check doctor devices inspect bench synth perplexity; do
+for command in run chat check doctor devices inspect plan bench synth perplexity; do
     expect 0 "" $command --help
     stdout_has "^Usage: lapilli $command "
     expect 0 "" help $command
@@ -381,6 +381,29 @@ expect_line 2 "^lapilli run: guesses come from --draft or --draft-lookup, not bo
     run -p a --draft b --draft-lookup
 expect_line 2 "^lapilli run: --draft-max and --draft-min-p want --draft or" run -p a --draft-max 3
 expect_line 2 "^lapilli run: --draft-max wants a whole number from 1 to 64" run --draft-max 65
+
+# --- plan ----------------------------------------------------------------------------------------
+expect 0 "" plan -m "$model" -d cpu -c 128 --cache-type f32
+stdout_has "^weights +[0-9.]+ KiB   [0-9]+ matrices and vectors, in their mapped files$"
+stdout_has "^states +[0-9.]+ KiB   128 tokens of context, 512 B each \\(f32\\)$"
+stdout_has "^together +[0-9.]+ KiB   0.0 % of [0-9.]+ GiB of this machine$"
+expect 0 "" plan -m "$model" -d cpu -c 128 --cache-type f32 --json
+stdout_has '"state_bytes_per_token": 512,$'
+stdout_has '"fits": true$'
+# more than this machine has, if it has less than the 8 GiB x 2 that a cache may hold
+memory=$(sed -n 's/.*"memory_bytes": \([0-9]*\).*/\1/p' "$out/stdout")
+tokens=$((memory / 512 + 100000))
+if [ "$tokens" -lt 67000000 ]; then
+    expect 1 "" plan -m "$model" -d cpu -c "$tokens" --cache-type f32
+    stdout_has "^It does not fit: .* too much. What changes that:$"
+    stdout_has "^  --cache-type q8_0 +[0-9.]+ GiB   fits$"
+    stdout_has "^  -c [0-9]+ +[0-9.]+ GiB   fits$"
+fi
+for fixture in flan-t5 bert retro clip vit luong gemma2; do
+    expect 0 "" plan -m "$LAPILLI_TEST_DIR/fixtures/models/$fixture" -d reference
+done
+expect 2 "is not an option" plan x
+expect 1 "at most" plan -m "$model" -d cpu -c 4000000000
 
 # --- bench ---------------------------------------------------------------------------------------
 expect 0 "" bench -m "$model" -d cpu -p 16 -n 4 -r 2

@@ -107,6 +107,24 @@ typedef struct lp_session_options {
 } lp_session_options;
 #define LP_SESSION_DEFAULT {.cache_type = LP_F16}
 
+/* Bytes on the device. */
+typedef struct lp_memory {
+    uint64_t weights, cache, activations, staging;
+} lp_memory;
+
+/* What a session would take. */
+typedef struct lp_footprint {
+    lp_memory bytes; /* as lp_session_memory() would tell with a context that is full; on `cpu`
+                        weights stay in their files, which are mapped */
+    uint32_t n_ctx, n_batch;  /* tokens */
+    uint64_t cache_per_token; /* bytes of the cache that a token of context takes */
+    uint64_t n_weights;
+    char largest[128]; /* the tensor with the most bytes */
+    uint64_t largest_bytes;
+    uint64_t n_dispatches; /* of a decode step, or of a whole text or picture; 0 without Vulkan */
+    uint64_t n_barriers;   /* among them */
+} lp_footprint;
+
 /* How lp_convert() writes a model. */
 typedef struct lp_convert_options {
     lp_dtype type;         /* of the matrices: any but LP_I32; LP_N_DTYPES: as they are */

@@ -26,7 +26,8 @@ typedef struct cli_command {
 
 extern const cli_command cli_run, cli_embed, cli_fill, cli_classify, cli_devices, cli_inspect,
     cli_bench, cli_synth, cli_check, cli_doctor, cli_certificate, cli_tokenize, cli_detokenize,
-    cli_perplexity, cli_translate, cli_convert, cli_quantize, cli_grammar, cli_chat_main, cli_image;
+    cli_perplexity, cli_translate, cli_convert, cli_quantize, cli_grammar, cli_chat_main, cli_image,
+    cli_plan;
 
 /* The types of matrices, for messages. */
 #define CLI_TYPES                                                                                  \

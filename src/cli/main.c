@@ -7,10 +7,10 @@
 #include "cli.h"
 
 static const cli_command *const commands[] = {
-    &cli_run,      &cli_chat_main, &cli_translate, &cli_embed,       &cli_fill,
-    &cli_classify, &cli_image,     &cli_check,     &cli_doctor,      &cli_certificate,
-    &cli_perplexity, &cli_devices, &cli_inspect,   &cli_tokenize,    &cli_detokenize,
-    &cli_grammar,  &cli_convert,   &cli_quantize,  &cli_bench,       &cli_synth};
+    &cli_run,     &cli_chat_main, &cli_translate,  &cli_embed,       &cli_fill,       &cli_classify,
+    &cli_image,   &cli_check,     &cli_doctor,     &cli_certificate, &cli_perplexity, &cli_devices,
+    &cli_inspect, &cli_tokenize,  &cli_detokenize, &cli_grammar,     &cli_convert,    &cli_quantize,
+    &cli_plan,    &cli_bench,     &cli_synth};
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
 static void print_help(FILE *to)

@@ -17,6 +17,34 @@ uint32_t lp_runner_context(const lp_network *network, uint32_t n_ctx)
     return n_ctx ? n_ctx : lp_min_u32(network->hparams.n_context, 4096);
 }
 
+lp_status lp_runner_sizes(lp_runner *s, const lp_session_options *options)
+{
+    s->cache_type = options->cache_type;
+    s->n_ctx = lp_runner_context(s->network, options->n_ctx);
+    if (s->n_ctx > LP_MAX_CONTEXT)
+        return lp_fail(s->ctx, LP_E_LIMIT, "a context of %u tokens; at most %d are possible",
+                       s->n_ctx, LP_MAX_CONTEXT);
+    if (!lp_is_cache_type(s->cache_type))
+        return lp_fail(s->ctx, LP_E_ARG, "the cache can hold " LP_CACHE_TYPES);
+    s->n_batch = lp_min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
+    if (s->how.batch != 0)
+        s->n_batch = lp_min_u32(s->n_batch, s->how.batch);
+    if (s->network->hparams.route.capacity > 0) /* what is dropped must not depend on the pieces */
+        s->n_batch = 1;
+    return LP_OK;
+}
+
+uint32_t lp_runner_first(const lp_runner *s, lp_run_end *end)
+{
+    const lp_hparams *hp = &s->network->hparams;
+    const bool texts = lp_hparams_reads_texts(hp);
+    *end = !texts                            ? LP_END_PICTURE
+           : !hp->both_ways                  ? LP_END_SAMPLE
+           : lp_network_has_head(s->network) ? LP_END_EVERYTHING
+                                             : LP_END_HIDDEN;
+    return texts ? 1 : hp->n_context;
+}
+
 lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backend *backend,
                            const lp_session_options *options, const lp_runner_programs *programs,
                            lp_runner **result)
@@ -33,39 +61,18 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
     s->backend = backend;
     if (programs != NULL)
         s->how = *programs;
-    s->cache_type = options->cache_type;
-    uint32_t trained = network->hparams.n_context;
-    s->n_ctx = lp_runner_context(network, options->n_ctx);
-    if (s->n_ctx > LP_MAX_CONTEXT) {
-        status = lp_fail(ctx, LP_E_LIMIT, "a context of %u tokens; at most %d are possible",
-                         s->n_ctx, LP_MAX_CONTEXT);
-        goto cleanup;
-    }
+    LP_CHECK(lp_runner_sizes(s, options));
+    const uint32_t trained = network->hparams.n_context;
     if (s->n_ctx > trained)
         lp_log(ctx, LP_LOG_WARN, "a context of %u tokens, but the model was trained for %u",
                s->n_ctx, trained);
-    if (!lp_is_cache_type(s->cache_type)) {
-        status = lp_fail(ctx, LP_E_ARG, "the cache can hold " LP_CACHE_TYPES);
-        goto cleanup;
-    }
     if (!(options->guard >= 0 && options->guard <= 1)) {
         status = lp_fail(ctx, LP_E_ARG, "a guard on %g of the tokens (0 to 1)", options->guard);
         goto cleanup;
     }
     s->guard.rate = options->guard;
-    s->n_batch = lp_min_u32(options->n_batch ? options->n_batch : 512, s->n_ctx);
-    if (s->how.batch != 0)
-        s->n_batch = lp_min_u32(s->n_batch, s->how.batch);
-    if (network->hparams.route.capacity > 0) /* what is dropped must not depend on the pieces */
-        s->n_batch = 1;
-
-    /* Any graph names every weight and state: it fills the store. */
-    const bool texts = lp_hparams_reads_texts(&network->hparams);
-    const lp_run_end all = !texts                         ? LP_END_PICTURE
-                           : !network->hparams.both_ways  ? LP_END_SAMPLE
-                           : lp_network_has_head(network) ? LP_END_EVERYTHING
-                                                          : LP_END_HIDDEN;
-    const uint32_t n_first = texts ? 1 : network->hparams.n_context;
+    lp_run_end all;
+    const uint32_t n_first = lp_runner_first(s, &all);
     LP_CHECK(lp_runner_graph(s, n_first, lp_runner_bucket(1, s->n_ctx), all, &first));
     s->history = lp_store_find(&s->store, "history");
     s->cursor = lp_store_find(&s->store, "cursor");

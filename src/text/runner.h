@@ -40,6 +40,12 @@ lp_status lp_runner_create(lp_context *ctx, const lp_network *network, lp_backen
                            lp_runner **runner);
 void lp_runner_destroy(lp_runner *runner);
 
+/* What a runner would take, but for staging, from plans alone; nothing is loaded. `caps` NULL: one on
+ * the CPU. */
+lp_status lp_runner_plan_memory(lp_context *ctx, const lp_network *network, const lp_caps *caps,
+                                const lp_session_options *options,
+                                const lp_runner_programs *programs, lp_footprint *plan);
+
 uint32_t lp_runner_n_ctx(const lp_runner *runner);
 uint32_t lp_runner_n_tokens(const lp_runner *runner);
 /* Most tokens that are computed at once. */

@@ -82,6 +82,11 @@ lp_status lp_runner_program(lp_runner *s, uint32_t n_tokens, uint32_t keys, lp_r
 
 /* ---- runner.c */
 
+/* Context, batch and cache as the options and the model have them. */
+lp_status lp_runner_sizes(lp_runner *s, const lp_session_options *options);
+/* A graph that names every weight and state, and so fills the store: its tokens, and its end. */
+uint32_t lp_runner_first(const lp_runner *s, lp_run_end *end);
+
 /* Waits for what is in flight and sets the device's cursor to the caller's view of things. */
 lp_status lp_runner_settle(lp_runner *s, uint32_t n_cached);
 

@@ -112,6 +112,11 @@ void lp_vk_buffer_destroy(vulkan_backend *vb, gpu_buffer *b)
 
 /* ---- Staged copies ------------------------------------------------------------------------- */
 
+uint64_t lp_vulkan_staging_most(void)
+{
+    return (uint64_t)STAGING_SLOTS * STAGING_BYTES;
+}
+
 lp_status lp_vk_staging(vulkan_backend *vb, uint32_t *slot, uint8_t **memory)
 {
     *slot = vb->staging_next++ % STAGING_SLOTS;

@@ -42,6 +42,8 @@ typedef struct lp_vulkan_options {
     uint64_t guard_bytes; /* unused bytes after every slot */
     bool staged; /* as if the host could not see device memory, so that copies go the long way */
 } lp_vulkan_options;
+/* The most that a backend takes for copies. */
+uint64_t lp_vulkan_staging_most(void);
 /* `vulkan` must outlive the backend. */
 lp_status lp_vulkan_backend_create(lp_context *ctx, lp_vulkan *vulkan, uint32_t index,
                                    lp_vulkan_options options, lp_backend **backend);
