@@ -207,7 +207,7 @@ static void reads_tensors(void **state)
         put_header(&b, version, 3, 1);
         put_u32(&b, "general.alignment", 64);
         put_tensor(&b, "q", DIMS(64, 3), 8, 0);     /* Q8_0: 204 bytes */
-        put_tensor(&b, "k", DIMS(256), 12, 256);    /* Q4_K: 144 bytes, listed only */
+        put_tensor(&b, "k", DIMS(256), 21, 256);    /* IQ3_S: 110 bytes, listed only */
         put_tensor(&b, "n", DIMS(2, 1, 5), 0, 448); /* F32: 40 bytes */
         put_data(&b, 64, 448 + 40);
         float value = 3;
@@ -217,7 +217,7 @@ static void reads_tensors(void **state)
         assert_string_equal(o.ctx.message, "");
         assert_int_equal(o.status, LP_OK);
         assert_int_equal(lp_weights_count(o.weights), 3);
-        assert_int_equal(lp_weights_bytes(o.weights), 204 + 144 + 40);
+        assert_int_equal(lp_weights_bytes(o.weights), 204 + 110 + 40);
         const lp_weight *q = lp_weights_at(o.weights, 0);
         assert_true(lp_shape_equal(q->shape, LP_SHAPE2(3, 64)));
         assert_int_equal(q->dtype, LP_Q8_0);
@@ -230,7 +230,7 @@ static void reads_tensors(void **state)
         assert_null(k->data);
         assert_int_equal(lp_weight_usable(&o.ctx, q), LP_OK);
         assert_int_equal(lp_weight_usable(&o.ctx, k), LP_E_UNSUPPORTED);
-        assert_string_equal(o.ctx.message, "FILE: tensor k: type Q4_K is not supported");
+        assert_string_equal(o.ctx.message, "FILE: tensor k: type IQ3_S is not supported");
         close_bytes(&o, &b);
     }
 }
