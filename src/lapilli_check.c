@@ -142,7 +142,7 @@ static lp_status add_conditions(const lp_checker *c)
     lp_text text = {0};
     lp_text_printf(
         &text, "context %u, cache %s%s%s%s%s%s", c->n_ctx,
-        lp_dtype_table[c->options->cache_type].kernel, c->int8_types != 0 ? ", int8 inputs" : "",
+        lp_dtype_table[c->options->cache_type].kernel, c->rounds ? ", int8 inputs" : "",
         plan->deterministic ? ", deterministic" : "", c->quirks.no_fusion ? ", no fusion" : "",
         plan->full_barriers ? ", full barriers" : "", plan->keep_all ? ", keep all" : "");
     if (c->options->plant != NULL)

@@ -25,6 +25,7 @@ typedef struct lp_checker {
     lp_plan_options plan; /* the same as plan options, and the planted fault */
     lp_store store;
     uint32_t int8_types; /* see lp_backend; of all devices that take part */
+    bool rounds;         /* a layer of the model has weights of these */
     uint32_t n_ctx;
     uint32_t cursor, history, sampler; /* slots */
     uint32_t position;                 /* tokens in the caches */

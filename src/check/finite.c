@@ -151,8 +151,8 @@ static lp_status expert_of(const search *s, uint64_t row, int64_t *expert)
     return status;
 }
 
-/* The row of a weight that element `at` of an output [.., n] comes from, counted through all experts;
- * its element in a vector. */
+/* The row of a weight that element `at` of an output [.., n] comes from, counted through all
+ * experts; its element in a vector. */
 static lp_status weight_row(const search *s, int src, uint64_t at, uint64_t n, int64_t *row)
 {
     const lp_node *node = &s->graph->nodes[s->node];
@@ -185,6 +185,13 @@ static lp_status describe_reference(const search *s, lp_text *text)
     lp_recomputed result;
     if (s->graph->n_tokens != 1)
         return LP_OK;
+    const uint32_t slot = lp_store_find(s->graph->store, "cursor");
+    if (slot != UINT32_MAX) {
+        int32_t cursor[LP_CURSOR_WORDS];
+        LP_TRY(s->backend->table->slot_read(s->backend, slot, 0, cursor, sizeof cursor));
+        what.n_source = (uint32_t)cursor[LP_CURSOR_SOURCE];
+        what.blank = (uint32_t)cursor[LP_CURSOR_BLANK];
+    }
     LP_TRY(lp_recompute_node(&what, &result));
     if (lp_recomputed_agrees(&result))
         lp_text_printf(text, ", and the CPU reference makes the same of them");
@@ -198,6 +205,10 @@ static lp_status describe_reference(const search *s, lp_text *text)
 static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_text *text)
 {
     const lp_node *node = &s->graph->nodes[s->node];
+    if (node->op == LP_OP_GATED) { /* any row of any of its weights may have made any element */
+        lp_text_printf(text, "its inputs are finite");
+        return describe_reference(s, text);
+    }
     for (int i = 0; i < LP_MAX_SRC; i++) {
         const lp_tensor *t = node->src[i] != LP_NONE ? &s->graph->tensors[node->src[i]] : NULL;
         if (t == NULL || t->slot == LP_NONE ||
@@ -210,6 +221,8 @@ static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_t
             columns = shape.dim[0];
         else
             LP_TRY(weight_row(s, i, at, n, &row));
+        if (row < 0 || row >= lp_shape_elements(shape) / columns)
+            continue;
         float *x = malloc((size_t)columns * sizeof *x);
         if (x == NULL)
             return lp_fail_memory(s->backend->ctx, "looking for NaN");

@@ -6,8 +6,10 @@
 static const lp_dtype weight_types[] = {LP_F32, LP_F16, LP_BF16, LP_Q8_0, LP_Q4_0, LP_MXFP4};
 static const lp_dtype more_types[] = {LP_Q4_1, LP_Q5_0, LP_Q5_1, LP_IQ4_NL, LP_Q2_K,  LP_Q3_K,
                                       LP_Q4_K, LP_Q5_K, LP_Q6_K, LP_IQ4_XS, LP_TQ1_0, LP_TQ2_0};
-enum { N_WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types,
-       N_MORE_TYPES = sizeof more_types / sizeof *more_types };
+enum {
+    N_WEIGHT_TYPES = sizeof weight_types / sizeof *weight_types,
+    N_MORE_TYPES = sizeof more_types / sizeof *more_types
+};
 
 static bool in_blocks(lp_dtype dtype)
 {
@@ -17,21 +19,29 @@ static bool in_blocks(lp_dtype dtype)
 /* ---- linear */
 
 enum { L_T, L_N, L_K, L_TYPE, L_ACT, L_WITH, L_FILL };
-enum { WITH_BIAS = 1, WITH_GATE = 2, WITH_GATE_BIAS = 4, WITH_RESIDUAL = 8, WITH_VIEW = 16,
-       WITH_ODD_VIEW = 32, WITH_ALL = 15 };
-enum { FILL_UNIT, FILL_ZERO, FILL_HUGE, FILL_TINY_WEIGHTS };
+enum {
+    WITH_BIAS = 1,
+    WITH_GATE = 2,
+    WITH_GATE_BIAS = 4,
+    WITH_RESIDUAL = 8,
+    WITH_VIEW = 16,
+    WITH_ODD_VIEW = 32,
+    WITH_ALL = 15
+};
+enum { FILL_UNIT, FILL_ZERO, FILL_HUGE, FILL_TINY_WEIGHTS, FILL_POSITIVE };
 
 static void build_linear(lp_case_build *c, const int64_t *arg)
 {
     const int64_t t = arg[L_T], n = arg[L_N], k = arg[L_K], with = arg[L_WITH];
     const lp_dtype type = (lp_dtype)arg[L_TYPE];
-    const lp_case_fill x_fill = arg[L_FILL] == FILL_ZERO   ? LP_CASE_ZERO
-                            : arg[L_FILL] == FILL_HUGE ? LP_CASE_HUGE
-                                                       : LP_CASE_UNIT;
+    const lp_case_fill x_fill = arg[L_FILL] == FILL_ZERO       ? LP_CASE_ZERO
+                                : arg[L_FILL] == FILL_HUGE     ? LP_CASE_HUGE
+                                : arg[L_FILL] == FILL_POSITIVE ? (lp_case_fill){1, 1}
+                                                               : LP_CASE_UNIT;
     /* scales (of blocks) and values (of halves) that are subnormal as halves */
     const lp_case_fill w_fill = arg[L_FILL] == FILL_TINY_WEIGHTS
-                                ? (lp_case_fill){0, in_blocks(type) ? 1e-4f : 1e-5f}
-                                : LP_CASE_UNIT;
+                                    ? (lp_case_fill){0, in_blocks(type) ? 1e-4f : 1e-5f}
+                                    : LP_CASE_UNIT;
     lp_node node = lp_case_node(c, LP_OP_LINEAR);
     node.p.linear.act = (lp_act_kind)arg[L_ACT];
     if (with & WITH_VIEW)
@@ -58,10 +68,9 @@ static void build_linear(lp_case_build *c, const int64_t *arg)
 static void linear(lp_case_table *table, int64_t t, int64_t n, int64_t k, lp_dtype type,
                    lp_act_kind act, int64_t with, int64_t fill)
 {
-    lp_case *row = lp_case_add(table, LP_OP_LINEAR, build_linear,
-                                 "linear %s T%d N%d K%d act%d with%d fill%d",
-                                 lp_dtype_table[type].name, (int)t, (int)n, (int)k, (int)act,
-                                 (int)with, (int)fill);
+    lp_case *row = lp_case_add(
+        table, LP_OP_LINEAR, build_linear, "linear %s T%d N%d K%d act%d with%d fill%d",
+        lp_dtype_table[type].name, (int)t, (int)n, (int)k, (int)act, (int)with, (int)fill);
     const int64_t arg[] = {t, n, k, type, act, with, fill};
     memcpy(row->arg, arg, sizeof arg);
     row->n_tokens = (int32_t)t;
@@ -110,6 +119,7 @@ static void more_linears(lp_case_table *table)
         linear(table, 1, 37, small ? 96 : 256, type, LP_ACT_NONE, 0, FILL_UNIT);
         linear(table, 3, 131, small ? 352 : 512, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
         linear(table, 3, 20, 512, type, LP_ACT_SILU, WITH_ALL, FILL_TINY_WEIGHTS);
+        linear(table, 1, 37, 11008, type, LP_ACT_NONE, 0, FILL_POSITIVE); /* minima pile up */
         linear(table, 70, 131, small ? 352 : 512, type, LP_ACT_SILU, WITH_ALL, FILL_UNIT);
         linear(table, 70, 20, 768, type, LP_ACT_SILU, WITH_ALL, FILL_HUGE);
     }
@@ -153,10 +163,10 @@ static void norms(lp_case_table *table)
                         continue;
                     if (kind == LP_NORM_LAYER && shapes[s][1] == 1 && f > 0)
                         continue; /* 0 by rounding alone */
-                    lp_case *row = lp_case_add(
-                        table, LP_OP_NORM, build_norm, "norm %s T%d N%d with%d %d+%d",
-                        names[kind], (int)shapes[s][0], (int)shapes[s][1], (int)withs[w],
-                        (int)fills[f][0], (int)fills[f][1]);
+                    lp_case *row =
+                        lp_case_add(table, LP_OP_NORM, build_norm, "norm %s T%d N%d with%d %d+%d",
+                                    names[kind], (int)shapes[s][0], (int)shapes[s][1],
+                                    (int)withs[w], (int)fills[f][0], (int)fills[f][1]);
                     const int64_t arg[] = {shapes[s][0], shapes[s][1], kind,
                                            withs[w],     fills[f][0],  fills[f][1]};
                     memcpy(row->arg, arg, sizeof arg);
@@ -181,8 +191,8 @@ static void build_head_norm(lp_case_build *c, const int64_t *arg)
     lp_node node = lp_case_node(c, LP_OP_NORM);
     node.p.norm.kind = (lp_norm_kind)arg[H_KIND];
     node.p.norm.eps = 1e-5f;
-    node.src[0] = lp_case_heads(c, arg[H_T], arg[H_H], arg[H_N], with & WITH_HEAD_VIEW,
-                                LP_CASE_UNIT);
+    node.src[0] =
+        lp_case_heads(c, arg[H_T], arg[H_H], arg[H_N], with & WITH_HEAD_VIEW, LP_CASE_UNIT);
     node.src[1] = with & WITH_HEAD_GAINS
                       ? vectors(c, LP_F16, arg)
                       : lp_case_weight(c, LP_F32, LP_SHAPE1(arg[H_N]), LP_CASE_UNIT);
@@ -199,11 +209,10 @@ static void head_norms(lp_case_table *table)
         for (unsigned s = 0; s < 4; s++)
             for (unsigned w = 0; w < 4; w++) {
                 const int64_t arg[] = {shapes[s][0], shapes[s][1], shapes[s][2], kind, withs[w]};
-                lp_case *row =
-                    lp_case_add(table, LP_OP_NORM, build_head_norm,
-                                "norm of heads %s T%d H%d N%d with%d",
-                                kind == LP_NORM_LAYER ? "layer" : "rms", (int)arg[H_T],
-                                (int)arg[H_H], (int)arg[H_N], (int)arg[H_WITH]);
+                lp_case *row = lp_case_add(table, LP_OP_NORM, build_head_norm,
+                                           "norm of heads %s T%d H%d N%d with%d",
+                                           kind == LP_NORM_LAYER ? "layer" : "rms", (int)arg[H_T],
+                                           (int)arg[H_H], (int)arg[H_N], (int)arg[H_WITH]);
                 memcpy(row->arg, arg, sizeof arg);
                 row->n_tokens = (int32_t)arg[H_T];
             }
@@ -228,12 +237,11 @@ static void build_embed(lp_case_build *c, const int64_t *arg)
     lp_case_emit(c, &node);
 }
 
-static void embed(lp_case_table *table, lp_dtype type, int64_t n, int history,
-                  const int64_t at[3])
+static void embed(lp_case_table *table, lp_dtype type, int64_t n, int history, const int64_t at[3])
 {
-    lp_case *row = lp_case_add(table, LP_OP_EMBED, build_embed,
-                               "embed %s T%d N%d history%d position%d", lp_dtype_table[type].name,
-                               (int)at[0], (int)n, history, (int)at[1]);
+    lp_case *row =
+        lp_case_add(table, LP_OP_EMBED, build_embed, "embed %s T%d N%d history%d position%d",
+                    lp_dtype_table[type].name, (int)at[0], (int)n, history, (int)at[1]);
     const int64_t arg[] = {13, n, type, history, at[1], at[2]};
     memcpy(row->arg, arg, sizeof arg);
     row->n_tokens = (int32_t)at[0];
@@ -286,9 +294,9 @@ static void elementwise(lp_case_table *table, lp_op op, int64_t act, lp_shape sh
                         int64_t scale)
 {
     char text[96];
-    lp_case *row = lp_case_add(table, op, build_elementwise, "%s%d %s view%d scale%g",
-                                 lp_op_name(op), (int)act, lp_shape_print(shape, text), (int)view,
-                                 (double)scale);
+    lp_case *row =
+        lp_case_add(table, op, build_elementwise, "%s%d %s view%d scale%g", lp_op_name(op),
+                    (int)act, lp_shape_print(shape, text), (int)view, (double)scale);
     const int64_t arg[] = {op, shape.n, shape.dim[0], shape.dim[1], shape.dim[2], view, act, scale};
     memcpy(row->arg, arg, sizeof arg);
     row->n_tokens = (int32_t)shape.dim[0];
@@ -309,7 +317,9 @@ static void elementwises(lp_case_table *table)
     for (int act = LP_ACT_NONE; act < LP_N_ACTS; act++) { /* zero; 1e6; nearly the largest float */
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(2, 9), 0, 0);
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, 1000000);
-        elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, act == LP_ACT_RELU_SQUARED ? INT64_C(1000000000000000) : INT64_C(1000000000000000000));
+        elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0,
+                    act == LP_ACT_RELU_SQUARED ? INT64_C(1000000000000000)
+                                               : INT64_C(1000000000000000000));
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, 1);
         elementwise(table, LP_OP_ACT, act, LP_SHAPE2(9, 100), 0, 100);
         elementwise(table, LP_OP_ACT, act + FACTORS, LP_SHAPE2(9, 100), 0, 10);

@@ -32,7 +32,10 @@ lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_
         .part = c->part,
         .no_fusion = no_fusion,
         .int8_types = c->int8_types};
-    return lp_network_graph(c->ctx, c->network, &c->store, &options, graph);
+    LP_TRY(lp_network_graph(c->ctx, c->network, &c->store, &options, graph));
+    for (uint32_t i = 0; i < (*graph)->n_nodes; i++)
+        c->rounds |= (*graph)->nodes[i].op == LP_OP_LINEAR && (*graph)->nodes[i].p.linear.int8;
+    return LP_OK;
 }
 
 /* ---- A node -------------------------------------------------------------------------------- */
@@ -214,7 +217,7 @@ static void compare_drift(const pass_state *s, const lp_step *step, const lp_exp
 
 static double most_drift(const pass_state *s)
 {
-    return s->c->int8_types != 0 ? DRIFT_NMSE_INT8 : DRIFT_NMSE;
+    return s->c->rounds ? DRIFT_NMSE_INT8 : DRIFT_NMSE;
 }
 
 /* A router chose other experts than the other side: said once, at the first one. */

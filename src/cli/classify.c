@@ -229,7 +229,8 @@ const cli_command cli_classify = {
         "                        with preprocessor_config.json\n"
         "      --labels=A,B,...  texts of which one goes with the picture (CLIP)\n"
         "  -k, --top-k=N         labels for each picture (default 5)\n" CLI_ADAPTER_HELP
-            CLI_DEVICE_HELP CLI_WORKAROUND_HELP "  -j, --json            for programs\n"
+            CLI_DEVICE_HELP CLI_WORKAROUND_HELP CLI_NO_INT8_HELP
+        "  -j, --json            for programs\n"
         "  -q, --quiet           nothing but the result and errors\n" CLI_VERBOSE_HELP,
     .run = run,
 };

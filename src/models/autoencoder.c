@@ -19,7 +19,9 @@ static lp_status read_common(const lp_config *c, lp_autoencoder_model *m)
     LP_TRY(lp_config_must_be_number(c, "in_channels", 3));
     LP_TRY(lp_config_must_be_number(c, "out_channels", 3));
     LP_TRY(lp_config_u32(c, "latent_channels", LP_JSON_OPTIONAL, &m->latent_channels));
-    LP_TRY(lp_config_f32(c, "scaling_factor", &m->scaling));
+    LP_TRY(lp_config_positive(c, "scaling_factor", &m->scaling));
+    LP_TRY(lp_config_must_be_off(c, "latents_mean"));
+    LP_TRY(lp_config_must_be_off(c, "latents_std"));
     LP_TRY(lp_config_f32(c, "shift_factor", &m->shift));
     if (m->latent_channels < 1 || m->latent_channels > MOST_CHANNELS)
         return lp_fail(c->ctx, LP_E_LIMIT, "%s: latent_channels is %u; 1 to %d is possible",

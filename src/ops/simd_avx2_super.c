@@ -80,28 +80,32 @@ LP_INLINE __m256i dot_bytes(__m256i q, const int8_t *x)
 LP_INLINE void dots_of_pairs(load_pairs_fn load, size_t bytes, const void *w, const lp_int8_row x[],
                              int64_t n, float out[], int n_rows)
 {
-    __m256 sums[LP_SIMD_ROWS], mins[LP_SIMD_ROWS];
+    __m256 sums[LP_SIMD_ROWS];
     const uint8_t *block = w;
     pairs p;
     for (int r = 0; r < n_rows; r++)
-        sums[r] = mins[r] = _mm256_setzero_ps();
+        sums[r] = _mm256_setzero_ps();
     for (int64_t k = 0; k < n; k += LP_SUPER, block += bytes) {
         load(block, &p);
         for (int r = 0; r < n_rows; r++) {
             const __m256 x_scales = _mm256_loadu_ps(x[r].scales + k / RUN);
             float factor[N_RUNS];
             _mm256_storeu_ps(factor, _mm256_mul_ps(p.scale, x_scales));
+            /* of the block, less its minima: both are large where x has one sign, and must not pile
+             * up */
+            __m256 sum = _mm256_setzero_ps();
             for (int j = 0; j < N_RUNS; j++) {
                 const __m256i part = dot_bytes(p.q[j], x[r].q + k + j * RUN);
-                sums[r] = _mm256_fmadd_ps(_mm256_broadcast_ss(factor + j), _mm256_cvtepi32_ps(part),
-                                          sums[r]);
+                sum =
+                    _mm256_fmadd_ps(_mm256_broadcast_ss(factor + j), _mm256_cvtepi32_ps(part), sum);
             }
-            mins[r] = _mm256_fmadd_ps(_mm256_mul_ps(p.min, x_scales),
-                                      _mm256_loadu_ps(x[r].sums + k / RUN), mins[r]);
+            sum = _mm256_fnmadd_ps(_mm256_mul_ps(p.min, x_scales),
+                                   _mm256_loadu_ps(x[r].sums + k / RUN), sum);
+            sums[r] = _mm256_add_ps(sums[r], sum);
         }
     }
     for (int r = 0; r < n_rows; r++)
-        out[r] = lp_avx2_sum(_mm256_sub_ps(sums[r], mins[r]));
+        out[r] = lp_avx2_sum(sums[r]);
 }
 
 /* 32 integers without a sign as f32. */

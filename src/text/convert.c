@@ -20,6 +20,8 @@ typedef struct converter {
     lp_convert_source source;
     lp_dtype *types; /* one per tensor of the source */
     uint32_t n_layers;
+    bool has_file_type; /* the source, a GGUF file */
+    uint32_t file_type;
 } converter;
 
 /* The type of most bytes. */
@@ -100,16 +102,15 @@ static lp_status choose_type(converter *c, const lp_convert_tensor *tensor, cons
     return LP_OK;
 }
 
-/* Rows that are no multiple of a block. */
+/* Rows that are no multiple of a block, not even of the shorter one that narrow rows get. */
 static void tell_f16(converter *c, const lp_convert_tensor *first)
 {
     lp_log(
         c->ctx, LP_LOG_WARN,
         "%s: %zu matrices stay in F16, among them %s: rows of %lld elements are no multiple of a "
-        "block of %u",
+        "block of 32",
         c->from, c->result->n_f16, first->name,
-        (long long)first->weight->shape.dim[first->weight->shape.n - 1],
-        lp_dtype_table[c->options->type].block);
+        (long long)first->weight->shape.dim[first->weight->shape.n - 1]);
 }
 
 static lp_status choose_types(converter *c)
@@ -140,8 +141,11 @@ static lp_status choose_types(converter *c)
 
 static lp_status write_all(converter *c, const char *to)
 {
-    const lp_dtype type = c->options->type < LP_N_DTYPES ? c->options->type : main_type(&c->source);
-    lp_gguf_put_u32(c->writer, "general.file_type", lp_gguf_file_type(type, c->options->mixed));
+    const bool as_it_is = c->options->type == LP_N_DTYPES;
+    const lp_dtype type = as_it_is ? main_type(&c->source) : c->options->type;
+    lp_gguf_put_u32(c->writer, "general.file_type",
+                    as_it_is && c->has_file_type ? c->file_type
+                                                 : lp_gguf_file_type(type, c->options->mixed));
     if (lp_dtype_table[type].block > 1)
         lp_gguf_put_u32(c->writer, "general.quantization_version", 2);
     for (size_t i = 0; i < c->source.n; i++)
@@ -192,6 +196,7 @@ static lp_status convert_gguf(converter *c, const char *to)
         return lp_fail_memory(c->ctx, c->from);
     LP_CHECK(lp_gguf_open(c->ctx, c->from, weights, &gguf));
     LP_CHECK(copy_metadata(c, gguf));
+    c->has_file_type = lp_gguf_get_u32(gguf, "general.file_type", &c->file_type);
     c->source.n = lp_weights_count(weights);
     c->source.tensors = calloc(c->source.n + 1, sizeof *c->source.tensors);
     if (!c->source.tensors)
