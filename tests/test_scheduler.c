@@ -235,6 +235,10 @@ static void broken_files(void **state)
         {"dpm-sd", "\"solver_order\": 2", "\"solver_order\": 3", LP_E_UNSUPPORTED, "solver_order"},
         {"dpm-sd", "midpoint", "heun", LP_E_UNSUPPORTED, "solver_type"},
         {"dpm-sd", "\"dpmsolver++\"", "\"sde-dpmsolver++\"", LP_E_UNSUPPORTED, "algorithm_type"},
+        {"dpm-sd", "\"lambda_min_clipped\": -Infinity", "\"lambda_min_clipped\": -5.1",
+         LP_E_UNSUPPORTED, "lambda_min_clipped"},
+        {"dpm-sd", "\"beta_end\": 0.012", "\"beta_end\": Infinity", LP_E_FORMAT, "beta_end"},
+        {"dpm-sd", "\"beta_end\": 0.012", "\"beta_end\": NaN", LP_E_FORMAT, "beta_end"},
         {"euler-sd", "\"linear\"", "\"log_linear\"", LP_E_UNSUPPORTED, "log_linear"},
     };
     char *folder = test_folder_create(), *path = test_path(folder, "scheduler_config.json");

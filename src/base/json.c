@@ -6,15 +6,15 @@
 #include <string.h>
 #include "base/file.h"
 
-lp_status lp_json_parse(lp_context *ctx, const char *where, const char *text, size_t bytes,
-                        yyjson_doc **doc)
+static lp_status parse(lp_context *ctx, const char *where, const char *text, size_t bytes,
+                       yyjson_read_flag flags, yyjson_doc **doc)
 {
     *doc = NULL;
     if (bytes == 0)
         return lp_fail(ctx, LP_E_FORMAT, "%s: JSON expected, nothing found", where);
     yyjson_read_err error = {0};
     /* without YYJSON_READ_INSITU the text is not changed */
-    yyjson_doc *read = yyjson_read_opts((char *)(uintptr_t)text, bytes, 0, NULL, &error);
+    yyjson_doc *read = yyjson_read_opts((char *)(uintptr_t)text, bytes, flags, NULL, &error);
     if (!read) {
         if (error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
             return lp_fail_memory(ctx, where);
@@ -28,14 +28,31 @@ lp_status lp_json_parse(lp_context *ctx, const char *where, const char *text, si
     return LP_OK;
 }
 
-lp_status lp_json_open(lp_context *ctx, const char *path, yyjson_doc **doc)
+lp_status lp_json_parse(lp_context *ctx, const char *where, const char *text, size_t bytes,
+                        yyjson_doc **doc)
+{
+    return parse(ctx, where, text, bytes, YYJSON_READ_NOFLAG, doc);
+}
+
+static lp_status open_file(lp_context *ctx, const char *path, yyjson_read_flag flags,
+                           yyjson_doc **doc)
 {
     lp_file file;
     *doc = NULL;
     LP_TRY(lp_file_open(ctx, path, &file));
-    lp_status status = lp_json_parse(ctx, path, (const char *)file.data, file.bytes, doc);
+    lp_status status = parse(ctx, path, (const char *)file.data, file.bytes, flags, doc);
     lp_file_close(&file);
     return status;
+}
+
+lp_status lp_json_open(lp_context *ctx, const char *path, yyjson_doc **doc)
+{
+    return open_file(ctx, path, YYJSON_READ_NOFLAG, doc);
+}
+
+lp_status lp_json_open_infinite(lp_context *ctx, const char *path, yyjson_doc **doc)
+{
+    return open_file(ctx, path, YYJSON_READ_ALLOW_INF_AND_NAN, doc);
 }
 
 /* *found = NULL and LP_OK: missing and optional. */

@@ -12,6 +12,8 @@ lp_status lp_json_parse(lp_context *ctx, const char *where, const char *text, si
                         yyjson_doc **doc);
 /* The same for a file. */
 lp_status lp_json_open(lp_context *ctx, const char *path, yyjson_doc **doc);
+/* The same with Infinity and NaN, which Python writes although they are no JSON. */
+lp_status lp_json_open_infinite(lp_context *ctx, const char *path, yyjson_doc **doc);
 
 typedef enum lp_json_need {
     LP_JSON_OPTIONAL, /* a missing key (or null) is fine: *value stays as it is */

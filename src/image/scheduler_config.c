@@ -1,4 +1,5 @@
 /* scheduler_config.json of diffusers, see scheduler.h. */
+#include <math.h>
 #include <string.h>
 
 #include "image/scheduler.h"
@@ -41,7 +42,7 @@ static lp_status refuse_others(const lp_config *c)
     static const char *const off[] = {
         "thresholding",   "trained_betas",   "use_exponential_sigmas", "use_beta_sigmas",
         "use_lu_lambdas", "use_flow_sigmas", "use_dynamic_shifting",   "sigma_min",
-        "sigma_max",      "euler_at_final",  "lambda_min_clipped"};
+        "sigma_max",      "euler_at_final"};
     static const char *const texts[][2] = {{"interpolation_type", "linear"},
                                            {"timestep_type", "discrete"},
                                            {"final_sigmas_type", "zero"},
@@ -51,7 +52,11 @@ static lp_status refuse_others(const lp_config *c)
         LP_TRY(lp_config_must_be_off(c, off[i]));
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         LP_TRY(lp_config_must_be(c, texts[i][0], texts[i][1]));
-    return LP_OK;
+    /* the least lambda that timesteps may have: minus infinity unless somebody wants it */
+    yyjson_val *least = yyjson_obj_get(c->root, "lambda_min_clipped");
+    if (yyjson_is_real(least) && isinf(yyjson_get_real(least)) && yyjson_get_real(least) < 0)
+        return LP_OK;
+    return lp_config_must_be_off(c, "lambda_min_clipped");
 }
 
 /* Numbers that the schedule is made of. */
@@ -114,7 +119,7 @@ lp_status lp_scheduler_read(lp_context *ctx, const char *path, const char *kind,
                             lp_scheduler_config *config)
 {
     yyjson_doc *doc = NULL;
-    LP_TRY(lp_json_open(ctx, path, &doc));
+    LP_TRY(lp_json_open_infinite(ctx, path, &doc));
     const lp_config c = {ctx, path, yyjson_doc_get_root(doc)};
     const lp_status status = read_all(&c, kind, config);
     yyjson_doc_free(doc);
