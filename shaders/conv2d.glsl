@@ -31,7 +31,9 @@ vec4 lp_channels(uint first, uint c)
 bool lp_find_pixel(ivec2 at, out uint first)
 {
     const bool inside = at.x >= 0 && at.y >= 0 && at.x < int(p.width) && at.y < int(p.height);
-    const uvec2 from = inside ? uvec2(at) / p.upsample : uvec2(0u);
+    // Clamped, not chosen: llvmpipe drops a choice by `inside` where what was loaded is chosen by it, too,
+    // and loads from behind the picture.
+    const uvec2 from = uvec2(clamp(at, ivec2(0), ivec2(p.width, p.height) - 1)) / p.upsample;
     first = (from.y * (p.width / p.upsample) + from.x) * p.x_stride;
     return inside;
 }
