@@ -32,6 +32,7 @@ typedef struct survey {
     lp_context ctx;
     lp_caps caps[10]; /* to plan for: the device's own first */
     uint32_t n_caps;
+    lp_plan_options second; /* refuses those in `first_choice` */
     pipeline *pipelines;
     uint32_t n, capacity;
     uint32_t n_plans, n_failures;
@@ -42,6 +43,9 @@ static const char *const alone[] = {"selftest", "subgroups", "fault"};
 
 /* Plans use it on CPU implementations of Vulkan only. */
 static const char not_for_gpus[] = "attention_rows";
+
+/* Needs nothing of a device, so that the one behind it is only taken where it is refused. */
+static const char first_choice[] = "conv2d_mm";
 
 static void complain(survey *s, const char *what, const char *why)
 {
@@ -76,19 +80,25 @@ static void keep(survey *s, const lp_dispatch *d, const char *who, const char *n
         snprintf(p->asked_by, sizeof p->asked_by, "%.60s: %.32s", who, node);
 }
 
+static void plan_for(survey *s, const lp_graph *graph, const lp_caps *caps, lp_plan_options options,
+                     const char *who)
+{
+    lp_plan *plan = NULL;
+    if (lp_plan_create(&s->ctx, graph, caps, options, &plan) != LP_OK) {
+        complain(s, who, s->ctx.message);
+        return;
+    }
+    for (uint32_t k = 0; k < plan->n_dispatches; k++)
+        keep(s, &plan->dispatches[k], who, graph->nodes[plan->dispatches[k].node].name);
+    lp_plan_destroy(plan);
+    s->n_plans++;
+}
+
 static void plan(survey *s, const lp_graph *graph, const char *who)
 {
-    for (uint32_t i = 0; i < s->n_caps; i++) {
-        lp_plan *plan = NULL;
-        if (lp_plan_create(&s->ctx, graph, &s->caps[i], (lp_plan_options){0}, &plan) != LP_OK) {
-            complain(s, who, s->ctx.message);
-            return;
-        }
-        for (uint32_t k = 0; k < plan->n_dispatches; k++)
-            keep(s, &plan->dispatches[k], who, graph->nodes[plan->dispatches[k].node].name);
-        lp_plan_destroy(plan);
-        s->n_plans++;
-    }
+    for (uint32_t i = 0; i < s->n_caps; i++)
+        plan_for(s, graph, &s->caps[i], (lp_plan_options){0}, who);
+    plan_for(s, graph, &s->caps[0], s->second, who);
 }
 
 /* Every chunk of a prompt and every kind of step that a session makes of a network. */
@@ -141,7 +151,8 @@ static void plan_models(survey *s)
     }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (lp_dtype type = 0; type < LP_N_DTYPES; type++) {
-            if (lp_dtype_table[type].kernel == NULL || lp_dtype_table[type].to_f32 == NULL)
+            if (lp_dtype_table[type].kernel == NULL || lp_dtype_table[type].to_f32 == NULL ||
+                !paper_model_possible(shapes[i], type))
                 continue;
             lp_network *network = NULL;
             char what[48];
@@ -181,8 +192,11 @@ static void plan_alone(survey *s)
 static void vary_caps(survey *s, const lp_caps *caps)
 {
     uint32_t needs = 0;
-    for (unsigned i = 0; i < lp_n_kernels; i++)
+    for (unsigned i = 0; i < lp_n_kernels; i++) {
         needs |= lp_kernels[i].needs;
+        if (strcmp(lp_kernels[i].family, first_choice) == 0)
+            lp_kernel_set_add(&s->second.refused, &lp_kernels[i]);
+    }
     needs &= caps->has;
     s->caps[s->n_caps++] = *caps;
     for (uint32_t bit = 1; bit <= LP_NEED_COOPMAT2; bit <<= 1)

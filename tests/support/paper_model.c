@@ -73,12 +73,24 @@ static void add_weights(paper *p)
     }
 }
 
-static lp_status describe(lp_context *ctx, const char *name, uint32_t n_layer, lp_hparams *hp)
+static const lp_synth_shape_info *find_shape(const char *name)
 {
-    const lp_synth_shape_info *s = NULL;
     for (size_t i = 0; i < lp_synth_shape_count; i++)
         if (strcmp(lp_synth_shapes[i].name, name) == 0)
-            s = &lp_synth_shapes[i];
+            return &lp_synth_shapes[i];
+    return NULL;
+}
+
+bool paper_model_possible(const char *shape, lp_dtype type)
+{
+    const lp_synth_shape_info *s = find_shape(shape);
+    const uint32_t block = lp_dtype_table[type].block;
+    return s != NULL && s->dim % block == 0 && s->n_ff % block == 0;
+}
+
+static lp_status describe(lp_context *ctx, const char *name, uint32_t n_layer, lp_hparams *hp)
+{
+    const lp_synth_shape_info *s = find_shape(name);
     if (s == NULL)
         return lp_fail(ctx, LP_E_MISSING, "no shape \"%s\"", name);
     const uint32_t head = s->dim / s->n_head;

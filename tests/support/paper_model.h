@@ -11,4 +11,8 @@
 lp_status paper_model_create(lp_context *ctx, const char *shape, lp_dtype type, uint32_t n_layer,
                              lp_network **network);
 
+/* Whether the rows of the shape's matrices are whole blocks of the type (1600 elements of GPT-2 XL
+ * are none of 256). */
+bool paper_model_possible(const char *shape, lp_dtype type);
+
 #endif
