@@ -460,6 +460,73 @@ LP_API lp_status lp_latents_save(lp_context *ctx, const char *path, const float 
 LP_API lp_status lp_latents_open(lp_context *ctx, const char *path, float **latents,
                                  uint32_t shape[3]);
 
+/* ---- Pictures of texts ------------------------------------------------------------------------- */
+
+/* A model that makes pictures of texts, on a device: a text encoder, a denoiser and an autoencoder
+ * (Rombach et al. 2022, arXiv:2112.10752). */
+typedef struct lp_image_generator lp_image_generator;
+
+/* A folder of a StableDiffusionPipeline of diffusers: model_index.json, text_encoder/ (CLIP's),
+ * tokenizer/, unet/ (UNet2DConditionModel), vae/ (AutoencoderKL, AutoencoderTiny), scheduler/. A safety
+ * checker is not heeded. Weights are F32, F16 or BF16; they are computed with in f32. `cache_folder`:
+ * where compiled pipelines are kept, or NULL. The devices must live as long. Errors name file and key or
+ * tensor: LP_E_MISSING, LP_E_SHAPE for parts that do not fit each other, LP_E_UNSUPPORTED. */
+LP_API lp_status lp_image_generator_open(lp_devices *devices, size_t device, const char *folder,
+                                         const char *cache_folder, lp_image_generator **generator);
+LP_API void lp_image_generator_destroy(lp_image_generator *generator);
+
+typedef struct lp_image_generator_info {
+    const char *denoiser, *autoencoder; /* "UNet2DConditionModel", "AutoencoderKL" */
+    const char *sampler;                /* of its scheduler, as in lp_image_sampler() */
+    uint32_t width, height;             /* pixels of the pictures that it is made for */
+    uint32_t multiple;                  /* sides are multiples of it */
+    uint32_t factor, channels;          /* pixels per latent in both directions, numbers per latent */
+    uint32_t n_tokens;                  /* of a text: what is longer loses its end */
+} lp_image_generator_info;
+LP_API lp_image_generator_info lp_image_generator_describe(const lp_image_generator *generator);
+
+/* Names of samplers ("ddim", "euler", …), one after the other; NULL behind the last. */
+LP_API const char *lp_image_sampler(size_t index);
+
+/* Behind a step. Latents are [channels, height, width]. */
+typedef struct lp_image_step {
+    uint32_t done, n_steps; /* steps taken, and to be taken in all */
+    double timestep;
+    uint32_t shape[3];
+    const float *noisy;   /* the latents, scaled to be as wide as those of pictures and noise, mixed */
+    const float *picture; /* those of the picture that they seem to lead to */
+} lp_image_step;
+
+typedef struct lp_image_request {
+    const char *prompt;
+    const char *negative;   /* what shall not be seen; NULL: "" */
+    uint32_t width, height; /* pixels; 0: those of the initial picture, or else the model's own */
+    uint32_t n_steps;
+    const char *sampler;  /* NULL: the folder's own */
+    int karras;           /* spaces its steps as Karras et al. 2022 (arXiv:2206.00364) do */
+    float guidance;       /* classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598); 1: none */
+    float rescale;        /* of guidance, 0 to 1 (arXiv:2305.08891, 3.4) */
+    uint64_t seed;        /* of the noise: the same on every device */
+    const float *noise;   /* other noise, standard normal, [channels, height / factor, width / factor];
+                             NULL: the seed's */
+    const lp_image *init; /* a picture to begin with (Meng et al. 2022, arXiv:2108.01073), resized to
+                             the size asked for; NULL: none */
+    float strength;       /* how much of it becomes noise: more than 0, up to 1 */
+    const lp_image *mask; /* where it may change: white; resized, too. NULL: everywhere */
+    int (*progress)(void *user, const lp_image_step *step); /* non-zero: no more steps; the picture is
+                                                               then what the latest seemed to lead to */
+    void *user;
+} lp_image_request;
+#define LP_IMAGE_REQUEST_DEFAULT {.n_steps = 20, .guidance = 7.5f, .strength = 0.8f}
+
+/* *image is to be destroyed. LP_E_ARG for sizes, steps, guidance or a sampler that cannot be,
+ * LP_E_DEVICE if a number that comes out is not finite. */
+LP_API lp_status lp_image_generator_run(lp_image_generator *generator,
+                                        const lp_image_request *request, lp_image **image);
+/* The picture of a step's latents; may be called while it is being told. */
+LP_API lp_status lp_image_generator_decode(lp_image_generator *generator, const float *latents,
+                                           const uint32_t shape[3], lp_image **image);
+
 /* ---- Grammars (docs/GRAMMARS.md) -------------------------------------------------------------- */
 
 /* How far a text follows a grammar in GBNF or, if `gbnf` is NULL, a JSON schema: text[*n_matched] is the

@@ -68,21 +68,7 @@ lp_status lp_autoencoder_encode(lp_autoencoder *a, const lp_image *image, float 
                        "a picture of %u x %u pixels: this autoencoder takes sides that are "
                        "multiples of %u",
                        image->width, image->height, factor);
-    const size_t n = (size_t)image->width * image->height * 3;
-    float *pixels = malloc(n * sizeof *pixels);
-    if (pixels == NULL)
-        return lp_fail_memory(a->ctx, "a picture");
-    for (size_t i = 0; i < n; i++)
-        pixels[i] = (float)image->rgb[i] / 255;
-    const lp_status status =
-        lp_coder_encode(a->coder, pixels, image->height / factor, image->width / factor, latents);
-    free(pixels);
-    return status;
-}
-
-static uint8_t byte_of(float value)
-{
-    return value <= 0 ? 0 : value >= 1 ? 255 : (uint8_t)(value * 255 + 0.5f);
+    return lp_coder_encode_image(a->coder, image, latents);
 }
 
 lp_status lp_autoencoder_decode(lp_autoencoder *a, const float *latents, uint32_t height,
@@ -94,19 +80,7 @@ lp_status lp_autoencoder_decode(lp_autoencoder *a, const float *latents, uint32_
         width > LP_AUTOENCODER_SIDE / factor)
         return lp_fail(a->ctx, LP_E_LIMIT, "latents of %u x %u; sides of 1 to %u are possible",
                        width, height, LP_AUTOENCODER_SIDE / factor);
-    const size_t n = (size_t)height * width * factor * factor * 3;
-    float *pixels = malloc(n * sizeof *pixels);
-    uint8_t *rgb = malloc(n);
-    lp_status status = pixels && rgb ? LP_OK : lp_fail_memory(a->ctx, "a picture");
-    if (status == LP_OK)
-        status = lp_coder_decode(a->coder, latents, height, width, pixels);
-    for (size_t i = 0; i < n && status == LP_OK; i++)
-        rgb[i] = byte_of(pixels[i]);
-    if (status == LP_OK)
-        status = lp_image_make(a->ctx, width * factor, height * factor, rgb, image);
-    free(pixels);
-    free(rgb);
-    return status;
+    return lp_coder_decode_image(a->coder, latents, height, width, image);
 }
 
 lp_status lp_latents_save(lp_context *ctx, const char *path, const float *latents,

@@ -142,11 +142,12 @@ static void mutants_are_noticed(void **state)
     tear_down(&t);
 }
 
-static bool three_steps(void *user, uint32_t step, const float *latents)
+static bool three_steps(void *user, const lp_diffusion_step *step)
 {
     test *t = user;
-    assert_int_equal(step, t->n_seen);
-    assert_ptr_equal(latents, t->latents);
+    assert_int_equal(step->step, t->n_seen);
+    assert_ptr_equal(step->latents, t->latents);
+    assert_true(step->scale > 0 && step->scale <= 1);
     return ++t->n_seen < 3;
 }
 

@@ -150,3 +150,43 @@ lp_status lp_coder_decode(lp_coder *c, const float *latents, uint32_t height, ui
     free(input);
     return status;
 }
+
+lp_status lp_coder_encode_image(lp_coder *c, const lp_image *image, float *latents)
+{
+    const uint32_t factor = c->model->factor;
+    const uint64_t n = (uint64_t)image->width * image->height * 3;
+    float *pixels = room(n);
+    if (pixels == NULL)
+        return lp_fail_memory(c->ctx, "a picture");
+    for (uint64_t i = 0; i < n; i++)
+        pixels[i] = (float)image->rgb[i] / 255;
+    const lp_status status =
+        lp_coder_encode(c, pixels, image->height / factor, image->width / factor, latents);
+    free(pixels);
+    return status;
+}
+
+static uint8_t byte_of(float value)
+{
+    return value <= 0 ? 0 : value >= 1 ? 255 : (uint8_t)(value * 255 + 0.5f);
+}
+
+lp_status lp_coder_decode_image(lp_coder *c, const float *latents, uint32_t height, uint32_t width,
+                                lp_image **image)
+{
+    const uint32_t factor = c->model->factor;
+    const uint64_t n = (uint64_t)height * width * factor * factor * 3;
+    float *pixels = room(n);
+    uint8_t *rgb = malloc((size_t)n);
+    lp_status status = pixels && rgb ? LP_OK : lp_fail_memory(c->ctx, "a picture");
+    *image = NULL;
+    if (status == LP_OK)
+        status = lp_coder_decode(c, latents, height, width, pixels);
+    for (uint64_t i = 0; i < n && status == LP_OK; i++)
+        rgb[i] = byte_of(pixels[i]);
+    if (status == LP_OK)
+        status = lp_image_make(c->ctx, width * factor, height * factor, rgb, image);
+    free(pixels);
+    free(rgb);
+    return status;
+}

@@ -28,6 +28,12 @@ lp_status lp_coder_encode(lp_coder *coder, const float *pixels, uint32_t height,
 lp_status lp_coder_decode(lp_coder *coder, const float *latents, uint32_t height, uint32_t width,
                           float *pixels);
 
+/* The same with pictures: of sides that are height and width times the factor; colours that are
+ * darker than black or lighter than white are cut. */
+lp_status lp_coder_encode_image(lp_coder *coder, const lp_image *image, float *latents);
+lp_status lp_coder_decode_image(lp_coder *coder, const float *latents, uint32_t height,
+                                uint32_t width, lp_image **image);
+
 /* Latents in a file: safetensors, "latents" F32 [1, L, h, w]. */
 lp_status lp_latents_write(lp_context *ctx, const char *path, const float *latents,
                            const uint32_t shape[3]);

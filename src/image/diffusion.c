@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct diffusion {
     lp_denoise *denoise;
@@ -10,7 +11,8 @@ typedef struct diffusion {
     lp_scheduler *scheduler;
     uint32_t height, width;
     size_t n;
-    float *input, *text, *negative, *noise; /* [n] each, in one piece of memory */
+    float *input, *text, *negative, *noise, *begin; /* [n] each, in one piece of memory; `begin`:
+                                                       the noise of the beginning */
 } diffusion;
 
 static lp_status ask(const diffusion *d, double timestep, lp_condition condition, float *answer)
@@ -64,10 +66,50 @@ static lp_status answer_of(const diffusion *d, uint32_t step, const float *laten
     return LP_OK;
 }
 
+/* In front of a step: the picture and the noise of the beginning; all of it, or where the mask
+ * wants it kept. */
+static void mix(const diffusion *d, uint32_t step, bool all, float *latents)
+{
+    const lp_diffusion_options *o = d->options;
+    const size_t n_pixels = (size_t)d->height * d->width;
+    double picture, noise;
+    lp_scheduler_mix(d->scheduler, step, &picture, &noise);
+    for (size_t i = 0; i < d->n; i++)
+        if (all || o->mask[i % n_pixels] == 0)
+            latents[i] = (float)(picture * (double)o->picture[i] + noise * (double)d->begin[i]);
+}
+
+static void begin(const diffusion *d, float *latents)
+{
+    memcpy(d->begin, latents, d->n * sizeof *latents);
+    if (d->options->picture != NULL) {
+        lp_scheduler_begin(d->scheduler, d->options->first);
+        mix(d, d->options->first, true, latents);
+        return;
+    }
+    for (size_t i = 0; i < d->n; i++)
+        latents[i] = (float)(lp_scheduler_start(d->scheduler) * (double)latents[i]);
+}
+
+/* Whether to go on. */
+static bool tell(const diffusion *d, uint32_t step, float *latents)
+{
+    const lp_diffusion_options *o = d->options;
+    const lp_diffusion_step told = {.step = step,
+                                    .timestep = lp_scheduler_timestep(d->scheduler, step),
+                                    .latents = latents,
+                                    .scale = lp_scheduler_input(d->scheduler, step + 1),
+                                    .picture = lp_scheduler_picture(d->scheduler)};
+    if (o->progress == NULL || o->progress(o->user, &told))
+        return true;
+    memcpy(latents, told.picture, d->n * sizeof *latents);
+    return false;
+}
+
 static lp_status take_steps(lp_context *ctx, const diffusion *d, float *latents)
 {
     const lp_diffusion_options *o = d->options;
-    for (uint32_t step = 0; step < o->n_steps; step++) {
+    for (uint32_t step = o->first; step < o->n_steps; step++) {
         const float *answer = NULL;
         const bool draws = lp_scheduler_draws(d->scheduler, step);
         if (draws && o->draw == NULL)
@@ -76,11 +118,13 @@ static lp_status take_steps(lp_context *ctx, const diffusion *d, float *latents)
         if (draws)
             o->draw(o->user, step, d->noise, d->n);
         lp_scheduler_step(d->scheduler, step, answer, draws ? d->noise : NULL, latents);
+        if (o->mask != NULL)
+            mix(d, step + 1, false, latents);
         for (size_t i = 0; i < d->n; i++)
             if (!isfinite(latents[i]))
                 return lp_fail(ctx, LP_E_DEVICE, "step %u: number %zu of the latents is %g", step,
                                i, (double)latents[i]);
-        if (o->progress != NULL && !o->progress(o->user, step, latents))
+        if (!tell(d, step, latents))
             return LP_OK;
     }
     return LP_OK;
@@ -90,7 +134,7 @@ lp_status lp_diffusion_run(lp_context *ctx, lp_denoise *denoise,
                            const lp_diffusion_options *options, uint32_t height, uint32_t width,
                            float *latents)
 {
-    enum { PIECES = 4 };
+    enum { PIECES = 5 };
     const lp_denoiser_model *m = lp_denoise_model(denoise);
     diffusion d = {.denoise = denoise, .options = options, .height = height, .width = width};
     if (m->in_channels != m->out_channels)
@@ -102,6 +146,10 @@ lp_status lp_diffusion_run(lp_context *ctx, lp_denoise *denoise,
     if (!isfinite(options->guidance) || !(options->rescale >= 0 && options->rescale <= 1))
         return lp_fail(ctx, LP_E_ARG, "guidance of %g, rescaled by %g", (double)options->guidance,
                        (double)options->rescale);
+    if (options->picture == NULL ? options->first > 0 || options->mask != NULL
+                                 : options->n_steps > 0 && options->first >= options->n_steps)
+        return lp_fail(ctx, LP_E_ARG, "step %u of %u is the first%s", options->first,
+                       options->n_steps, options->picture ? "" : ", without a picture");
     d.n = (size_t)height * width * m->in_channels;
     LP_TRY(lp_scheduler_create(ctx, options->scheduler, options->n_steps, d.n, &d.scheduler));
     d.input = malloc(PIECES * d.n * sizeof *d.input);
@@ -110,8 +158,8 @@ lp_status lp_diffusion_run(lp_context *ctx, lp_denoise *denoise,
         d.text = d.input + d.n;
         d.negative = d.text + d.n;
         d.noise = d.negative + d.n;
-        for (size_t i = 0; i < d.n; i++)
-            latents[i] = (float)(lp_scheduler_start(d.scheduler) * (double)latents[i]);
+        d.begin = d.noise + d.n;
+        begin(&d, latents);
         status = take_steps(ctx, &d, latents);
     }
     free(d.input);

@@ -185,6 +185,26 @@ void lp_scheduler_destroy(lp_scheduler *s)
     free(s);
 }
 
+void lp_scheduler_begin(lp_scheduler *s, uint32_t step)
+{
+    s->first = step;
+    s->sums[step] = (lp_scheduler_sum){0};
+    s->config.kind->sum(s, step, &s->sums[step]);
+}
+
+/* With s = sigma / alpha, which is infinite where nothing is left of the picture. */
+void lp_scheduler_mix(const lp_scheduler *s, uint32_t step, double *picture, double *noise)
+{
+    const double sigma = s->sigmas[step], alpha = 1 / sqrt(1 + sigma * sigma);
+    *picture = s->config.kind->by_sigma ? 1 : alpha;
+    *noise = s->config.kind->by_sigma ? sigma : isinf(sigma) ? 1 : sigma * alpha;
+}
+
+const float *lp_scheduler_picture(const lp_scheduler *s)
+{
+    return s->last;
+}
+
 double lp_scheduler_start(const lp_scheduler *s)
 {
     if (!s->config.kind->by_sigma)

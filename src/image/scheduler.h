@@ -58,8 +58,17 @@ lp_status lp_scheduler_create(lp_context *ctx, const lp_scheduler_config *config
                               size_t n, lp_scheduler **scheduler);
 void lp_scheduler_destroy(lp_scheduler *scheduler);
 
+/* That the first step to be taken is this one, on latents that are made of a picture: nothing is
+ * known of steps before it. */
+void lp_scheduler_begin(lp_scheduler *scheduler, uint32_t step);
+/* The latents in front of a step, or behind the last one (n_steps), as a sum: so much of a
+ * picture's latents, and of noise. */
+void lp_scheduler_mix(const lp_scheduler *scheduler, uint32_t step, double *picture, double *noise);
+/* What `picture` of the last step taken is, [n]: the denoiser's answer, as a picture's latents. */
+const float *lp_scheduler_picture(const lp_scheduler *scheduler);
+
 /* What noise is multiplied by to begin with, the timestep of a step, and what the latents are
- * multiplied by for the denoiser to see. */
+ * multiplied by for the denoiser to see (there behind the last step, n_steps, too). */
 double lp_scheduler_start(const lp_scheduler *scheduler);
 double lp_scheduler_timestep(const lp_scheduler *scheduler, uint32_t step);
 double lp_scheduler_input(const lp_scheduler *scheduler, uint32_t step);
@@ -81,7 +90,7 @@ typedef struct lp_scheduler_sum {
 
 struct lp_scheduler {
     lp_scheduler_config config;
-    uint32_t n_steps;
+    uint32_t n_steps, first; /* first: the step that is taken first */
     size_t n;
     double *products;       /* a-bar [n_trained] */
     double *timesteps;      /* [n_steps] */

@@ -110,7 +110,7 @@ static void solver(const lp_scheduler *s, uint32_t step, lp_scheduler_sum *sum)
     picture_of(s, alpha, from * alpha, sum);
     sum->x = to * alpha_to / (from * alpha);
     sum->x0 = gain;
-    if (s->config.order < 2 || step == 0 || is_last)
+    if (s->config.order < 2 || step == s->first || is_last)
         return;
     const double h = log(from / to), h_before = log(s->sigmas[step - 1] / from);
     const double half =

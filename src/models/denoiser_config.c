@@ -125,12 +125,14 @@ lp_status lp_denoiser_read(const lp_config *c, lp_denoiser_model *m)
     LP_TRY(lp_config_must_be(c, "_class_name", "UNet2DConditionModel"));
     LP_TRY(refuse_others(c));
     m->in_channels = m->out_channels = 4;
+    m->sample_size = 64;
     m->n_groups = 32;
     m->n_context = 1280;
     m->eps = 1e-5f;
     m->cosine_first = true;
     LP_TRY(lp_config_u32(c, "in_channels", LP_JSON_OPTIONAL, &m->in_channels));
     LP_TRY(lp_config_u32(c, "out_channels", LP_JSON_OPTIONAL, &m->out_channels));
+    LP_TRY(lp_config_u32(c, "sample_size", LP_JSON_OPTIONAL, &m->sample_size));
     LP_TRY(lp_config_u32(c, "norm_num_groups", LP_JSON_OPTIONAL, &m->n_groups));
     LP_TRY(lp_config_u32(c, "cross_attention_dim", LP_JSON_OPTIONAL, &m->n_context));
     LP_TRY(lp_config_positive(c, "norm_eps", &m->eps));
@@ -138,6 +140,7 @@ lp_status lp_denoiser_read(const lp_config *c, lp_denoiser_model *m)
     LP_TRY(lp_config_u32(c, "freq_shift", LP_JSON_OPTIONAL, &m->frequency_shift));
     LP_TRY(lp_config_bool(c, "use_linear_projection", &m->linear_projections));
     LP_TRY(check_limit(c, "in_channels", m->in_channels, MOST_CHANNELS));
+    LP_TRY(check_limit(c, "sample_size", m->sample_size, LP_DENOISER_SIDE));
     LP_TRY(check_limit(c, "out_channels", m->out_channels, MOST_CHANNELS));
     LP_TRY(check_limit(c, "norm_num_groups", m->n_groups, MOST_CHANNELS));
     LP_TRY(check_limit(c, "cross_attention_dim", m->n_context, MOST_CONTEXT));

@@ -42,9 +42,10 @@ uint32_t lp_draw_mass(float d)
     return m >> k;
 }
 
-void lp_draw_philox(uint32_t counter, uint32_t key0, uint32_t key1, uint32_t out[4])
+void lp_draw_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
-    uint32_t c[4] = {counter, 0, 0, 0};
+    uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]};
+    uint32_t key0 = key[0], key1 = key[1];
     for (int round = 0; round < 10; round++) {
         uint64_t a = (uint64_t)0xD2511F53u * c[0], b = (uint64_t)0xCD9E8D57u * c[2];
         uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ key0, (uint32_t)b,

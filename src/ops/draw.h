@@ -18,7 +18,7 @@ float lp_draw_quotient(float a, float b);
 uint32_t lp_draw_mass(float d);
 
 /* Philox4x32-10 (Salmon et al. 2011). */
-void lp_draw_philox(uint32_t counter, uint32_t key0, uint32_t key1, uint32_t out[4]);
+void lp_draw_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 /* floor(a b / 2^64) */
 uint64_t lp_draw_multiply_high(uint64_t a, uint64_t b);

@@ -121,7 +121,7 @@ static int32_t draw(const settings *s, const float *x, float *sorted, int64_t n,
     float inverse = lp_draw_quotient(1.0f, fminf(s->temperature, FLT_MAX));
 
     uint32_t random[4];
-    lp_draw_philox(draws, s->seed[0], s->seed[1], random);
+    lp_draw_philox((const uint32_t[4]){draws}, s->seed, random);
     uint64_t total = 0, sum = 0, at = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t i = 0; i < n; i++) {
@@ -158,7 +158,8 @@ lp_status lp_op_sample_cpu(const lp_cpu_call *call)
         for (int64_t i = end > s.window ? end - s.window : 0; i < last; i++)
             if (tokens[i] >= 0 && tokens[i] < n) {
                 float y = lp_draw_clean(from[tokens[i]]);
-                x[tokens[i]] = y > 0.0f ? lp_draw_quotient(y, s.penalty) : lp_draw_clean(y * s.penalty);
+                x[tokens[i]] =
+                    y > 0.0f ? lp_draw_quotient(y, s.penalty) : lp_draw_clean(y * s.penalty);
             }
     }
     for (int64_t i = 0; i < n; i++)

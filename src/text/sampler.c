@@ -458,8 +458,9 @@ static lp_status weigh(lp_sampler *sampler, float *logits, history h, uint32_t n
                        uint32_t random[4])
 {
     lp_candidates *list = &sampler->list;
+    const uint32_t key[2] = {(uint32_t)sampler->s.seed, (uint32_t)(sampler->s.seed >> 32)};
     LP_TRY(reserve(sampler));
-    lp_draw_philox(n_draws, (uint32_t)sampler->s.seed, (uint32_t)(sampler->s.seed >> 32), random);
+    lp_draw_philox((const uint32_t[4]){n_draws}, key, random);
     for (size_t i = 0; i < sampler->n_biases; i++)
         logits[sampler->biases[i].token] += sampler->biases[i].by;
     if (sampler->constraint != NULL)
