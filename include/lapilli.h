@@ -396,6 +396,16 @@ LP_API uint32_t lp_image_height(const lp_image *image);
 LP_API const uint8_t *lp_image_rgb(const lp_image *image);
 /* Writes a PNG file: whole or not at all. LP_E_IO with the system's reason. */
 LP_API lp_status lp_image_save(const lp_image *image, const char *path);
+/* The same with texts in UTF-8 in it (iTXt). LP_E_ARG for a name that is empty, longer than 79 bytes or no
+ * printable ASCII. */
+LP_API lp_status lp_image_save_texts(const lp_image *image, const lp_fact *texts, size_t n_texts,
+                                     const char *path);
+/* A PNG file in memory: *data is malloc'ed. */
+LP_API lp_status lp_image_encode(const lp_image *image, uint8_t **data, size_t *bytes);
+/* Texts that were in a PNG file, in UTF-8; at most 64, none that is compressed. What they say is the
+ * file's: it may be anything. They belong to the picture. */
+LP_API size_t lp_image_n_texts(const lp_image *image);
+LP_API lp_fact lp_image_text(const lp_image *image, size_t index);
 
 /* What a model reads; CLIP's reads both. Without texts it has no tokenizer. */
 LP_API bool lp_model_reads_pictures(const lp_model *model);
@@ -484,6 +494,11 @@ typedef struct lp_image_generator_info {
     uint32_t n_tokens;                  /* of a text: what is longer loses its end */
 } lp_image_generator_info;
 LP_API lp_image_generator_info lp_image_generator_describe(const lp_image_generator *generator);
+
+/* SHA-256 of all weights as hexadecimal digits, a NUL behind them: reads them all. */
+enum { LP_IMAGE_DIGEST = 65 };
+LP_API void lp_image_generator_digest(const lp_image_generator *generator,
+                                           char digest[LP_IMAGE_DIGEST]);
 
 /* Names of samplers ("ddim", "euler", …), one after the other; NULL behind the last. */
 LP_API const char *lp_image_sampler(size_t index);

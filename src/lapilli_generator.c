@@ -1,4 +1,6 @@
 /* The public API of pictures that are made of texts. */
+#include <nettle/sha2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +188,25 @@ lp_image_generator_info lp_image_generator_describe(const lp_image_generator *g)
                                      .factor = g->autoencoder->factor,
                                      .channels = g->autoencoder->latent_channels,
                                      .n_tokens = lp_prompt_length(g->prompt)};
+}
+
+void lp_image_generator_digest(const lp_image_generator *g, char digest[LP_IMAGE_DIGEST])
+{
+    lp_weights *const parts[] = {lp_prompt_network(g->prompt)->weights, g->denoiser->weights,
+                                 g->autoencoder->weights};
+    uint8_t bytes[SHA256_DIGEST_SIZE];
+    struct sha256_ctx sha;
+    sha256_init(&sha);
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+        for (size_t i = 0; i < lp_weights_count(parts[p]); i++) {
+            const lp_weight *w = lp_weights_at(parts[p], i);
+            sha256_update(&sha, strlen(w->name) + 1, (const uint8_t *)w->name);
+            if (w->data != NULL)
+                sha256_update(&sha, (size_t)w->bytes, w->data);
+        }
+    sha256_digest(&sha, sizeof bytes, bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(digest + 2 * i, 3, "%02x", bytes[i]);
 }
 
 const char *lp_image_sampler(size_t index)

@@ -42,7 +42,28 @@ const uint8_t *lp_image_rgb(const lp_image *image)
 
 lp_status lp_image_save(const lp_image *image, const char *path)
 {
-    return lp_image_write(image->ctx, image, path);
+    return lp_image_write(image->ctx, image, NULL, 0, path);
+}
+
+lp_status lp_image_save_texts(const lp_image *image, const lp_fact *texts, size_t n_texts,
+                              const char *path)
+{
+    return lp_image_write(image->ctx, image, texts, n_texts, path);
+}
+
+lp_status lp_image_encode(const lp_image *image, uint8_t **data, size_t *bytes)
+{
+    return lp_image_pack(image->ctx, image, NULL, 0, data, bytes);
+}
+
+size_t lp_image_n_texts(const lp_image *image)
+{
+    return image->n_texts;
+}
+
+lp_fact lp_image_text(const lp_image *image, size_t index)
+{
+    return image->texts[index];
 }
 
 bool lp_model_reads_pictures(const lp_model *model)

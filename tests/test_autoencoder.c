@@ -509,13 +509,13 @@ static void files_come_back(void **state)
     assert_memory_equal(latents, again, sizeof latents);
     free(again);
     check(&ctx, lp_image_make(&ctx, WIDTH, HEIGHT, rgb, &image));
-    check(&ctx, lp_image_write(&ctx, image, png));
+    check(&ctx, lp_image_write(&ctx, image, NULL, 0, png));
     check(&ctx, lp_image_read(&ctx, png, &read));
     assert_int_equal(read->width, WIDTH);
     assert_memory_equal(read->rgb, rgb, sizeof rgb);
     lp_image_free(read);
     // what cannot be written leaves nothing behind; what is no latents is said so
-    test_expect_failure(&ctx, lp_image_write(&ctx, image, folder), LP_E_ARG, folder, "");
+    test_expect_failure(&ctx, lp_image_write(&ctx, image, NULL, 0, folder), LP_E_ARG, folder, "");
     test_expect_failure(&ctx, lp_latents_read(&ctx, png, &again, got), LP_E_FORMAT, "a.png", "");
     check(&ctx, lp_latents_read(&ctx, FOLDER("tiny/expected.safetensors"), &again, got));
     free(again);

@@ -66,15 +66,21 @@ static const float *tensor_of(const test *t, const char *name, int64_t n)
     return w->data;
 }
 
-static void set_up(test *t)
+// On the CPU unless numbers are to be compared.
+static const char *device_wanted(void)
 {
     const char *device = getenv("LAPILLI_TEST_DEVICE");
+    return device != NULL ? device : "cpu";
+}
+
+static void set_up(test *t, const char *device)
+{
     size_t index;
     const char *reason;
     *t = (test){.ctx = lp_context_create(NULL, NULL, LP_LOG_ERROR), .weights = lp_weights_create()};
     assert_non_null(t->ctx);
     check(t, lp_devices_create(t->ctx, &t->devices));
-    check(t, lp_devices_choose(t->devices, device != NULL ? device : "cpu", &index, &reason));
+    check(t, lp_devices_choose(t->devices, device, &index, &reason));
     check(t, lp_safetensors_open(t->ctx, FOLDER "expected.safetensors", t->weights));
     check(t, lp_image_generator_open(t->devices, index, FOLDER "sd", NULL, &t->generator));
     check(t, lp_image_open(t->ctx, FOLDER "init.png", &t->init));
@@ -164,7 +170,7 @@ static void agrees_with_diffusers(void **state)
 {
     (void)state;
     test t;
-    set_up(&t);
+    set_up(&t, device_wanted());
     for (int i = 0; i < N_CASES; i++) {
         prepare(&t, i);
         const double error = error_of(&t, i);
@@ -181,7 +187,7 @@ static void mutants_are_noticed(void **state)
 {
     (void)state;
     test t;
-    set_up(&t);
+    set_up(&t, "cpu");
     for (int m = 0; m < 9; m++) {
         static const int cases[] = {0, 0, 1, 1, 2, 2, 2, 3, 1};
         lp_image *black = NULL;
@@ -224,7 +230,7 @@ static void masks_keep(void **state)
     test t;
     const uint8_t rgb[3] = {127, 127, 127};
     lp_image *grey = NULL, *image = NULL;
-    set_up(&t);
+    set_up(&t, "cpu");
     prepare(&t, 3);
     check(&t, lp_image_create(t.ctx, 1, 1, rgb, &grey));
     t.request.mask = grey;
@@ -244,7 +250,7 @@ static void seeds_and_stops(void **state)
     float first[N];
     const uint32_t shape[3] = {CHANNELS, HEIGHT, WIDTH};
     const size_t bytes = (size_t)HEIGHT * FACTOR * WIDTH * FACTOR * 3;
-    set_up(&t);
+    set_up(&t, "cpu");
     for (int run = 0; run < 3; run++) {
         prepare(&t, 0);
         t.request.noise = NULL;
@@ -274,7 +280,7 @@ static void what_cannot_be(void **state)
 {
     (void)state;
     test t;
-    set_up(&t);
+    set_up(&t, "cpu");
     prepare(&t, 0);
     t.request.width = 41;
     refused(&t, LP_E_ARG, "multiples of 4");
@@ -325,13 +331,12 @@ static void encodes_texts(void **state)
     test t;
     lp_prompt_encoder *encoder = NULL;
     lp_test_device *device = NULL;
-    const char *name = getenv("LAPILLI_TEST_DEVICE");
     float vectors[LENGTH * VECTOR];
     int32_t tokens[LENGTH];
     uint32_t n_used = 0;
     static const int32_t wanted[LENGTH] = {900, 514, 82, 76, 817, 335, 520, 901, 0, 0, 0};
-    set_up(&t);
-    lp_backend *backend = lp_test_device_create(t.ctx, name != NULL ? name : "cpu", &device);
+    set_up(&t, "cpu");
+    lp_backend *backend = lp_test_device_create(t.ctx, device_wanted(), &device);
     check(&t, lp_prompt_encoder_create(t.ctx, FOLDER "sd", backend, NULL, &encoder));
     assert_int_equal(lp_prompt_length(encoder), LENGTH);
     assert_int_equal(lp_prompt_width(encoder), VECTOR);

@@ -142,6 +142,10 @@ double cli_seconds(void);
 char *cli_default_model(void);
 /* The same without a message. */
 char *cli_find_model(void);
+/* The one that makes pictures. */
+char *cli_default_image_model(void);
+/* A seed that nobody chose, of six digits at most: it is printed, so the result can be had again. */
+uint64_t cli_any_seed(void);
 /* Where compiled pipelines are kept (made if it is missing), malloc'ed; NULL: nowhere. */
 char *cli_cache_folder(void);
 /* Lists the devices and chooses; `selector` may be NULL. `alone`: no other device of the list will

@@ -1,6 +1,7 @@
-/* lapilli inspect: what is in a model's file. */
+/* lapilli inspect: what is in a model's file, and what a picture says of how it was made. */
 #include <string.h>
-#include "cli.h"
+
+#include "texts.h"
 
 /* "[768, 2304]" into text[96]. */
 static const char *shape_text(const lp_tensor_info *t, char text[96])
@@ -82,6 +83,72 @@ static int print_text(lp_model *model, bool metadata)
     return CLI_OK;
 }
 
+/* ---- Pictures ------------------------------------------------------------------------------ */
+
+static bool is_png(const char *path)
+{
+    static const unsigned char wanted[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+    unsigned char got[8];
+    FILE *file = fopen(path, "rb");
+    const bool is = file && fread(got, 1, 8, file) == 8 && memcmp(got, wanted, 8) == 0;
+    if (file)
+        fclose(file);
+    return is;
+}
+
+static int print_picture_json(const lp_image *image, const char *path)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    cli_json_text(doc, root, "file", path);
+    yyjson_mut_obj_add_uint(doc, root, "width", lp_image_width(image));
+    yyjson_mut_obj_add_uint(doc, root, "height", lp_image_height(image));
+    yyjson_mut_val *texts = yyjson_mut_obj_add_obj(doc, root, "texts");
+    for (size_t i = 0; i < lp_image_n_texts(image); i++)
+        cli_json_fact(doc, texts, lp_image_text(image, i));
+    return cli_json_print(doc);
+}
+
+static int print_picture_text(const lp_image *image)
+{
+    char key[256];
+    printf("picture of %u x %u pixels\n", lp_image_width(image), lp_image_height(image));
+    if (lp_image_n_texts(image) == 0)
+        printf("\nno texts\n");
+    else
+        printf("\n");
+    for (size_t i = 0; i < lp_image_n_texts(image); i++) {
+        const lp_fact text = lp_image_text(image, i);
+        printf("%-28s ", key_text(text.name, key));
+        cli_print_text(text.value, strlen(text.value), 1000);
+        printf("\n");
+    }
+    return CLI_OK;
+}
+
+static int inspect_picture(lp_context *ctx, const char *path, bool json)
+{
+    lp_image *image = NULL;
+    const lp_status status = lp_image_open(ctx, path, &image);
+    const int code = status != LP_OK ? cli_failed(ctx, status)
+                     : json          ? print_picture_json(image, path)
+                                     : print_picture_text(image);
+    lp_image_destroy(image);
+    return code;
+}
+
+static int inspect_model(lp_context *ctx, const char *path, bool json, bool metadata)
+{
+    lp_model *model = NULL;
+    const lp_status status = lp_model_look(ctx, path, &model);
+    const int code = status != LP_OK ? cli_failed(ctx, status)
+                     : json          ? print_json(model, path)
+                                     : print_text(model, metadata);
+    lp_model_destroy(model);
+    return code;
+}
+
 static int run(int argc, char **argv)
 {
     static const struct option long_options[] = {
@@ -116,25 +183,22 @@ static int run(int argc, char **argv)
         return CLI_USAGE;
 
     lp_context *ctx = cli_context(verbose);
-    lp_model *model = NULL;
     if (!ctx)
         return CLI_FAILED;
-    lp_status status = lp_model_look(ctx, path, &model);
-    int code = status != LP_OK ? cli_failed(ctx, status)
-               : json          ? print_json(model, path)
-                               : print_text(model, metadata);
-    lp_model_destroy(model);
+    const int code =
+        is_png(path) ? inspect_picture(ctx, path, json) : inspect_model(ctx, path, json, metadata);
     lp_context_destroy(ctx);
     return code;
 }
 
 const cli_command cli_inspect = {
     .name = "inspect",
-    .summary = "show what is in a model's file",
+    .summary = "show what is in a model's file, or what made a picture",
     .usage = "[OPTION]... FILE|DIR",
     .help = "Shows architecture, hyperparameters, tokenizer and tensors of a GGUF file or of a\n"
             "Hugging Face folder. Weights are not read. Tensors of types that cannot be run are\n"
-            "listed, and a folder needs no tokenizer.\n"
+            "listed, and a folder needs no tokenizer. Of a PNG file: the texts in it, with which\n"
+            "lapilli image says how it was made.\n"
             "\n"
             "  -a, --metadata  also the file's metadata (always in JSON)\n"
             "  -j, --json      as JSON\n"

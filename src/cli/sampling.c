@@ -1,5 +1,4 @@
 /* Options of drawing: see sampling.h. */
-#define _DEFAULT_SOURCE /* getpid */
 #include "sampling.h"
 
 #include "files.h"
@@ -8,8 +7,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 void cli_sampling_start(cli_sampling *s)
 {
@@ -24,7 +21,7 @@ void cli_sampling_finish(cli_sampling *s)
     if (s->values.n_dry_breakers > 0)
         s->values.dry_breakers = s->breakers;
     if (!s->has_seed) /* it is printed, so the text can be had again */
-        s->values.seed = ((uint64_t)time(NULL) * 1000003u + (uint64_t)getpid()) % 1000000u;
+        s->values.seed = cli_any_seed();
 }
 
 int cli_sampling_check(const cli_sampling *s)

@@ -27,9 +27,8 @@ static char *concat(const char *a, const char *b)
 
 /* Beside the installed command (which may have been moved), where it was to be installed, or in the
  * source tree that it was built from. */
-char *cli_find_model(void)
+static char *find_shipped(const char *model)
 {
-    static const char model[] = "/models/story/story.gguf";
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 32);
     char *slash = NULL;
@@ -49,12 +48,30 @@ char *cli_find_model(void)
     return NULL;
 }
 
+char *cli_find_model(void)
+{
+    return find_shipped("/models/story/story.gguf");
+}
+
 char *cli_default_model(void)
 {
     char *path = cli_find_model();
     if (!path)
         cli_error("the model that ships with lapilli is not there; name one with -m");
     return path;
+}
+
+char *cli_default_image_model(void)
+{
+    char *path = find_shipped("/models/emoji");
+    if (!path)
+        cli_error("the image model that ships with lapilli is not there; name one with -m");
+    return path;
+}
+
+uint64_t cli_any_seed(void)
+{
+    return ((uint64_t)time(NULL) * 1000003u + (uint64_t)getpid()) % 1000000u;
 }
 
 char *cli_cache_folder(void)

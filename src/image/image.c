@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "image/png_texts.h"
 
 static lp_status check_size(lp_context *ctx, const char *what, uint32_t width, uint32_t height)
 {
@@ -28,7 +29,7 @@ static lp_status wrap(lp_context *ctx, uint32_t width, uint32_t height, uint8_t 
         free(rgb);
         return lp_fail_memory(ctx, "a picture");
     }
-    **image = (lp_image){ctx, width, height, rgb};
+    **image = (lp_image){.ctx = ctx, .width = width, .height = height, .rgb = rgb};
     return LP_OK;
 }
 
@@ -49,7 +50,15 @@ static lp_status unpack(lp_context *ctx, const char *path, const lp_file *file, 
         free(rgb);
         return lp_fail(ctx, LP_E_FORMAT, "%s: a picture of two sizes", path);
     }
-    return wrap(ctx, (uint32_t)width, (uint32_t)height, rgb, image);
+    LP_TRY(wrap(ctx, (uint32_t)width, (uint32_t)height, rgb, image));
+    lp_image *i = *image;
+    const lp_status status =
+        lp_png_texts_read(ctx, file->data, file->bytes, &i->texts, &i->n_texts);
+    if (status != LP_OK) {
+        lp_image_free(i);
+        *image = NULL;
+    }
+    return status;
 }
 
 lp_status lp_image_read(lp_context *ctx, const char *path, lp_image **image)
@@ -77,32 +86,62 @@ lp_status lp_image_make(lp_context *ctx, uint32_t width, uint32_t height, const 
     return wrap(ctx, width, height, copy, image);
 }
 
-/* A PNG file that is ready, all at once. */
+/* A PNG file being made: stb hands it over all at once. */
 typedef struct png_target {
-    lp_context *ctx;
-    const char *path;
-    lp_status status;
+    const uint8_t *texts;
+    size_t n_texts;
+    uint8_t *data;
+    size_t bytes;
 } png_target;
 
-static void write_png(void *user, void *data, int bytes)
+static void take_png(void *user, void *data, int bytes)
 {
+    enum { HEADER = 8 + 25 }; /* signature and IHDR; texts may come behind */
     png_target *to = user;
-    to->status = lp_file_write(to->ctx, to->path, data, (size_t)bytes);
+    const size_t rest = (size_t)bytes - HEADER;
+    to->data = malloc((size_t)bytes + to->n_texts);
+    if (to->data == NULL)
+        return;
+    memcpy(to->data, data, HEADER);
+    memcpy(to->data + HEADER, to->texts, to->n_texts);
+    memcpy(to->data + HEADER + to->n_texts, (uint8_t *)data + HEADER, rest);
+    to->bytes = HEADER + to->n_texts + rest;
 }
 
-lp_status lp_image_write(lp_context *ctx, const lp_image *image, const char *path)
+lp_status lp_image_pack(lp_context *ctx, const lp_image *image, const lp_fact *texts,
+                        size_t n_texts, uint8_t **data, size_t *bytes)
 {
-    png_target to = {ctx, path, LP_OK};
-    if (!stbi_write_png_to_func(write_png, &to, (int)image->width, (int)image->height, 3,
-                                image->rgb, (int)image->width * 3))
+    png_target to = {0};
+    uint8_t *chunks = NULL;
+    *data = NULL;
+    LP_TRY(lp_png_texts_make(ctx, texts, n_texts, &chunks, &to.n_texts));
+    to.texts = chunks;
+    const int done = stbi_write_png_to_func(take_png, &to, (int)image->width, (int)image->height, 3,
+                                            image->rgb, (int)image->width * 3);
+    free(chunks);
+    if (!done || to.data == NULL)
         return lp_fail_memory(ctx, "a PNG file");
-    return to.status;
+    *data = to.data;
+    *bytes = to.bytes;
+    return LP_OK;
+}
+
+lp_status lp_image_write(lp_context *ctx, const lp_image *image, const lp_fact *texts,
+                         size_t n_texts, const char *path)
+{
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    LP_TRY(lp_image_pack(ctx, image, texts, n_texts, &data, &bytes));
+    const lp_status status = lp_file_write(ctx, path, data, bytes);
+    free(data);
+    return status;
 }
 
 void lp_image_free(lp_image *image)
 {
     if (image == NULL)
         return;
+    lp_png_texts_free(image->texts, image->n_texts);
     free(image->rgb);
     free(image);
 }

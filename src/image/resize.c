@@ -97,8 +97,9 @@ static lp_status pass(lp_context *ctx, const lp_image *image, bool columns, uint
 {
     kernel k = {0};
     const uint32_t n_in = columns ? image->height : image->width;
-    *result =
-        (lp_image){ctx, columns ? image->width : n_out, columns ? n_out : image->height, NULL};
+    *result = (lp_image){.ctx = ctx,
+                         .width = columns ? image->width : n_out,
+                         .height = columns ? n_out : image->height};
     const size_t bytes = (size_t)result->width * result->height * 3;
     result->rgb = malloc(bytes);
     if (result->rgb == NULL)
