@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "image/patches.h"
+#include "image/png_texts.h"
 #include "image/preprocess.h"
 #include "support/model_files.h"
 #include "tensor/safetensors.h"
@@ -205,6 +206,97 @@ static void test_hostile(void **state)
     free(path);
 }
 
+static void is_text(const lp_image *image, size_t i, const char *name, const char *value)
+{
+    assert_true(i < image->n_texts);
+    assert_string_equal(image->texts[i].name, name);
+    assert_string_equal(image->texts[i].value, value);
+}
+
+static bool contains(const uint8_t *data, size_t n, const uint8_t *part, size_t bytes)
+{
+    for (size_t at = 0; at + bytes <= n; at++)
+        if (memcmp(data + at, part, bytes) == 0)
+            return true;
+    return false;
+}
+
+/* Texts in PNG files, as Pillow writes them; ours are the same bytes. */
+static void test_texts(void **state)
+{
+    (void)state;
+    static const lp_fact own[] = {{"prompt", "ein rötlicher Apfel \U0001f34e\nund mehr", 0},
+                                  {"empty", "", 0}};
+    static const char *const no_names[] = {"", " a", "a ", "a\nb", "\xc3\xa4"};
+    lp_context ctx = {0};
+    lp_image *image = picture("texts.png"), *again = NULL;
+    uint8_t *chunks = NULL;
+    char *path = test_path(FOLDER, "texts.png"), *folder = test_folder_create();
+    char *copy = test_path(folder, "copy.png"), name[81];
+    size_t bytes, n;
+    assert_int_equal(image->n_texts, 4);
+    is_text(image, 0, "Title", "café");
+    is_text(image, 1, own[0].name, own[0].value);
+    is_text(image, 2, "in French", "oui");
+    is_text(image, 3, "empty", "");
+    uint8_t *file = test_read(path, &n);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lp_png_texts_make(&ctx, &own[i], 1, &chunks, &bytes), LP_OK);
+        assert_true(contains(file, n, chunks, bytes));
+        free(chunks);
+    }
+    assert_int_equal(lp_image_write(&ctx, image, own, 2, copy), LP_OK);
+    assert_int_equal(lp_image_read(&ctx, copy, &again), LP_OK);
+    assert_int_equal(again->n_texts, 2);
+    is_text(again, 0, own[0].name, own[0].value);
+    is_text(again, 1, own[1].name, own[1].value);
+    assert_memory_equal(again->rgb, image->rgb, 12);
+    memset(name, 'x', 80);
+    name[80] = '\0';
+    for (int i = 0; i < 6; i++) {
+        const lp_fact bad = {i < 5 ? no_names[i] : name, "value", 0};
+        assert_int_equal(lp_png_texts_make(&ctx, &bad, 1, &chunks, &bytes), LP_E_ARG);
+        assert_null(chunks);
+    }
+    lp_image_free(image);
+    lp_image_free(again);
+    free(file);
+    free(path);
+    free(copy);
+    test_folder_remove(folder);
+}
+
+/* Whatever the chunks say, nothing is read behind the file: sanitizers watch. */
+static void test_hostile_texts(void **state)
+{
+    (void)state;
+    lp_context ctx = {0};
+    char *path = test_path(FOLDER, "texts.png");
+    size_t n, n_texts;
+    lp_fact *texts;
+    uint8_t *file = test_read(path, &n);
+    for (size_t length = 0; length <= n; length++) {
+        uint8_t *cut = malloc(length + 1);
+        assert_non_null(cut);
+        memcpy(cut, file, length);
+        assert_int_equal(lp_png_texts_read(&ctx, cut, length, &texts, &n_texts), LP_OK);
+        assert_true(n_texts <= 4);
+        lp_png_texts_free(texts, n_texts);
+        free(cut);
+    }
+    for (size_t at = 8; at < n; at++) {
+        const uint8_t was = file[at];
+        for (int value = 0; value < 256; value += 51) {
+            file[at] = (uint8_t)value;
+            assert_int_equal(lp_png_texts_read(&ctx, file, n, &texts, &n_texts), LP_OK);
+            lp_png_texts_free(texts, n_texts);
+        }
+        file[at] = was;
+    }
+    free(file);
+    free(path);
+}
+
 static void test_patches(void **state)
 {
     (void)state;
@@ -224,9 +316,10 @@ static void test_patches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files),    cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_nonsense), cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_patches),
+        cmocka_unit_test(test_files),         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_nonsense),      cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_patches),       cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_hostile_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
