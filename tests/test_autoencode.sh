@@ -35,7 +35,7 @@ cmp "$out/one.png" "$out/two.png" || fail "one step and two differ"
 cmp "$out/a.safetensors" "$out/b.safetensors" || fail "latents differ"
 
 # --- what makes no sense
-expect 2 '-m DIR is missing' -i "$out/a.png" -o "$out/no.png"
+expect 2 '-m DIR of an autoencoder' -i "$out/a.png" -o "$out/no.png"
 expect 2 'either -i' -m "$model" -o "$out/no.png"
 expect 2 'either -i' -m "$model" -i a --from-latents b -o "$out/no.png"
 expect 2 '-o PNG or' -m "$model" -i "$out/a.png"

@@ -206,9 +206,8 @@ static int check_settings(const cli_image_job *job)
     if (!job->model)
         return cli_usage_error(&cli_image, "-p PROMPT is missing, or -m DIR of an autoencoder");
     if (!job->input == !job->from_latents)
-        return cli_usage_error(
-            &cli_image,
-            "-p PROMPT is missing; or, of an autoencoder, -i PICTURE or --from-latents FILE");
+        return cli_usage_error(&cli_image, "-p PROMPT is missing; without it either -i PICTURE or "
+                                           "--from-latents FILE is needed");
     if (!job->output && !job->save_latents)
         return cli_usage_error(&cli_image, "-o PNG or --save-latents FILE is missing");
     return CLI_OK;
