@@ -356,7 +356,7 @@ static bool tell(void *user, const lp_diffusion_step *step)
     for (size_t i = 0; i < m->n; i++)
         noisy[i] = (float)(step->scale * (double)step->latents[i]);
     const lp_image_step told = {.done = step->step + 1 - m->first,
-                                .n_steps = r->n_steps - m->first,
+                                .n_steps = step->n_steps - m->first,
                                 .timestep = step->timestep,
                                 .shape = {m->shape[0], m->shape[1], m->shape[2]},
                                 .noisy = noisy,

@@ -14,7 +14,10 @@
 #include "base/context.h"
 #include "image/noise.h"
 #include "image/prompt.h"
+#include "image/scheduler.h"
 #include "lapilli.h"
+#include "models/autoencoder.h"
+#include "models/denoiser.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
 #include "tensor/safetensors.h"
@@ -276,6 +279,62 @@ static void seeds_and_stops(void **state)
     tear_down(&t);
 }
 
+// PNDM asks once more than there are steps, from wherever it begins; of a single step not.
+static void pndm_asks_once_more(void **state)
+{
+    (void)state;
+    test t;
+    set_up(&t, "cpu");
+    for (uint32_t taken = 1; taken <= STEPS; taken += 3) {
+        lp_image *image = NULL;
+        prepare(&t, 2);
+        t.request.sampler = "pndm";
+        t.request.strength = (float)taken / STEPS;
+        check(&t, lp_image_generator_run(t.generator, &t.request, &image));
+        assert_int_equal(t.n_seen, taken > 1 ? taken + 1 : 1);
+        lp_image_destroy(image);
+    }
+    tear_down(&t);
+}
+
+// The form in which Stable Diffusion 1.5 was published says less than diffusers writes today.
+static void published_configs(void **state)
+{
+    (void)state;
+    lp_context ctx = {0};
+    lp_scheduler_config scheduler;
+    lp_denoiser_model unet = {0};
+    lp_autoencoder_model vae = {0};
+    yyjson_doc *doc = NULL;
+    assert_int_equal(lp_json_open(&ctx, FOLDER "published/unet.json", &doc), LP_OK);
+    lp_config c = {&ctx, "unet.json", yyjson_doc_get_root(doc)};
+    assert_int_equal(lp_denoiser_read(&c, &unet), LP_OK);
+    yyjson_doc_free(doc);
+    assert_int_equal(unet.sample_size, 64);
+    assert_int_equal(unet.n_stages, 4);
+    assert_int_equal(unet.n_groups, 32);
+    assert_true(unet.has_middle && unet.cosine_first && !unet.linear_projections);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(unet.stages[i].n_heads, 8);
+        assert_int_equal(unet.stages[i].depth, 1);
+        assert_int_equal(unet.stages[i].n_blocks, 2);
+        assert_int_equal(unet.stages[i].attends[0], i < 3);
+        assert_int_equal(unet.stages[i].attends[1], i < 3);
+    }
+    assert_int_equal(lp_json_open(&ctx, FOLDER "published/vae.json", &doc), LP_OK);
+    c = (lp_config){&ctx, "vae.json", yyjson_doc_get_root(doc)};
+    assert_int_equal(lp_autoencoder_read_kl(&c, &vae), LP_OK);
+    yyjson_doc_free(doc);
+    assert_true(vae.scaling == 0.18215f && vae.shift == 0);
+    assert_true(vae.attention && vae.quant_conv && vae.post_quant_conv);
+    assert_int_equal(lp_scheduler_read(&ctx, FOLDER "published/scheduler.json", NULL, &scheduler),
+                     LP_OK);
+    assert_string_equal(scheduler.kind->name, "pndm");
+    assert_true(!scheduler.last_is_one && scheduler.steps_offset == 1);
+    assert_int_equal(scheduler.prediction, LP_PREDICTION_NOISE);
+    assert_int_equal(scheduler.spacing, LP_SPACING_LEADING);
+}
+
 static void what_cannot_be(void **state)
 {
     (void)state;
@@ -392,6 +451,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be),
         cmocka_unit_test(encodes_texts),
         cmocka_unit_test(noise_is_normal),
+        cmocka_unit_test(pndm_asks_once_more),
+        cmocka_unit_test(published_configs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,10 +20,10 @@
 
 enum { N = 6, STEPS = 10 };
 
-static const char *const names[] = {"ddim-sd",      "ddim-v",       "ddim-clip",    "ddim-sample",
-                                    "ddpm",         "ddpm-v",       "euler-sd",     "euler-v",
-                                    "euler-karras", "ancestral-sd", "ancestral-v",  "dpm-sd",
-                                    "dpm-v",        "dpm-karras",   "dpm-trailing", "dpm-first"};
+static const char *const names[] = {
+    "ddim-sd",  "ddim-v",     "ddim-clip",    "ddim-sample",  "ddpm",        "ddpm-v",
+    "euler-sd", "euler-v",    "euler-karras", "ancestral-sd", "ancestral-v", "dpm-sd",
+    "dpm-v",    "dpm-karras", "dpm-trailing", "dpm-first",    "pndm-sd",     "pndm-v"};
 enum { N_NAMES = sizeof names / sizeof *names };
 
 static void check(const lp_context *ctx, lp_status status)
@@ -60,21 +60,22 @@ static double trajectory_error(const lp_weights *weights, const char *name,
     lp_scheduler *s;
     const float *noise = tensor_of(weights, "%s", "noise", (STEPS + 1) * N);
     const float *c = tensor_of(weights, "%s", "c", N);
-    const float *timesteps = tensor_of(weights, "%s.timesteps", name, STEPS);
-    const float *want = tensor_of(weights, "%s.latents", name, (STEPS + 1) * N);
     if (lp_scheduler_create(&ctx, config, STEPS, N, &s) != LP_OK)
         return INFINITY;
+    const uint32_t count = lp_scheduler_count(s);
+    const float *timesteps = tensor_of(weights, "%s.timesteps", name, count);
+    const float *want = tensor_of(weights, "%s.latents", name, (count + 1) * N);
     float x[N], answer[N];
     double square = 0, error = 0, time_error = 0;
     for (int i = 0; i < N; i++)
         x[i] = (float)(lp_scheduler_start(s) * (double)noise[i]);
-    for (uint32_t step = 0; step <= STEPS; step++) {
+    for (uint32_t step = 0; step <= count; step++) {
         for (int i = 0; i < N; i++) {
             const double wanted = (double)want[step * N + i], got = (double)x[i];
             error += (got - wanted) * (got - wanted);
             square += wanted * wanted;
         }
-        if (step == STEPS)
+        if (step == count)
             break;
         const double t = lp_scheduler_timestep(s, step);
         time_error = fmax(time_error, fabs(t - (double)timesteps[step]));
@@ -189,6 +190,10 @@ static const struct {
     {"Karras", "dpm-karras", other_karras},
     {"order", "dpm-first", other_order},
     {"order", "dpm-v", other_order},
+    {"prediction", "pndm-sd", other_prediction},
+    {"offset", "pndm-sd", other_offset},
+    {"last alpha", "pndm-sd", other_last},
+    {"spacing", "pndm-v", other_spacing},
 };
 
 static void mutants_are_noticed(void **state)
@@ -239,6 +244,9 @@ static void broken_files(void **state)
          LP_E_UNSUPPORTED, "lambda_min_clipped"},
         {"dpm-sd", "\"beta_end\": 0.012", "\"beta_end\": Infinity", LP_E_FORMAT, "beta_end"},
         {"dpm-sd", "\"beta_end\": 0.012", "\"beta_end\": NaN", LP_E_FORMAT, "beta_end"},
+        {"pndm-sd", "\"skip_prk_steps\": true", "\"skip_prk_steps\": false", LP_E_UNSUPPORTED,
+         "skip_prk_steps"},
+        {"pndm-sd", "\"epsilon\"", "\"sample\"", LP_E_UNSUPPORTED, "sample"},
         {"euler-sd", "\"linear\"", "\"log_linear\"", LP_E_UNSUPPORTED, "log_linear"},
     };
     char *folder = test_folder_create(), *path = test_path(folder, "scheduler_config.json");

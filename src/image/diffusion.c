@@ -79,16 +79,17 @@ static void mix(const diffusion *d, uint32_t step, bool all, float *latents)
             latents[i] = (float)(picture * (double)o->picture[i] + noise * (double)d->begin[i]);
 }
 
-static void begin(const diffusion *d, float *latents)
+static lp_status begin(lp_context *ctx, const diffusion *d, float *latents)
 {
     memcpy(d->begin, latents, d->n * sizeof *latents);
     if (d->options->picture != NULL) {
-        lp_scheduler_begin(d->scheduler, d->options->first);
+        LP_TRY(lp_scheduler_begin(ctx, d->scheduler, d->options->first));
         mix(d, d->options->first, true, latents);
-        return;
+        return LP_OK;
     }
     for (size_t i = 0; i < d->n; i++)
         latents[i] = (float)(lp_scheduler_start(d->scheduler) * (double)latents[i]);
+    return LP_OK;
 }
 
 /* Whether to go on. */
@@ -96,6 +97,8 @@ static bool tell(const diffusion *d, uint32_t step, float *latents)
 {
     const lp_diffusion_options *o = d->options;
     const lp_diffusion_step told = {.step = step,
+                                    .n_steps = lp_scheduler_count(d->scheduler),
+
                                     .timestep = lp_scheduler_timestep(d->scheduler, step),
                                     .latents = latents,
                                     .scale = lp_scheduler_input(d->scheduler, step + 1),
@@ -109,7 +112,7 @@ static bool tell(const diffusion *d, uint32_t step, float *latents)
 static lp_status take_steps(lp_context *ctx, const diffusion *d, float *latents)
 {
     const lp_diffusion_options *o = d->options;
-    for (uint32_t step = o->first; step < o->n_steps; step++) {
+    for (uint32_t step = o->first; step < lp_scheduler_count(d->scheduler); step++) {
         const float *answer = NULL;
         const bool draws = lp_scheduler_draws(d->scheduler, step);
         if (draws && o->draw == NULL)
@@ -159,9 +162,10 @@ lp_status lp_diffusion_run(lp_context *ctx, lp_denoise *denoise,
         d.negative = d.text + d.n;
         d.noise = d.negative + d.n;
         d.begin = d.noise + d.n;
-        begin(&d, latents);
-        status = take_steps(ctx, &d, latents);
+        status = begin(ctx, &d, latents);
     }
+    if (status == LP_OK)
+        status = take_steps(ctx, &d, latents);
     free(d.input);
     lp_scheduler_destroy(d.scheduler);
     return status;

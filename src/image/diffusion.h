@@ -13,7 +13,8 @@ typedef struct lp_condition {
 
 /* Behind a step. */
 typedef struct lp_diffusion_step {
-    uint32_t step;
+    uint32_t step,
+        n_steps;          /* n_steps: of the scheduler, which may be one more than was asked for */
     double timestep;      /* what the denoiser was asked at */
     const float *latents; /* [channels, h, w] */
     double scale;         /* latents times this are as wide as those of pictures and noise, mixed */

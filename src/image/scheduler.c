@@ -54,14 +54,15 @@ static double spaced(const lp_scheduler *s, uint32_t step)
 {
     const lp_scheduler_config *c = &s->config;
     const double n = c->n_trained;
-    const uint32_t n_spaced = s->n_steps + c->kind->one_more;
-    const uint32_t from_end = n_spaced - 1 - step;
+    const uint32_t n_spaced = s->n_wanted + c->kind->one_more;
+    const uint32_t place = c->kind->twice && step > s->first + 1 ? step - 1 : step;
+    const uint32_t from_end = n_spaced - 1 - place;
     double t;
     switch (c->spacing) {
     case LP_SPACING_LEADING:
         return (double)(c->n_trained / n_spaced) * from_end + c->steps_offset;
     case LP_SPACING_TRAILING:
-        return rint(n - step * (n / s->n_steps)) - 1;
+        return rint(n - place * (n / s->n_wanted)) - 1;
     default:
         t = n_spaced > 1 ? (n - 1) * from_end / (n_spaced - 1) : 0;
         return c->kind->whole ? rint(t) : t;
@@ -115,6 +116,7 @@ static void space_karras(lp_scheduler *s)
 static lp_status fill_steps(lp_context *ctx, lp_scheduler *s)
 {
     const lp_scheduler_config *c = &s->config;
+    s->n_steps = s->n_wanted + (c->kind->twice && s->n_wanted - s->first > 1);
     for (uint32_t i = 0; i < s->n_steps; i++) {
         s->timesteps[i] = spaced(s, i);
         if (!(s->timesteps[i] >= 0 && s->timesteps[i] < c->n_trained))
@@ -127,6 +129,7 @@ static lp_status fill_steps(lp_context *ctx, lp_scheduler *s)
         space_karras(s);
     for (uint32_t i = 0; i < s->n_steps; i++) {
         lp_scheduler_sum *sum = &s->sums[i];
+        *sum = (lp_scheduler_sum){.now = 1};
         c->kind->sum(s, i, sum);
         if (!isfinite(sum->picture_x + sum->picture_answer + sum->x + sum->x0 + sum->last +
                       sum->answer + sum->noise))
@@ -152,14 +155,17 @@ lp_status lp_scheduler_create(lp_context *ctx, const lp_scheduler_config *config
     if (s == NULL)
         return lp_fail_memory(ctx, "a scheduler");
     s->config = *config;
-    s->n_steps = n_steps;
+    s->n_wanted = n_steps;
     s->n = n;
     s->products = calloc(config->n_trained, sizeof *s->products);
-    s->timesteps = calloc(n_steps, sizeof *s->timesteps);
-    s->sigmas = calloc(n_steps + 1, sizeof *s->sigmas);
-    s->sums = calloc(n_steps, sizeof *s->sums);
+    s->timesteps = calloc(n_steps + 1, sizeof *s->timesteps);
+    s->sigmas = calloc(n_steps + 2, sizeof *s->sigmas);
+    s->sums = calloc(n_steps + 1, sizeof *s->sums);
     s->last = calloc(n + 1, sizeof *s->last);
-    lp_status status = s->products && s->timesteps && s->sigmas && s->sums && s->last
+    if (config->kind->twice)
+        s->memory = calloc((LP_SCHEDULER_EARLIER + 1) * n + 1, sizeof *s->memory);
+    lp_status status = s->products && s->timesteps && s->sigmas && s->sums && s->last &&
+                               (s->memory || !config->kind->twice)
                            ? LP_OK
                            : lp_fail_memory(ctx, "a scheduler");
     if (status == LP_OK) {
@@ -182,14 +188,19 @@ void lp_scheduler_destroy(lp_scheduler *s)
     free(s->sigmas);
     free(s->sums);
     free(s->last);
+    free(s->memory);
     free(s);
 }
 
-void lp_scheduler_begin(lp_scheduler *s, uint32_t step)
+uint32_t lp_scheduler_count(const lp_scheduler *s)
+{
+    return s->n_steps;
+}
+
+lp_status lp_scheduler_begin(lp_context *ctx, lp_scheduler *s, uint32_t step)
 {
     s->first = step;
-    s->sums[step] = (lp_scheduler_sum){0};
-    s->config.kind->sum(s, step, &s->sums[step]);
+    return fill_steps(ctx, s);
 }
 
 /* With s = sigma / alpha, which is infinite where nothing is left of the picture. */
@@ -229,13 +240,44 @@ bool lp_scheduler_draws(const lp_scheduler *s, uint32_t step)
     return s->sums[step].noise > 0;
 }
 
+/* What is remembered of the steps before: the latents in front of the latest, and k + 1 answers
+ * back. */
+static float *latents_before(const lp_scheduler *s)
+{
+    return s->memory;
+}
+
+static float *answer_before(const lp_scheduler *s, size_t k)
+{
+    return s->memory + (k + 1) * s->n;
+}
+
+/* Where answers are remembered: the latents to go on from, and the sum of this answer and earlier
+ * ones, in place of both. */
+static void recall(lp_scheduler *s, const lp_scheduler_sum *sum, size_t i, double *x, double *said)
+{
+    float *before = latents_before(s) + i;
+    const float now = (float)*said;
+    const double at = *x;
+    *said *= sum->now;
+    for (size_t k = 0; k < LP_SCHEDULER_EARLIER; k++)
+        *said += sum->earlier[k] * (double)answer_before(s, k)[i];
+    if (sum->again)
+        *x = (double)*before;
+    *before = (float)at;
+    for (size_t k = LP_SCHEDULER_EARLIER; k-- > 0 && !sum->again;)
+        answer_before(s, k)[i] = k > 0 ? answer_before(s, k - 1)[i] : now;
+}
+
 void lp_scheduler_step(lp_scheduler *s, uint32_t step, const float *answer, const float *noise,
                        float *latents)
 {
     const lp_scheduler_sum *sum = &s->sums[step];
     const double clip = (double)s->config.clip;
     for (size_t i = 0; i < s->n; i++) {
-        const double x = (double)latents[i], said = (double)answer[i];
+        double x = (double)latents[i], said = (double)answer[i];
+        if (s->memory != NULL)
+            recall(s, sum, i, &x, &said);
         double x0 = sum->picture_x * x + sum->picture_answer * said;
         if (clip > 0)
             x0 = fmin(fmax(x0, -clip), clip);

@@ -8,7 +8,11 @@
 
 #include "base/context.h"
 
-enum { LP_SCHEDULER_STEPS = 1000, LP_SCHEDULER_TRAINED = 10000 }; /* at most */
+enum {
+    LP_SCHEDULER_STEPS = 1000, /* at most; as many timesteps that a model is trained with: */
+    LP_SCHEDULER_TRAINED = 10000,
+    LP_SCHEDULER_EARLIER = 3 /* answers that are remembered */
+};
 
 /* What the denoiser's answer is. */
 typedef enum lp_prediction {
@@ -37,7 +41,7 @@ typedef struct lp_scheduler_config {
     lp_prediction prediction;
     lp_spacing spacing;
     bool zero_snr;       /* the last step is nothing but noise: Lin et al. */
-    bool last_is_one;    /* DDIM: a-bar behind the last step is 1, not that of timestep 0 */
+    bool last_is_one;    /* DDIM, PNDM: a-bar behind the last step is 1, not that of timestep 0 */
     float clip;          /* DDIM, DDPM: pictures are cut to this; 0: not at all */
     bool large_variance; /* DDPM: beta, not the posterior's */
     bool karras;         /* sigmas of Karras et al. 2022, arXiv:2206.00364 */
@@ -45,7 +49,7 @@ typedef struct lp_scheduler_config {
 } lp_scheduler_config;
 
 /* `kind`: NULL, or the name of another scheduler ("ddim", "euler", "euler-ancestral", "dpm++2m",
- * "ddpm") that shall work with these numbers. LP_E_UNSUPPORTED names what is not known. */
+ * "ddpm", "pndm") that shall work with these numbers. LP_E_UNSUPPORTED names what is not known. */
 lp_status lp_scheduler_read(lp_context *ctx, const char *path, const char *kind,
                             lp_scheduler_config *config);
 /* The names, one after the other; NULL behind the last. */
@@ -53,22 +57,24 @@ const char *lp_scheduler_name(size_t index);
 
 typedef struct lp_scheduler lp_scheduler;
 
-/* For so many steps on latents of n numbers. LP_E_ARG for steps that cannot be. */
+/* For so many steps on latents of n numbers; it may take one more (lp_scheduler_count()). LP_E_ARG
+ * for steps that cannot be. */
 lp_status lp_scheduler_create(lp_context *ctx, const lp_scheduler_config *config, uint32_t n_steps,
                               size_t n, lp_scheduler **scheduler);
 void lp_scheduler_destroy(lp_scheduler *scheduler);
+uint32_t lp_scheduler_count(const lp_scheduler *scheduler);
 
-/* That the first step to be taken is this one, on latents that are made of a picture: nothing is
- * known of steps before it. */
-void lp_scheduler_begin(lp_scheduler *scheduler, uint32_t step);
-/* The latents in front of a step, or behind the last one (n_steps), as a sum: so much of a
+/* That the first step to be taken is this one of those that were asked for, on latents that are
+ * made of a picture: nothing is known of steps before it. */
+lp_status lp_scheduler_begin(lp_context *ctx, lp_scheduler *scheduler, uint32_t step);
+/* The latents in front of a step, or behind the last one, as a sum: so much of a
  * picture's latents, and of noise. */
 void lp_scheduler_mix(const lp_scheduler *scheduler, uint32_t step, double *picture, double *noise);
 /* What `picture` of the last step taken is, [n]: the denoiser's answer, as a picture's latents. */
 const float *lp_scheduler_picture(const lp_scheduler *scheduler);
 
 /* What noise is multiplied by to begin with, the timestep of a step, and what the latents are
- * multiplied by for the denoiser to see (there behind the last step, n_steps, too). */
+ * multiplied by for the denoiser to see (there behind the last step, too). */
 double lp_scheduler_start(const lp_scheduler *scheduler);
 double lp_scheduler_timestep(const lp_scheduler *scheduler, uint32_t step);
 double lp_scheduler_input(const lp_scheduler *scheduler, uint32_t step);
@@ -81,22 +87,28 @@ void lp_scheduler_step(lp_scheduler *scheduler, uint32_t step, const float *answ
 
 /* ---- Rows (scheduler_steps.c) --------------------------------------------------------------- */
 
-/* A step, as factors. x0 = picture_x x + picture_answer answer, then cut if that is to be; the
- * result is x x + x0 x0 + last (x0 of the step before) + answer answer + noise noise. */
+/* A step, as factors. A = now answer + earlier[k] (answer of k + 1 steps before); x0 = picture_x x
+ * + picture_answer A, then cut if that is to be; the result is x x + x0 x0 + last (x0 of the step
+ * before) + answer A + noise noise. */
 typedef struct lp_scheduler_sum {
+    double now, earlier[LP_SCHEDULER_EARLIER];
     double picture_x, picture_answer;
     double x, x0, last, answer, noise;
+    bool
+        again; /* x is what it was in front of the step before, and this answer is not remembered */
 } lp_scheduler_sum;
 
 struct lp_scheduler {
     lp_scheduler_config config;
-    uint32_t n_steps, first; /* first: the step that is taken first */
+    uint32_t n_wanted, n_steps; /* as asked for, and as many as that takes */
+    uint32_t first;             /* the step that is taken first */
     size_t n;
     double *products;       /* a-bar [n_trained] */
-    double *timesteps;      /* [n_steps] */
-    double *sigmas;         /* sigma / alpha at every step and behind the last, [n_steps + 1] */
-    lp_scheduler_sum *sums; /* [n_steps] */
-    float *last;            /* [n] */
+    double *timesteps;      /* [n_wanted + 1] */
+    double *sigmas;         /* sigma / alpha at every step and behind the last, [n_wanted + 2] */
+    lp_scheduler_sum *sums; /* [n_wanted + 1] */
+    float *last;            /* [n], x0 */
+    float *memory; /* [n] of latents, then earlier answers, [n] each; NULL: none is needed */
 };
 
 struct lp_scheduler_kind {
@@ -105,6 +117,8 @@ struct lp_scheduler_kind {
     bool by_sigma;      /* latents are picture + sigma noise; else alpha picture + sigma noise */
     bool clips, may_karras; /* whether clip_sample, use_karras_sigmas are for it */
     bool whole, one_more;   /* timesteps are whole numbers; are spaced for one step more */
+    bool twice;             /* the second step is taken twice, and answers are remembered */
+    bool no_last_one;       /* unless the config tells: not last_is_one */
     void (*sum)(const lp_scheduler *s, uint32_t step, lp_scheduler_sum *sum);
 };
 extern const lp_scheduler_kind lp_scheduler_kinds[];

@@ -59,6 +59,16 @@ static lp_status refuse_others(const lp_config *c)
     return lp_config_must_be_off(c, "lambda_min_clipped");
 }
 
+/* PNDM's first steps may be of Runge & Kutta's kind, and are unless the file says no. */
+static lp_status read_runge_kutta(const lp_config *c)
+{
+    bool skipped = false;
+    LP_TRY(lp_config_bool(c, "skip_prk_steps", &skipped));
+    return skipped ? LP_OK
+                   : lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: skip_prk_steps: only true is supported",
+                             c->where);
+}
+
 /* Numbers that the schedule is made of. */
 static lp_status read_numbers(const lp_config *c, lp_scheduler_config *s)
 {
@@ -91,13 +101,13 @@ static lp_status read_all(const lp_config *c, const char *name, lp_scheduler_con
     uint32_t kind = 0, prediction = 0, variance = 0;
     bool clips = true;
     float range = 1;
-    *s = (lp_scheduler_config){.n_trained = 1000,
-                               .beta_start = 0.0001f,
-                               .beta_end = 0.02f,
-                               .last_is_one = true,
-                               .order = 2};
+    *s = (lp_scheduler_config){
+        .n_trained = 1000, .beta_start = 0.0001f, .beta_end = 0.02f, .order = 2};
     LP_TRY(find_kind(c, name, s));
+    s->last_is_one = !s->kind->no_last_one;
     LP_TRY(refuse_others(c));
+    if (s->kind->twice && name == NULL)
+        LP_TRY(read_runge_kutta(c));
     LP_TRY(read_numbers(c, s));
     uint32_t spacing = s->kind->spacing;
     LP_TRY(read_choice(c, "beta_schedule", betas, 3, &kind));
@@ -109,6 +119,9 @@ static lp_status read_all(const lp_config *c, const char *name, lp_scheduler_con
     s->betas = (lp_betas)kind;
     s->prediction = (lp_prediction)prediction;
     s->spacing = (lp_spacing)spacing;
+    if (s->kind->twice && s->prediction == LP_PREDICTION_PICTURE)
+        return lp_fail(c->ctx, LP_E_UNSUPPORTED, "%s: prediction_type: \"sample\" is not for %s",
+                       c->where, s->kind->name);
     s->large_variance = variance == 1;
     s->clip = clips && s->kind->clips ? range : 0;
     s->karras &= s->kind->may_karras;

@@ -27,12 +27,18 @@ static double product_at(const lp_scheduler *s, uint32_t step)
     return s->products[(uint32_t)s->timesteps[step]];
 }
 
-/* Song et al. 2021, arXiv:2010.02502, (12) without noise: alpha' x0 + sigma' noise. */
-static void ddim(const lp_scheduler *s, uint32_t step, lp_scheduler_sum *sum)
+/* Timesteps from one step to the next. */
+static double stride(const lp_scheduler *s)
 {
-    const double now = product_at(s, step), alpha = sqrt(now), sigma = sqrt(1 - now);
-    const double next_at = s->timesteps[step] - (double)(s->config.n_trained / s->n_steps);
-    const double next = next_at >= 0            ? s->products[(uint32_t)next_at]
+    return s->config.n_trained / s->n_wanted;
+}
+
+/* Song et al. 2021, arXiv:2010.02502, (12) without noise: alpha' x0 + sigma' noise, from a timestep
+ * to another, which may be before the first. */
+static void carry(const lp_scheduler *s, double from, double to, lp_scheduler_sum *sum)
+{
+    const double now = s->products[(uint32_t)from], alpha = sqrt(now), sigma = sqrt(1 - now);
+    const double next = to >= 0                 ? s->products[(uint32_t)to]
                         : s->config.last_is_one ? 1
                                                 : s->products[0];
     const double wanted = sqrt(1 - next);
@@ -51,6 +57,36 @@ static void ddim(const lp_scheduler *s, uint32_t step, lp_scheduler_sum *sum)
         sum->answer = -wanted * alpha / sigma;
         break;
     }
+}
+
+static void ddim(const lp_scheduler *s, uint32_t step, lp_scheduler_sum *sum)
+{
+    const double at = s->timesteps[step];
+    carry(s, at, at - stride(s), sum);
+}
+
+/* Liu et al. 2022, arXiv:2202.09778, (9) to (12), as Stable Diffusion has it: the first step again
+ * with the mean of its answer and the one behind it, then Adams & Bashforth's sums of two, three,
+ * four answers. */
+static void pndm(const lp_scheduler *s, uint32_t step, lp_scheduler_sum *sum)
+{
+    static const double weights[][LP_SCHEDULER_EARLIER + 1] = {
+        {1},
+        {0.5, 0.5},
+        {1.5, -0.5},
+        {23. / 12, -16. / 12, 5. / 12},
+        {55. / 24, -59. / 24, 37. / 24, -9. / 24}};
+    const uint32_t taken = step - s->first; /* of steps before the first nothing is asked */
+    const double *w = weights[step < s->first ? 0 : taken < 4 ? taken : 4];
+    const double at = s->timesteps[step];
+    sum->now = w[0];
+    for (int k = 0; k < LP_SCHEDULER_EARLIER; k++)
+        sum->earlier[k] = w[k + 1];
+    sum->again = step == s->first + 1;
+    if (sum->again)
+        carry(s, fmin(at + stride(s), s->config.n_trained - 1), at, sum);
+    else
+        carry(s, at, at - stride(s), sum);
 }
 
 /* Ho et al. 2020, (7): the posterior's mean, and noise of its variance or of beta. */
@@ -110,7 +146,7 @@ static void solver(const lp_scheduler *s, uint32_t step, lp_scheduler_sum *sum)
     picture_of(s, alpha, from * alpha, sum);
     sum->x = to * alpha_to / (from * alpha);
     sum->x0 = gain;
-    if (s->config.order < 2 || step == s->first || is_last)
+    if (s->config.order < 2 || step <= s->first || is_last)
         return;
     const double h = log(from / to), h_before = log(s->sigmas[step - 1] / from);
     const double half =
@@ -126,6 +162,8 @@ const lp_scheduler_kind lp_scheduler_kinds[] = {
      .sum = euler},
     {"euler-ancestral", "EulerAncestralDiscreteScheduler", LP_SPACING_LINSPACE, .by_sigma = true,
      .sum = ancestral},
+    {"pndm", "PNDMScheduler", LP_SPACING_LEADING, .whole = true, .twice = true, .no_last_one = true,
+     .sum = pndm},
     {"dpm++2m", "DPMSolverMultistepScheduler", LP_SPACING_LINSPACE, .may_karras = true,
      .whole = true, .one_more = true, .sum = solver},
 };

@@ -15,7 +15,6 @@ enum { MOST_CHANNELS = 1 << 13, MOST_BLOCKS = 64 };
 /* What both kinds have. */
 static lp_status read_common(const lp_config *c, lp_autoencoder_model *m)
 {
-    m->scaling = 1;
     LP_TRY(lp_config_must_be_number(c, "in_channels", 3));
     LP_TRY(lp_config_must_be_number(c, "out_channels", 3));
     LP_TRY(lp_config_u32(c, "latent_channels", LP_JSON_OPTIONAL, &m->latent_channels));
@@ -36,6 +35,7 @@ lp_status lp_autoencoder_read_tiny(const lp_config *c, lp_autoencoder_model *m)
     } keys[2] = {{"encoder_block_out_channels", "num_encoder_blocks"},
                  {"decoder_block_out_channels", "num_decoder_blocks"}};
     m->latent_channels = 4;
+    m->scaling = 1;
     LP_TRY(read_common(c, m));
     LP_TRY(lp_config_must_be(c, "act_fn", "relu"));
     LP_TRY(lp_config_must_be(c, "upsample_fn", "nearest"));
@@ -71,6 +71,7 @@ lp_status lp_autoencoder_read_kl(const lp_config *c, lp_autoencoder_model *m)
     m->latent_channels = 4;
     m->n_groups = 32;
     m->attention = m->quant_conv = m->post_quant_conv = true;
+    m->scaling = 0.18215f; /* of Stable Diffusion 1, whose files do not tell */
     LP_TRY(read_common(c, m));
     LP_TRY(lp_config_must_be(c, "act_fn", "silu"));
     LP_TRY(check_stages(c, "down_block_types", "DownEncoderBlock2D"));
