@@ -3,7 +3,7 @@
 
   bench/models-beside-llama.py [--json FILE] [NAME...]      (Python's own library is enough)
 
-Each fixture of tests/fixtures/models (NAME: only these) gets a tokenizer that fits its 131 tokens
+Each fixture of tests/fixtures/models (NAME: only these) gets a tokenizer that fits its vocabulary
 and becomes a GGUF file by `lapilli convert`. On this one file are compared:
 
 - logits: llama.cpp's log-probabilities of all tokens after 1, 11, 24 and all 40 tokens, against
@@ -11,7 +11,7 @@ and becomes a GGUF file by `lapilli convert`. On this one file are compared:
   squared error. This judges names, layouts and metadata of the file. Encoders: last hidden states.
 - greedy text: 64 tokens, or as many as the model has positions for. Where texts part, the two
   likeliest tokens of llama.cpp are told with their distance: a near tie is no mistake.
-- perplexity of tests/data/stories.txt, 16 chunks.
+- perplexity of the letters of tests/data/stories.txt, 16 chunks.
 
 All is F32, weights too, and runs on the CPU: llama.cpp would round activations to the type of the
 weights. What GGUF or llama.cpp cannot do is a row with
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "tests" / "fixtures" / "models"
 STORIES = ROOT / "tests" / "data" / "stories.txt"
 LAPILLI = os.environ.get("LAPILLI", str(ROOT / "build" / "lapilli"))
-PROMPT = "One day the "
+PROMPT = "one day the "
 # Normalised squared error, relative difference (of numbers with four places), distance of two
 # log-probabilities. llama.cpp's GELU is a table of F16 numbers.
 GATES = {"logits": 1e-9, "perplexity": 1e-5, "text": 1e-4}
@@ -82,11 +82,15 @@ def llama(name):
     return str(Path(folder) / name) if folder else name
 
 
-def byte_level():
-    """Every token is one printable character, but for a few pairs: 131 tokens."""
-    tokens = ["<|endoftext|>"] + [chr(c) for c in range(33, 127)] + ["Ġ", "Ċ"]
-    merges = [f"{a} {b}" for a in "Ġt" for b in "abcdefghijklmnopq"]
+LETTERS = [chr(c) for c in range(97, 123)] + list(".,!?'")  # all that PROMPT and plain() have
+
+
+def byte_level(n):
+    """n tokens, of which each is one character, but for pairs."""
+    tokens = ["<|endoftext|>", "Ġ", "Ċ"] + LETTERS
+    merges = [f"{a} {b}" for a in "Ġthiseo" for b in "abcdefghijklmnopq"][:n - len(tokens)]
     tokens += [m.replace(" ", "") for m in merges]
+    assert len(set(tokens)) == n
     return {"version": "1.0",
             "added_tokens": [{"id": 0, "content": tokens[0], "special": True}],
             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
@@ -95,15 +99,15 @@ def byte_level():
                       "merges": merges}}
 
 
-def word_pieces():
-    """131 tokens of BERT's kind."""
-    letters = [chr(c) for c in range(97, 123)] + [str(d) for d in range(10)]
-    signs = list(".,;:!?'\"()-")
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + letters + signs
+def word_pieces(n):
+    """n tokens of BERT's kind."""
+    letters = [chr(c) for c in range(97, 123)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + letters + list(".,;:!?")
     tokens += [f"##{c}" for c in letters]
     tokens += [a + b for a in "thw" for b in "aeiouhr"] + [f"##{a}e" for a in "bcdfghklmnprstvw"]
-    tokens += [f"##{a}o" for a in "bcdfghklmnprstvw"][:131 - len(tokens)]
-    assert len(set(tokens)) == 131
+    tokens += [f"##{a}{b}" for a in "bcdfghklmnprstvw" for b in "ou"]
+    tokens = tokens[:n]
+    assert len(set(tokens)) == n
     around = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}},
               {"Sequence": {"id": "A", "type_id": 0}},
               {"SpecialToken": {"id": "[SEP]", "type_id": 0}}]
@@ -124,11 +128,11 @@ def word_pieces():
                       "vocab": {t: i for i, t in enumerate(tokens)}}}
 
 
-def unigram_pieces():
-    """131 tokens of T5's kind."""
-    pieces = ["<pad>", "</s>", "<unk>", "▁"] + [chr(c) for c in range(33, 127)]
-    pieces += ["▁" + chr(c) for c in range(97, 123)]
-    pieces += ["▁x" + chr(c) for c in range(97, 97 + 131 - len(pieces))]
+def unigram_pieces(n):
+    """n tokens of T5's kind."""
+    pieces = ["<pad>", "</s>", "<unk>", "▁"] + LETTERS
+    pieces += [a + c for a in ("▁", "▁x", "e", "t") for c in LETTERS][:n - len(pieces)]
+    assert len(set(pieces)) == n
     behind = {"SpecialToken": {"id": "</s>", "type_id": 0}}
     texts = [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"]
     marks = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
@@ -182,7 +186,7 @@ def make_folder(fixture, scratch):
                        check=True, stderr=subprocess.DEVNULL)
         folder = made
     make = TOKENIZERS.get(config["model_type"], byte_level)
-    (folder / "tokenizer.json").write_text(json.dumps(make()))
+    (folder / "tokenizer.json").write_text(json.dumps(make(config["vocab_size"])))
     return folder, config
 
 
@@ -345,12 +349,19 @@ def perplexity(command, pattern):
     raise RuntimeError((done.stderr or done.stdout).strip().splitlines()[-1])
 
 
+def plain(text):
+    """As small vocabularies can tell it: programs differ in what they make of the rest."""
+    return re.sub(r"[^a-z.,!?' ]+", "", text.lower())
+
+
 def perplexities(file, n_ctx):
+    stories = file.with_name("stories.txt")
+    stories.write_text(plain(STORIES.read_text()))
     common = ["-m", str(file), "-c", str(n_ctx), "--chunks", "16"]
     return [
         perplexity([LAPILLI, "perplexity", "-q", *common, "-d", "cpu", "--cache-type", "f32",
-                    str(STORIES)], r"^perplexity\D*([\d.]+)"),
-        perplexity([llama("llama-perplexity"), *common, "-f", str(STORIES), "-b", str(n_ctx),
+                    str(stories)], r"^perplexity\D*([\d.]+)"),
+        perplexity([llama("llama-perplexity"), *common, "-f", str(stories), "-b", str(n_ctx),
                     "-ngl", "0", "-dev", "none", "-ctk", "f32", "-ctv", "f32", "-fa", "off", "-t",
                     "2", "--no-warmup"], r"\[16\]([\d.]+)")]
 

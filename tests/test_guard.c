@@ -68,7 +68,7 @@ static const wound wounds[] = {
     {"llama2.gguf", "blk.1.ffn_down.weight", 5, 7, NAN, "blk.1.ffn_down", 5},
     {"llama2.gguf", "blk.0.attn_v.weight", 0, 0, NAN, "blk.0.attn_v", 1},
     {"llama2.gguf", "blk.1.ffn_gate.weight", 1, 2, -INFINITY, "blk.1.ffn_gate", 5},
-    {"llama2.gguf", "blk.1.ffn_norm.weight", 4, 0, 3e38f, "blk.1.ffn_norm", 5}, /* overflows */
+    {"llama2.gguf", "blk.1.ffn_norm.weight", 9, 0, 3e38f, "blk.1.ffn_norm", 5}, /* overflows */
     {"llama2.gguf", "output_norm.weight", 9, 0, INFINITY, "output_norm", 5},
     {"llama2.gguf", "token_embd.weight", 4, 3, NAN, "token_embd", 2},
     {"gpt2.gguf", "blk.1.attn_qkv.bias", 11, 0, NAN, "blk.1.attn_qkv", 5},
@@ -95,11 +95,12 @@ static char *wounded(const char *folder, const wound *w)
         at += 32; /* the file's alignment */
     int64_t columns = lp_shape_row(weight->shape);
     at += (size_t)(w->row * columns + w->column) / info->block * info->bytes;
-    uint16_t half = isnan(w->value) ? 0x7e00 : 0x7c00; /* a block's scale */
-    if (info->block > 1)
-        memcpy(file + at, &half, sizeof half);
-    else
+    /* an F16 number, or a block's scale */
+    const uint16_t half = isnan(w->value) ? 0x7e00 : w->value < 0 ? 0xfc00 : 0x7c00;
+    if (weight->dtype == LP_F32)
         memcpy(file + at, &w->value, sizeof w->value);
+    else
+        memcpy(file + at, &half, sizeof half);
     test_write(to, file, bytes);
     free(file);
     lp_network_destroy(network);

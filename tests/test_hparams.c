@@ -48,13 +48,13 @@ static const expectation fixtures[] = {
      LP_ACT_SILU, LP_ROPE_HALVES, LP_ROPE_SCALING_NONE},
     {FIXTURE("llama2.gguf"), "llama", 256, 48, 2, 88, 6, 2, 16, 0, 1e-5f, 1e4f, false, LP_ACT_SILU,
      LP_ROPE_ADJACENT, LP_ROPE_SCALING_NONE},
-    {FIXTURE("llama3/config.json"), "llama", 512, 64, 2, 104, 4, 2, 16, 0, 1e-5f, 5e5f, true,
+    {FIXTURE("llama3/config.json"), "llama", 512, 48, 2, 72, 4, 2, 16, 0, 1e-5f, 5e5f, true,
      LP_ACT_SILU, LP_ROPE_HALVES, LP_ROPE_SCALING_LLAMA3},
-    {FIXTURE("llama3.gguf"), "llama", 512, 64, 2, 104, 4, 2, 16, 0, 1e-5f, 5e5f, true, LP_ACT_SILU,
+    {FIXTURE("llama3.gguf"), "llama", 512, 48, 2, 72, 4, 2, 16, 0, 1e-5f, 5e5f, true, LP_ACT_SILU,
      LP_ROPE_ADJACENT, LP_ROPE_SCALING_NONE}, /* the divisors are a tensor */
     {FIXTURE("llama3-sharded/config.json"), "llama", 512, 32, 3, 64, 4, 1, 12, 0, 1e-6f, 5e5f, true,
      LP_ACT_SILU, LP_ROPE_HALVES, LP_ROPE_SCALING_LLAMA3},
-    {FIXTURE("mistral/config.json"), "mistral", 512, 60, 2, 92, 3, 1, 20, 11, 1e-6f, 1e4f, false,
+    {FIXTURE("mistral/config.json"), "mistral", 512, 44, 2, 60, 3, 1, 20, 11, 1e-6f, 1e4f, false,
      LP_ACT_SILU, LP_ROPE_HALVES, LP_ROPE_SCALING_NONE},
 };
 
@@ -70,7 +70,7 @@ static void test_fixtures(void **state)
         if (status != LP_OK)
             fail_msg("%s", ctx.message);
         assert_string_equal(hp.arch->hf, e->arch);
-        assert_int_equal(hp.n_vocab, 131);
+        assert_int_equal(hp.n_vocab, 67);
         assert_int_equal(hp.n_context, e->n_context);
         assert_int_equal(hp.n_embd, e->n_embd);
         assert_int_equal(hp.n_layer, e->n_layer);
@@ -343,7 +343,7 @@ static void test_describe(void **state)
         assert_string_equal(facts[0].name, "architecture");
         assert_string_equal(facts[0].value, fixtures[i].arch);
         assert_string_equal(facts[1].name, "vocabulary");
-        assert_string_equal(facts[1].value, "131");
+        assert_string_equal(facts[1].value, "67");
         assert_true(facts[1].is_number && !facts[0].is_number);
     }
 }
@@ -425,7 +425,7 @@ static const described descriptions[] = {
       {"rope_elements", "12"},
       {"rope_pairing", "halves"}}},
     {"chatglm2",
-     {{"vocabulary", "131"},
+     {{"vocabulary", "67"},
       {"feed_forward_length", "39"},
       {"kv_heads", "2"},
       {"key_head_size", "12"},

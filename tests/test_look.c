@@ -21,7 +21,7 @@ static void lacks_tokenizer(lp_context *ctx, lp_status status)
 /* A session without texts. */
 static void ids_go(lp_context *ctx, lp_devices *devices, size_t device, const lp_model *model)
 {
-    static const int32_t ids[] = {5, 77, 130};
+    static const int32_t ids[] = {5, 17, 66};
     static const lp_logit_bias by_id = {.token = 3, .bias = 1}, by_text = {.text = "a", .bias = 1};
     const lp_generate_options options = {.max_tokens = 3};
     const lp_sampling plain = {.top_p = 1, .repeat_penalty = 1};

@@ -1,7 +1,7 @@
 /* See tokenizer_texts.h. */
 #include "support/tokenizer_texts.h"
 
-/* A byte-level BPE that fits every fixture's 131 tokens. */
+/* A byte-level BPE that fits every fixture's 67 tokens. */
 const char tokenizer_byte_level[] =
     "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":0,\"content\":\"<|end|>\",\"special\":true}],"
     "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},"
