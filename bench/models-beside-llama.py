@@ -186,7 +186,10 @@ def make_folder(fixture, scratch):
                        check=True, stderr=subprocess.DEVNULL)
         folder = made
     make = TOKENIZERS.get(config["model_type"], byte_level)
-    (folder / "tokenizer.json").write_text(json.dumps(make(config["vocab_size"])))
+    sizes = config.get("text_config", config)
+    n_vocab = sizes.get("padded_vocab_size") or sizes.get("vocab_size")
+    if n_vocab:  # not of a model that reads pictures only
+        (folder / "tokenizer.json").write_text(json.dumps(make(n_vocab)))
     return folder, config
 
 
@@ -389,7 +392,7 @@ def examine(fixture, scratch, log):
         most, row["changed"] = 0, "made by synth: " + MADE[fixture.name][1]
     differences = {}
     try:
-        if config["model_type"] in ENCODERS:
+        if config["model_type"] in ENCODERS or config.get("architectures") == ["T5EncoderModel"]:
             row["nmse"] = differences["logits"] = judge_vectors(file, n_ctx, log)
         elif config["model_type"] == "t5":
             differences["text"], row["greedy"] = answer(file)

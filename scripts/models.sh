@@ -23,13 +23,14 @@ log=${1:-build}/Testing/Temporary/LastTest.log
     exit 1
 }
 
-# "FIXTURE MODEL_TYPE" of all folders.
+# "FIXTURE MODEL_TYPE" of all folders, or the class where that is what makes a row of its own.
 types()
 {
-    local config
+    local config type
     for config in tests/fixtures/models/*/config.json; do
-        printf '%s %s\n' "$(basename "$(dirname "$config")")" \
-            "$(sed -n 's/^  "model_type": *"\([^"]*\)".*/\1/p' "$config" | tail -n 1)"
+        type=$(sed -n 's/^  "model_type": *"\([^"]*\)".*/\1/p' "$config" | tail -n 1)
+        grep -q '"T5EncoderModel"' "$config" && type=T5EncoderModel
+        printf '%s %s\n' "$(basename "$(dirname "$config")")" "$type"
     done
 }
 
@@ -59,8 +60,8 @@ page()
         # 3. the page: the last cell of rows whose third or first cell is a model_type
         {
             cells = split($0, cell, " *\\| *")
-            key = cell[4] ~ /^`[a-z0-9_-]+`$/ ? cell[4] : cell[2]
-            if ($0 !~ /^\|/ || key !~ /^`[a-z0-9_-]+`$/ || key == "`model_type`") { print; next }
+            key = cell[4] ~ /^`[A-Za-z0-9_-]+`$/ ? cell[4] : cell[2]
+            if ($0 !~ /^\|/ || key !~ /^`[A-Za-z0-9_-]+`$/ || key == "`model_type`") { print; next }
             gsub(/`/, "", key)
             text = ""
             split("cpu lavapipe swiftshader gpu", drivers, " ")

@@ -111,6 +111,21 @@ sed -i 's/"hidden_size"/"is_decoder": true, "hidden_size"/' "$bert/config.json"
 expect 1 'is_decoder is not supported' embed -m "$bert" a
 cp "$fixtures/bert/config.json" "$bert"
 
+# --- T5's encoder alone
+t5=$out/t5
+mkdir "$t5"
+cp "$fixtures"/t5encoder/{config.json,model.safetensors} "$fixtures"/../translate/t5/tokenizer* "$t5"
+expect 0 'pooling mean, vectors of length 1' embed -m "$t5" "The dog came" "a white cat"
+expect 0 '' embed -q -m "$t5" "The dog came"
+cp "$out/stdout" "$out/vector"
+[ "$(tr , '\n' < "$out/vector" | awk '{ n++; s += $1 * $1 } END { print n, (s > 0.99999 && s < 1.00001) }')" = "24 1" ] ||
+    fail "not 24 numbers of length 1"
+"$LAPILLI" convert -q -t f32 "$t5" "$out/t5.gguf" || fail "T5's encoder as GGUF"
+expect 0 '' embed -q -m "$out/t5.gguf" "The dog came"
+cmp -s "$out/vector" "$out/stdout" || fail "the GGUF file makes another vector"
+expect 1 'no head that predicts masked tokens|has no mask token' fill -m "$t5" "a [MASK]"
+expect 1 't5 is an encoder, which lapilli translate does not take; see lapilli embed' translate -m "$t5" -p a
+
 # --- fill
 expect 0 '' fill -q -m "$bert" -k 3 "the [MASK] sat on the [MASK]."
 stdout_has '^mask 2 \(token 6\)$'

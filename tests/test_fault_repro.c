@@ -50,7 +50,7 @@ static lp_report *write_repro(const char *fault, const char *folder)
 {
     int32_t tokens[19];
     for (int i = 0; i < 19; i++)
-        tokens[i] = 3 + i * 37 % 120;
+        tokens[i] = 3 + i * 37 % 64;
     lp_check_options options = LP_CHECK_DEFAULT;
     options.tokens = tokens;
     options.n_tokens = 19;

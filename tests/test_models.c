@@ -299,7 +299,8 @@ static unsigned check_picture(const fixture *f)
     const size_t text_end =
         e.pooled ? lp_hparams_text_end(&network->hparams, e.tokens, (size_t)e.n_tokens) : 0;
     assert_true(got != NULL && views != NULL);
-    model_session *session = model_session_create(network, test_device(), LP_F32, 28);
+    model_session *session =
+        model_session_create(network, test_device(), LP_F32, e.n_tokens > 28 ? e.n_tokens : 28);
     for (size_t way = 0; way < 2 && goes(f, way + 1); way++) {
         const model_run run = {.chunks = chunks,
                                .no_fusion = way == 1,

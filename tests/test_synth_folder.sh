@@ -20,7 +20,7 @@ for family in gpt2 llama3 qwen2_moe deepseek_v2 deepseek_v3 gpt_oss gemma3 phi3-
     bench "$out/$family"
 done
 "$LAPILLI" check -d cpu --quick -m "$out/deepseek_v3" > "$out/stdout" 2> "$out/stderr" || fail "check"
-for family in bert t5 bart modernbert switch; do
+for family in bert t5 t5encoder bart modernbert switch; do
     "$LAPILLI" synth "$fixtures/$family/config.json" -t bf16 -o "$out/$family" 2> "$out/stderr" ||
         fail "$family: $(tail -n 1 "$out/stderr")"
     "$LAPILLI" check -d cpu --quick -m "$out/$family" > "$out/stdout" 2> "$out/stderr" ||

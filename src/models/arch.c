@@ -47,11 +47,12 @@ const lp_arch *lp_arch_find_nested(const char *name)
     return NULL;
 }
 
-const lp_arch *lp_arch_find_config(const char *name, bool (*has)(const void *user, const char *key),
-                                   const void *user)
+const lp_arch *lp_arch_find_config(const char *name, const char *hf_class,
+                                   bool (*has)(const void *user, const char *key), const void *user)
 {
     for (const lp_arch *row = next_row(NULL); row; row = next_row(row))
-        if (row->hf && strcmp(row->hf, name) == 0 && (!row->hf_key || has(user, row->hf_key)))
+        if (row->hf && strcmp(row->hf, name) == 0 && (!row->hf_key || has(user, row->hf_key)) &&
+            (!row->hf_class || (hf_class && strcmp(row->hf_class, hf_class) == 0)))
             return row;
     return NULL;
 }

@@ -107,6 +107,9 @@ typedef struct lp_arch {
                                 text_config, beside models of other things; or NULL */
     const char *hf_defaults; /* JSON: keys that such a text_config may lack; or NULL */
     const char *hf_key;      /* of rows with one model_type: config.json has this key; or NULL */
+    const char *hf_class;    /* the same: the first of "architectures" there; or NULL */
+    const char *part;        /* the canonical names of all its layers begin with this; NULL: "", or
+                                where there is an encoder "dec." */
     const char *gguf_as;     /* what it calls itself in GGUF files if that is another row's name */
     lp_norm_kind norm;
     unsigned norms; /* LP_NORMS_ */
@@ -183,8 +186,10 @@ const lp_arch *lp_arch_find_gguf(const char *name, size_t bytes);
 const lp_arch *lp_arch_find_hf(const char *name);
 /* The row whose hf_nested it is, or NULL. */
 const lp_arch *lp_arch_find_nested(const char *name);
-/* Of rows that have the name: the one that `has` the key that tells them apart. */
-const lp_arch *lp_arch_find_config(const char *name, bool (*has)(const void *user, const char *key),
+/* Of rows that have the name: the one whose class it is (NULL: none is said) and that `has` the key
+ * that tells them apart. */
+const lp_arch *lp_arch_find_config(const char *name, const char *hf_class,
+                                   bool (*has)(const void *user, const char *key),
                                    const void *user);
 /* The known name that resembles `name` most. `gguf`: among those of GGUF files. */
 const char *lp_arch_nearest(bool gguf, const char *name);

@@ -319,9 +319,12 @@ static lp_status read_sizes(const lp_config *c, lp_hparams *hp)
     LP_TRY(lp_config_u32(c, "hidden_size n_embd d_model n_embed dim", need, &hp->n_embd));
     LP_TRY(lp_config_u32(c, "word_embed_proj_dim embedding_size", LP_JSON_OPTIONAL,
                          &hp->n_embd_token));
+    /* T5's encoder alone may tell how many layers the decoder had */
     LP_TRY(lp_config_u32(c,
-                         "num_decoder_layers decoder_layers num_hidden_layers n_layer n_layers "
-                         "num_layers",
+                         hp->arch->encoder_only
+                             ? "num_hidden_layers n_layers num_layers"
+                             : "num_decoder_layers decoder_layers num_hidden_layers n_layer "
+                               "n_layers num_layers",
                          need, &hp->n_layer));
     LP_TRY(lp_hparams_check_layers(c->ctx, c->where, hp));
     if (hp->arch->cell != LP_CELL_NONE)
@@ -401,6 +404,17 @@ static lp_status read_retrieval(const lp_config *c, lp_hparams *hp)
     return lp_config_u32(c, "neighbour_length", LP_JSON_OPTIONAL, &r->length);
 }
 
+/* Biases by distance. */
+static lp_status read_relative(const lp_config *c, lp_hparams *hp)
+{
+    if (hp->position != LP_POSITION_RELATIVE)
+        return LP_OK;
+    hp->n_bucket = 32;
+    hp->max_distance = 128;
+    LP_TRY(lp_config_u32(c, "relative_attention_num_buckets", LP_JSON_OPTIONAL, &hp->n_bucket));
+    return lp_config_u32(c, "relative_attention_max_distance", LP_JSON_OPTIONAL, &hp->max_distance);
+}
+
 /* The encoder of an encoder-decoder, and what only such models have. */
 static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
 {
@@ -418,13 +432,6 @@ static lp_status read_encoder(const lp_config *c, lp_hparams *hp)
     const uint32_t n_embd = e->n_embd > 0 ? e->n_embd : hp->n_embd;
     e->head = e->n_head > 0 ? n_embd / e->n_head : 0;
     LP_TRY(lp_config_u32(c, "d_kv", LP_JSON_OPTIONAL, &e->head));
-    if (hp->position == LP_POSITION_RELATIVE) {
-        hp->n_bucket = 32;
-        hp->max_distance = 128;
-    }
-    LP_TRY(lp_config_u32(c, "relative_attention_num_buckets", LP_JSON_OPTIONAL, &hp->n_bucket));
-    LP_TRY(
-        lp_config_u32(c, "relative_attention_max_distance", LP_JSON_OPTIONAL, &hp->max_distance));
     LP_TRY(lp_config_bool(c, "add_final_layer_norm", &last_norm));
     if (last_norm)
         hp->norms |= LP_NORMS_OUTPUT;
@@ -528,6 +535,7 @@ lp_status lp_config_model(const lp_config *c, const lp_arch *arch, lp_hparams *h
                          "layernorm_epsilon",
                          &hp->norm_eps));
     LP_TRY(lp_config_bool(c, "tie_word_embeddings", &hp->tied));
+    LP_TRY(read_relative(c, hp));
     LP_TRY(read_encoder(c, hp));
     LP_TRY(lp_config_bool(c, "use_parallel_residual parallel_attn", &hp->parallel));
     LP_TRY(lp_config_bool(c, "apply_residual_connection_post_layernorm", &hp->residual_normed));
@@ -559,7 +567,9 @@ static lp_status read_config(const lp_config *c, lp_hparams *hp)
 {
     const char *type = NULL;
     LP_TRY(lp_json_get_string(c->ctx, c->where, c->root, "model_type", LP_JSON_REQUIRED, &type));
-    const lp_arch *arch = lp_arch_find_config(type, has_key, c->root);
+    yyjson_val *classes = yyjson_obj_get(c->root, "architectures");
+    const char *hf_class = yyjson_get_str(yyjson_arr_get_first(classes));
+    const lp_arch *arch = lp_arch_find_config(type, hf_class, has_key, c->root);
     if (!arch)
         return lp_fail(c->ctx, LP_E_UNSUPPORTED,
                        "%s: model_type \"%.60s\" is not supported; the supported one that is most "

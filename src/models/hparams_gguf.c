@@ -209,8 +209,20 @@ static lp_status read_latent(reader *r, lp_hparams *hp)
     return LP_OK;
 }
 
-/* Encoder and decoder of T5: sizes of both but for their layers are the same, and what the weights
- * tell, whether there is a gate and a head of its own. */
+/* Biases of T5 by distance; and whether there is a gate, which the weights tell. */
+static lp_status read_relative(reader *r, const lp_weights *weights, lp_hparams *hp)
+{
+    if (hp->position != LP_POSITION_RELATIVE)
+        return LP_OK;
+    LP_TRY(read_u32(r, "attention.relative_buckets_count", true, &hp->n_bucket));
+    hp->max_distance = 128; /* there is no key */
+    if (lp_weights_find(weights, "enc.blk.0.ffn_gate.weight"))
+        hp->act = LP_ACT_GELU_TANH;
+    return LP_OK;
+}
+
+/* Encoder and decoder of T5: sizes of both but for their layers are the same, and the weights tell
+ * whether there is a head of its own. */
 static lp_status read_encoder(reader *r, const lp_weights *weights, lp_hparams *hp)
 {
     if (!hp->arch->has_encoder)
@@ -218,10 +230,6 @@ static lp_status read_encoder(reader *r, const lp_weights *weights, lp_hparams *
     hp->encoder = (lp_encoder_hparams){
         .n_layer = hp->n_layer, .n_head = hp->n_head, .head = hp->head_k, .n_ff = hp->n_ff};
     LP_TRY(read_u32(r, "decoder_block_count", false, &hp->n_layer));
-    LP_TRY(read_u32(r, "attention.relative_buckets_count", true, &hp->n_bucket));
-    hp->max_distance = 128; /* there is no key */
-    if (lp_weights_find(weights, "dec.blk.0.ffn_gate.weight"))
-        hp->act = LP_ACT_GELU_TANH;
     if (hp->arch->head_scaled && !lp_weights_find(weights, "output.weight") && hp->n_embd > 0)
         hp->logit_scale = (float)(1 / sqrt((double)hp->n_embd));
     return LP_OK;
@@ -323,6 +331,7 @@ lp_status lp_hparams_from_gguf(lp_context *ctx, const char *where, const lp_gguf
     }
     if (arch->encoder_only && lp_weights_find(weights, "token_types.weight"))
         lp_gguf_get_u32(gguf, "tokenizer.ggml.token_type_count", &hp->n_types);
+    LP_TRY(read_relative(&r, weights, hp));
     LP_TRY(read_encoder(&r, weights, hp));
     LP_TRY(read_experts(&r, hp));
     if (arch->chunk == 0) {

@@ -344,10 +344,10 @@ lp_status lp_hparams_to_gguf(lp_context *ctx, const char *where, const lp_hparam
     put_u32(&w, "context_length", hp->n_context);
     put_u32(&w, "embedding_length", hp->n_embd);
     put_u32(&w, "block_count", arch->has_encoder ? hp->encoder.n_layer : hp->n_layer);
-    if (arch->has_encoder) {
+    if (arch->has_encoder)
         put_u32(&w, "decoder_block_count", hp->n_layer);
+    if (hp->position == LP_POSITION_RELATIVE)
         put_u32(&w, "attention.relative_buckets_count", hp->n_bucket);
-    }
     put_u32(&w, "feed_forward_length", hp->n_ff);
     put_attention(&w, hp, arch);
     put_scales(&w, hp, arch);

@@ -113,6 +113,12 @@ static const char *part_of(const lp_weight_name *row)
     return starts(row->name, "enc.") ? "enc." : starts(row->name, "dec.") ? "dec." : "";
 }
 
+/* Whether it is of an encoder beside a decoder; an encoder alone is the model itself. */
+static bool of_encoder(const maker *m, const lp_weight_name *row)
+{
+    return starts(row->name, "enc.") && m->arch->has_encoder;
+}
+
 /* Its canonical name below the layer. */
 static const char *base_of(const lp_weight_name *row)
 {
@@ -201,6 +207,12 @@ static bool two_norms(const maker *m)
            number(m, "num_ln_in_parallel_attn", 2) == 2;
 }
 
+/* Or Switch: the activation says whether there is a gate. */
+static bool is_t5(const maker *m)
+{
+    return m->arch->position == LP_POSITION_RELATIVE;
+}
+
 /* The feed-forward part's weights in this layer. */
 static bool wants_ffn(const maker *m, const char *base, const char *part, uint32_t layer)
 {
@@ -213,7 +225,7 @@ static bool wants_ffn(const maker *m, const char *base, const char *part, uint32
     if (!is(base, "ffn_gate"))
         return !experts;
     const bool fused = up && (strstr(up->hf, "gate_up") || strstr(up->hf, "Wi"));
-    const bool gated = m->arch->gated || (m->arch->head_scaled && m->hp->act != LP_ACT_RELU);
+    const bool gated = m->arch->gated || (is_t5(m) && m->hp->act != LP_ACT_RELU);
     return gated && !fused && !experts;
 }
 
@@ -233,8 +245,7 @@ static bool wants_cross(const maker *m, const char *part, uint32_t layer)
 static bool wants_t5_up(const maker *m, const lp_weight_name *row)
 {
     const bool gated = m->hp->act != LP_ACT_RELU;
-    return !m->arch->head_scaled || !strstr(row->hf, "DenseReluDense.wi") ||
-           gated != ends(row->hf, ".wi");
+    return !is_t5(m) || !strstr(row->hf, "DenseReluDense.wi") || gated != ends(row->hf, ".wi");
 }
 
 /* The name that a bias has in files: some heads' are beside their weights, in the last such row. */
@@ -271,7 +282,7 @@ static bool wants(const maker *m, const lp_weight_name *row, uint32_t layer)
     if (m->arch->retrieves && starts(base, "cross_attn"))
         return wants_cross(m, part, layer);
     if (is(base, "attn_rel_b"))
-        return layer == 0;
+        return layer == 0 && (!m->arch->part || is(part, m->arch->part));
     if (is(base, "pooler"))
         return !m->masked_head;
     if (starts(base, "mlm_"))
@@ -307,8 +318,7 @@ static lp_status each_row(maker *m, row_fn act)
     for (int t = 0; t < 2; t++)
         for (const lp_weight_name *row = tables[t]; row && row->name; row++) {
             const char *hole = strstr(row->name, "%d");
-            const uint32_t layers =
-                starts(row->name, "enc.") ? m->hp->encoder.n_layer : m->hp->n_layer;
+            const uint32_t layers = of_encoder(m, row) ? m->hp->encoder.n_layer : m->hp->n_layer;
             if (!row->hf || starts(row->hf, "blk.") || ends(row->hf, "_blocks") ||
                 ends(row->hf, "_scales"))
                 continue;
@@ -365,7 +375,7 @@ static lp_status add_row(maker *m, const lp_weight_name *row, uint32_t layer, co
     (void)layer;
     snprintf(name, sizeof name, "%s%s", stem, is_whole(row) ? "" : ".weight");
     if (is(base, "attn_rel_b"))
-        return add_relative(m, name, part_of(row)[0] == 'e');
+        return add_relative(m, name, of_encoder(m, row));
     if (per_head(m, row, &shape))
         return add_weight(m, name, shape, NULL);
     if (!is(base, "output") || !m->hp->tied)

@@ -342,7 +342,7 @@ void lp_transformer_build(lp_builder *b, const lp_network *model, const lp_netwo
                  .hp = &model->hparams,
                  .options = options,
                  .n_ctx = options->n_ctx,
-                 .part = "",
+                 .part = model->hparams.arch->part ? model->hparams.arch->part : "",
                  .bias = LP_NONE,
                  .lengths = LP_NONE};
     int32_t n_tokens = options->n_tokens;

@@ -119,6 +119,8 @@ const model_fixture picture_fixtures[] = {
     FOLDER("clip_vision_model", 1),
     FOLDER("clip_vision-projection", 0),
     FOLDER("vit-pooler", 1),
+    FOLDER("t5encoder", 1),
+    FOLDER("t5encoder-relu", 0),
 };
 const size_t n_picture_fixtures = sizeof picture_fixtures / sizeof picture_fixtures[0];
 

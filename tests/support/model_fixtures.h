@@ -25,7 +25,8 @@ extern const size_t n_model_fixtures;
 extern const model_fixture seq2seq_fixtures[];
 extern const size_t n_seq2seq_fixtures;
 
-/* The same of those that read pictures, of which some read texts, too. */
+/* The same of those that have no logits of words: that read pictures, of which some read texts,
+ * too, and encoders of texts without a head. */
 extern const model_fixture picture_fixtures[];
 extern const size_t n_picture_fixtures;
 

@@ -309,8 +309,20 @@ static void read_views(model_session *s, lp_program *program, const lp_graph *gr
                                program, lp_graph_find(graph, views[i].name), views[i].to));
 }
 
-/* Runs one part over n tokens; its result goes to `rows`: the logits or, without a head, the
- * projection or, without one, the hidden states. Returns where the next part's goes. */
+/* Reads what a graph is for: the logits or, without a head, the projection or, without one, the
+ * hidden states. Returns where the next result goes. */
+static float *read_result(model_session *s, lp_program *program, const lp_graph *graph, float *rows)
+{
+    lp_tensor_id id = lp_graph_find(graph, "logits");
+    if (id == LP_NONE)
+        id = lp_graph_find(graph, "pooled");
+    if (id == LP_NONE)
+        id = lp_graph_find(graph, "hidden");
+    CHECK(&s->ctx, s->backend->table->tensor_read(program, id, rows));
+    return rows + lp_shape_elements(graph->tensors[id].shape);
+}
+
+/* Runs one part over n tokens; its result goes to `rows`. Returns where the next part's goes. */
 static float *run_part(model_session *s, const model_run *run, lp_network_part part, int32_t n,
                        float *rows)
 {
@@ -328,14 +340,8 @@ static float *run_part(model_session *s, const model_run *run, lp_network_part p
     lp_program *program = plan_program(s, run, graph);
     CHECK(ctx, s->backend->table->submit(program, 1, &ticket));
     CHECK(ctx, s->backend->table->wait(s->backend, ticket));
-    lp_tensor_id id = lp_graph_find(graph, "logits");
-    if (id == LP_NONE)
-        id = lp_graph_find(graph, "pooled");
-    if (id == LP_NONE)
-        id = lp_graph_find(graph, "hidden");
-    CHECK(ctx, s->backend->table->tensor_read(program, id, rows));
+    rows = read_result(s, program, graph, rows);
     read_views(s, program, graph, run);
-    rows += lp_shape_elements(graph->tensors[id].shape);
     s->backend->table->program_destroy(program);
     lp_graph_destroy(graph);
     return rows;
@@ -427,11 +433,8 @@ void model_session_run(model_session *s, const model_run *run, const int32_t *to
         CHECK(ctx, backend->table->submit(program, 1, &ticket));
         CHECK(ctx, backend->table->wait(backend, ticket));
         if (logits)
-            CHECK(ctx,
-                  backend->table->tensor_read(program, lp_graph_find(graph, "logits"), logits));
+            logits = read_result(s, program, graph, logits);
         read_views(s, program, graph, run);
-        if (logits)
-            logits += (size_t)*n * s->network->hparams.n_vocab;
     }
     backend->table->program_destroy(program);
     lp_graph_destroy(graph);
