@@ -27,8 +27,8 @@ static const struct {
     size_t n_gpu_cases;
 } fixtures[] = {
     {FIXTURE("t5"), 4},        {FIXTURE("flan-t5"), 0},  {FIXTURE("bart"), 1},
-    {FIXTURE("marian"), 0},    {FIXTURE("switch"), 0},   {FIXTURE("luong"), 1},
-    {FIXTURE("luong-dot"), 0}, {FIXTURE("bahdanau"), 1},
+    {FIXTURE("marian"), 0},    {FIXTURE("switch"), 0},   {FIXTURE("luong"), 2},
+    {FIXTURE("luong-dot"), 0}, {FIXTURE("bahdanau"), 2},
 };
 
 typedef struct rig {
