@@ -67,6 +67,7 @@ CHANGES = {
 # Models that llama.cpp runs in a few shapes only: made by `lapilli synth` with these changes, without
 # logits of the transformers library to compare with.
 MADE = {
+    "chatglm2": ({"hidden_size": 72}, "heads of N / H elements"),
     "cohere-norm": ({"num_hidden_layers": 64}, "norms of heads from 64 layers on"),
     "deepseek_v2": ({"num_hidden_layers": 27}, "queries without a latent with 27 layers"),
     "llama4": ({"use_qk_norm": True, "attention_chunk_size": 8192, "floor_scale": 8192,
