@@ -103,6 +103,7 @@ typedef struct search {
     lp_program *program;
     const lp_graph *graph;
     uint32_t position, node;
+    uint32_t n_source, blank; /* of the cursor */
 } search;
 
 /* What a node left in output `d`, malloc'ed, as f32; NULL if it is no business of ours (the cursor,
@@ -181,17 +182,12 @@ static lp_status describe_reference(const search *s, lp_text *text)
                          .graph = s->graph,
                          .node = s->node,
                          .position = s->position,
+                         .n_source = s->n_source,
+                         .blank = s->blank,
                          .budget = INT64_MAX};
     lp_recomputed result;
     if (s->graph->n_tokens != 1)
         return LP_OK;
-    const uint32_t slot = lp_store_find(s->graph->store, "cursor");
-    if (slot != UINT32_MAX) {
-        int32_t cursor[LP_CURSOR_WORDS];
-        LP_TRY(s->backend->table->slot_read(s->backend, slot, 0, cursor, sizeof cursor));
-        what.n_source = (uint32_t)cursor[LP_CURSOR_SOURCE];
-        what.blank = (uint32_t)cursor[LP_CURSOR_BLANK];
-    }
     LP_TRY(lp_recompute_node(&what, &result));
     if (lp_recomputed_agrees(&result))
         lp_text_printf(text, ", and the CPU reference makes the same of them");
@@ -201,48 +197,114 @@ static lp_status describe_reference(const search *s, lp_text *text)
     return LP_OK;
 }
 
-/* Says whether the weights that made element `at` are finite in the model's file. */
-static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_text *text)
+/* Rows of a state that an earlier run left and the node reads: what this run wrote was looked at
+ * already. */
+static uint32_t rows_before(const search *s, int src)
+{
+    enum { GATED_START = 4, GATED_KEYS, GATED_VALUES, RECURRENCE_START = 5, LENGTHS };
+    const lp_node *node = &s->graph->nodes[s->node];
+    const bool gated = node->op == LP_OP_GATED;
+    if (node->op == LP_OP_ATTENTION && node->src[LENGTHS] != LP_NONE)
+        return 0; /* of neighbours: which rows there are, the lengths say */
+    if (gated && src == GATED_START)
+        return 1;
+    if ((node->op == LP_OP_ATTENTION && node->p.attention.from_source) ||
+        (gated && (src == GATED_KEYS || src == GATED_VALUES)) ||
+        (node->op == LP_OP_RECURRENCE && src == RECURRENCE_START))
+        return s->n_source;
+    return s->position;
+}
+
+/* Says which cache holds NaN or infinity, if one does that the node reads. */
+static lp_status describe_caches(const search *s, lp_text *text, bool *found)
 {
     const lp_node *node = &s->graph->nodes[s->node];
-    if (node->op == LP_OP_GATED) { /* any row of any of its weights may have made any element */
-        lp_text_printf(text, "its inputs are finite");
-        return describe_reference(s, text);
-    }
-    for (int i = 0; i < LP_MAX_SRC; i++) {
+    *found = false;
+    for (int i = 0; i < LP_MAX_SRC && !*found; i++) {
         const lp_tensor *t = node->src[i] != LP_NONE ? &s->graph->tensors[node->src[i]] : NULL;
-        if (t == NULL || t->slot == LP_NONE ||
-            s->graph->store->slots[t->slot].kind != LP_SLOT_WEIGHT)
+        if (t == NULL || t->slot == LP_NONE || t->dtype == LP_I32 ||
+            s->graph->store->slots[t->slot].kind != LP_SLOT_STATE)
             continue;
-        /* of the slot: biases of experts are one long vector in it */
-        const lp_shape shape = s->graph->store->slots[t->slot].shape;
-        int64_t row = 0, columns = shape.n > 1 ? shape.dim[shape.n - 1] : 1;
-        if (node->op == LP_OP_ROUTE) /* any of the selection bias */
-            columns = shape.dim[0];
-        else
-            LP_TRY(weight_row(s, i, at, n, &row));
-        if (row < 0 || row >= lp_shape_elements(shape) / columns)
-            continue;
-        float *x = malloc((size_t)columns * sizeof *x);
-        if (x == NULL)
-            return lp_fail_memory(s->backend->ctx, "looking for NaN");
-        const lp_dtype_info *info = &lp_dtype_table[t->dtype];
-        uint64_t first = ((uint64_t)(row * columns) + t->offset) / info->block * info->bytes;
-        info->to_f32((const char *)s->graph->store->slots[t->slot].data + first, x,
-                     (size_t)columns);
-        int64_t bad = (int64_t)first_bad(x, (uint64_t)columns);
-        const char *what = bad < columns ? kind(x[bad]) : NULL;
+        const uint64_t row = (uint64_t)lp_shape_row(t->shape);
+        uint32_t n = rows_before(s, i);
+        n = n < t->shape.dim[0] ? n : (uint32_t)t->shape.dim[0];
+        float *x;
+        LP_TRY(cache_rows(s->backend, t, 0, n, &x));
+        const uint64_t bad = first_bad(x, n * row);
+        *found = bad < n * row;
+        if (*found)
+            lp_text_printf(text, "%s, which it reads, holds %s at [%" PRIu64 ", %" PRIu64 "]",
+                           t->name, kind(x[bad]), bad / row, bad % row);
         free(x);
-        if (what == NULL)
+    }
+    return LP_OK;
+}
+
+/* Says what of a weight is not finite, if something is: of its rows [row, row + n_rows). */
+static lp_status describe_weight(const search *s, const lp_tensor *t, int64_t row, int64_t n_rows,
+                                 int64_t columns, lp_text *text, bool *found)
+{
+    /* of the slot: biases of experts are one long vector in it */
+    const lp_shape shape = s->graph->store->slots[t->slot].shape;
+    const lp_dtype_info *info = &lp_dtype_table[t->dtype];
+    const char *data = s->graph->store->slots[t->slot].data;
+    float *x = malloc((size_t)columns * sizeof *x);
+    if (x == NULL)
+        return lp_fail_memory(s->backend->ctx, "looking for NaN");
+    *found = false;
+    for (const int64_t end = row + n_rows; row < end && !*found; row++) {
+        const uint64_t first = ((uint64_t)(row * columns) + t->offset) / info->block * info->bytes;
+        info->to_f32(data + first, x, (size_t)columns);
+        const int64_t bad = (int64_t)first_bad(x, (uint64_t)columns);
+        *found = bad < columns;
+        if (!*found)
             continue;
-        lp_text_printf(text, "the model's %s holds %s at [", t->name, what);
+        lp_text_printf(text, "the model's %s holds %s at [", t->name, kind(x[bad]));
         if (shape.n == 3) /* expert, row, column */
             lp_text_printf(text, "%" PRId64 ", ", row / shape.dim[1]);
         if (shape.n > 1)
             lp_text_printf(text, "%" PRId64 ", ", shape.n == 3 ? row % shape.dim[1] : row);
         lp_text_printf(text, "%" PRId64 "]", shape.n > 1 ? bad : row + bad);
-        return LP_OK;
     }
+    free(x);
+    return LP_OK;
+}
+
+/* Says whether the weights that made element `at` are finite in the model's file. */
+static lp_status describe_weights(const search *s, uint64_t at, uint64_t n, lp_text *text,
+                                  bool *found)
+{
+    const lp_node *node = &s->graph->nodes[s->node];
+    *found = false;
+    for (int i = 0; i < LP_MAX_SRC && !*found; i++) {
+        const lp_tensor *t = node->src[i] != LP_NONE ? &s->graph->tensors[node->src[i]] : NULL;
+        if (t == NULL || t->slot == LP_NONE ||
+            s->graph->store->slots[t->slot].kind != LP_SLOT_WEIGHT)
+            continue;
+        const lp_shape shape = s->graph->store->slots[t->slot].shape;
+        const int64_t all = lp_shape_elements(shape);
+        int64_t row = 0, n_rows = 1, columns = shape.n > 1 ? shape.dim[shape.n - 1] : 1;
+        if (node->op == LP_OP_GATED) /* any row may have made any element */
+            n_rows = all / columns;
+        else if (node->op == LP_OP_ROUTE) /* any of the selection bias */
+            columns = shape.dim[0];
+        else
+            LP_TRY(weight_row(s, i, at, n, &row));
+        if (row >= 0 && row < all / columns)
+            LP_TRY(describe_weight(s, t, row, n_rows, columns, text, found));
+    }
+    return LP_OK;
+}
+
+/* Says where element `at` of rows of n comes from: another run, the model, or this node. */
+static lp_status describe_origin(const search *s, uint64_t at, uint64_t n, lp_text *text)
+{
+    bool found;
+    LP_TRY(describe_caches(s, text, &found));
+    if (!found)
+        LP_TRY(describe_weights(s, at, n, text, &found));
+    if (found)
+        return LP_OK;
     lp_text_printf(text, "its inputs and weights are finite");
     return describe_reference(s, text);
 }
@@ -264,7 +326,7 @@ static lp_status describe(const search *s, float value, uint64_t at, lp_shape sh
     if (*lp_kernel_names(s->backend, s->program, s->node, kernels, sizeof kernels))
         lp_text_printf(&text, " (%s)", kernels);
     lp_text_printf(&text, "; ");
-    lp_status status = describe_weights(s, at, (uint64_t)lp_shape_row(shape), &text);
+    lp_status status = describe_origin(s, at, (uint64_t)lp_shape_row(shape), &text);
     char *line = lp_text_take(&text);
     if (line == NULL)
         return lp_fail_memory(s->backend->ctx, "a message");
@@ -279,6 +341,13 @@ lp_status lp_finite_find(lp_program *program, lp_backend *backend, const lp_grap
 {
     search s = {.backend = backend, .program = program, .graph = graph, .position = position};
     lp_status status = LP_OK;
+    const uint32_t slot = lp_store_find(graph->store, "cursor");
+    if (slot != UINT32_MAX) {
+        int32_t cursor[LP_CURSOR_WORDS];
+        LP_TRY(backend->table->slot_read(backend, slot, 0, cursor, sizeof cursor));
+        s.n_source = (uint32_t)cursor[LP_CURSOR_SOURCE];
+        s.blank = (uint32_t)cursor[LP_CURSOR_BLANK];
+    }
     *found = false;
     for (s.node = 0; s.node < graph->n_nodes && !*found && status == LP_OK; s.node++)
         for (int d = 0; d < LP_MAX_DST && !*found && status == LP_OK; d++) {

@@ -13,8 +13,8 @@
 lp_status lp_finite_find(lp_program *program, lp_backend *backend, const lp_graph *graph,
                          uint32_t position, char *text, size_t size, bool *found);
 
-/* The first of n tokens of whose keys or values, as they lie in the caches of the graph, some are
- * not finite; n if there is none. */
+/* The first of n tokens of whose keys or values, as they lie in the caches of the graph (a
+ * decoder's), some are not finite; n if there is none. */
 lp_status lp_finite_caches(lp_backend *backend, const lp_graph *graph, uint32_t n, uint32_t *first);
 
 /* "kernel linear_mv_f16" of a node, or of several "kernels … + …", in the program's plan; "" where

@@ -290,13 +290,17 @@ lp_status lp_runner_not_finite(lp_runner *s)
     uint32_t last = s->n_tokens - 1, first = last;
     char text[512] = "the logits are not finite, but they are when they are computed again";
     bool found = false;
+    /* keys and values of a source text are the encoder's work, also where its result is fine */
+    lp_status status = lp_runner_source_finite(s, &found);
     LP_TRY(lp_runner_settle(s, last));
-    LP_TRY(lp_finite_caches(s->backend, s->programs[0].graph, last, &first));
+    LP_TRY(status);
+    lp_run_program *decoder; /* of other programs the rows are no tokens */
+    LP_TRY(lp_runner_program(s, 1, last + 1, LP_END_LOGITS, LP_KEEP_ALL, &decoder));
+    LP_TRY(lp_finite_caches(s->backend, decoder->graph, last, &first));
     /* One token after the other: in a batch, NaN in a value reaches tokens that do not see it, too
      * (0 NaN = NaN). If that finds nothing it is the kernels for many tokens. */
     uint32_t start = first - first % s->n_batch, n = lp_min_u32(s->n_batch, last + 1 - start);
     uint32_t from = first, to = first;
-    lp_status status = LP_OK;
     for (; to < start + n && !found && status == LP_OK; to++)
         status = look_again(s, from = to, 1, text, sizeof text, &found);
     if (n > 1 && !found && status == LP_OK)

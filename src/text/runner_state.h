@@ -9,8 +9,8 @@
 
 /* What a program leaves: the logits of its last token, those of all of them, a drawn token. That of
  * the encoder (LP_END_SOURCE) leaves keys and values of the source text, or of neighbours;
- * LP_END_CONTEXT what that sees of chunks. Of a whole text, hidden states, and logits with them; of a
- * picture (LP_END_PICTURE) all that there is. */
+ * LP_END_CONTEXT what that sees of chunks. Of a whole text, hidden states, and logits with them; of
+ * a picture (LP_END_PICTURE) all that there is. */
 typedef enum lp_run_end {
     LP_END_NOTHING,
     LP_END_LOGITS,
@@ -103,6 +103,10 @@ lp_status lp_runner_read_rows(lp_runner *s, const lp_run_program *entry, uint32_
 
 /* The encoder reads the source text, all at once: its tokens see each other. */
 lp_status lp_runner_encode(lp_runner *s, bool look);
+
+/* Runs the encoder again to see whether it leaves NaN or infinity behind, in what the decoder reads
+ * of it, too: *found, and LP_E_DEVICE with the node. The cursor is at 0 afterwards. */
+lp_status lp_runner_source_finite(lp_runner *s, bool *found);
 
 /* Tokens [n_cached, to), at least one, that stand in the history; the last piece ends with `end`.
  * look: at one piece, or at all if the guard looks at everything. */

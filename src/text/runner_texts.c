@@ -67,18 +67,31 @@ lp_status lp_runner_read_rows(lp_runner *s, const lp_run_program *entry, uint32_
                                           logits);
 }
 
-/* The encoder's run over the source text left NaN or infinity behind. */
-static lp_status encoder_not_finite(lp_runner *s)
+lp_status lp_runner_source_finite(lp_runner *s, bool *found)
 {
     lp_run_program *entry;
-    char text[512] = "the encoder's result is not finite, but it is when it is computed again";
-    bool found = false;
+    char text[512];
     const uint32_t n = s->guard.n_source;
+    *found = false;
+    if (n == 0 || s->network->hparams.encoder.n_layer == 0 ||
+        s->network->hparams.retrieval.chunk > 0)
+        return LP_OK;
+    LP_TRY(lp_runner_settle(s, 0));
     LP_TRY(lp_runner_program(s, n, n, LP_END_SOURCE, LP_KEEP_ALL, &entry));
     LP_TRY(s->backend->table->submit(entry->program, 1, &s->last_ticket));
     LP_TRY(s->backend->table->wait(s->backend, s->last_ticket));
-    LP_TRY(lp_finite_find(entry->program, s->backend, entry->graph, 0, text, sizeof text, &found));
-    return lp_fail(s->ctx, LP_E_DEVICE, "%s (of the source text)", text);
+    LP_TRY(lp_finite_find(entry->program, s->backend, entry->graph, 0, text, sizeof text, found));
+    return *found ? lp_fail(s->ctx, LP_E_DEVICE, "%s (of the source text)", text) : LP_OK;
+}
+
+/* The encoder's run over the source text left NaN or infinity behind. */
+static lp_status encoder_not_finite(lp_runner *s)
+{
+    bool found;
+    LP_TRY(lp_runner_source_finite(s, &found));
+    return lp_fail(s->ctx, LP_E_DEVICE,
+                   "the encoder's result is not finite, but it is when it is "
+                   "computed again (of the source text)");
 }
 
 lp_status lp_runner_encode(lp_runner *s, bool look)
