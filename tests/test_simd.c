@@ -240,6 +240,101 @@ static void test_tiles(void **unused)
         }
 }
 
+/* Every number of rows, widths of one vector and more; nothing is written beside them. */
+static void test_products(void **unused)
+{
+    (void)unused;
+    enum { ROWS = 13, INNER = 9, WIDTH = 40, ROW = 43 };
+    static float a[ROWS][INNER + 1], b[INNER][ROW], c[ROWS + 1][ROW], before[ROWS + 1][ROW];
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++)
+        for (int64_t m = 0; m <= ROWS; m++)
+            for (int64_t n = 0; n <= WIDTH; n += LP_SIMD_LANES) {
+                const int64_t k = (m + n) % (INNER + 1);
+                for (int64_t i = 0; i < ROWS * (INNER + 1); i++)
+                    a[i / (INNER + 1)][i % (INNER + 1)] = number();
+                for (int64_t i = 0; i < INNER * ROW; i++)
+                    b[i / ROW][i % ROW] = number();
+                for (int64_t i = 0; i < (ROWS + 1) * ROW; i++)
+                    before[i / ROW][i % ROW] = c[i / ROW][i % ROW] = number();
+                tables[t]->product(a[0], INNER + 1, b[0], ROW, c[0], ROW, m, n, k);
+                for (int64_t r = 0; r <= ROWS; r++)
+                    for (int64_t j = 0; j < ROW; j++) {
+                        double sum = (double)before[r][j];
+                        for (int64_t i = 0; i < k && r < m && j < n; i++)
+                            sum += (double)a[r][i] * (double)b[i][j];
+                        if (r < m && j < n)
+                            assert_true(fabs((double)c[r][j] - sum) < 1e-5);
+                        else
+                            assert_true(c[r][j] == before[r][j]);
+                    }
+            }
+}
+
+/* Units in the last place between a float and what it should be. */
+static double ulps(float got, double wanted)
+{
+    return fabs((double)got - wanted) / (fmax(fabs(wanted), 0x1p-126) * 0x1p-23);
+}
+
+static void test_exponentials(void **unused)
+{
+    (void)unused;
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++)
+        for (int i = 0; i < 200000; i++) {
+            float x[LP_SIMD_LANES], got[LP_SIMD_LANES], line[LP_SIMD_LANES + 3];
+            for (int k = 0; k < LP_SIMD_LANES; k++)
+                x[k] = got[k] = line[k] = 100 * number();
+            const float largest = i % 2 == 0 ? 100 : x[3];
+            for (int k = 0; k < LP_SIMD_LANES; k++)
+                x[k] = got[k] = x[k] > largest ? largest : x[k];
+            tables[t]->exps(got, largest, LP_SIMD_LANES);
+            for (int k = 0; k < LP_SIMD_LANES; k++) {
+                const float d = x[k] - largest;
+                if (d < -87)
+                    assert_true(got[k] >= 0 && got[k] < 2e-38f);
+                else
+                    assert_true(ulps(got[k], exp((double)d)) <= 3);
+            }
+            const int64_t n = i % (LP_SIMD_LANES + 3) + 1; /* what is behind stays */
+            for (int k = 0; k < LP_SIMD_LANES + 3; k++)
+                line[k] = 100 * number();
+            float was[LP_SIMD_LANES + 3];
+            memcpy(was, line, sizeof was);
+            tables[t]->silu(line, n);
+            for (int64_t k = 0; k < LP_SIMD_LANES + 3; k++) {
+                const double v = (double)was[k], wanted = v / (1 + exp(-v));
+                if (k >= n)
+                    assert_true(line[k] == was[k]);
+                else
+                    assert_true(v < -87 ? fabsf(line[k]) < 1e-35f : ulps(line[k], wanted) <= 6);
+            }
+        }
+}
+
+/* NaN stays NaN, infinities are what they should be. */
+static void test_exponentials_of_infinities(void **unused)
+{
+    (void)unused;
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++) {
+        float x[LP_SIMD_LANES] = {NAN, -INFINITY, 0, -1000, 0, 0, 0, 0};
+        float y[LP_SIMD_LANES] = {NAN, -INFINITY, INFINITY, 0, 3e38f, -3e38f, -0.0f, 1};
+        float z[LP_SIMD_LANES] = {INFINITY, 0};
+        tables[t]->exps(x, 0, LP_SIMD_LANES);
+        assert_true(isnan(x[0]) && x[1] == 0 && x[2] == 1 && x[3] == 0);
+        tables[t]->silu(y, LP_SIMD_LANES);
+        assert_true(isnan(y[0]) && y[2] == INFINITY && y[3] == 0 && y[4] == 3e38f && y[6] == 0);
+        assert_true(y[7] > 0.73105f && y[7] < 0.73107f);
+        tables[t]->exps(z, INFINITY, LP_SIMD_LANES);
+        assert_true(isnan(z[0]) && z[1] == 0);
+    }
+}
+
 static void test_sums(void **unused)
 {
     (void)unused;
@@ -270,6 +365,9 @@ int main(void)
                                        cmocka_unit_test(test_conversions),
                                        cmocka_unit_test(test_all_halves),
                                        cmocka_unit_test(test_tiles),
+                                       cmocka_unit_test(test_products),
+                                       cmocka_unit_test(test_exponentials),
+                                       cmocka_unit_test(test_exponentials_of_infinities),
                                        cmocka_unit_test(test_sums)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

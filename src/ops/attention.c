@@ -345,6 +345,8 @@ lp_status lp_op_attention_cpu(const lp_cpu_call *call)
 {
     int64_t n_heads = call->src[Q].shape.dim[1], n = call->src[Q].shape.dim[0] * n_heads;
     int64_t work = n * call->node->p.attention.kv_max * call->src[Q].shape.dim[2];
+    if (call->simd != NULL && lp_attention_in_blocks(call))
+        return lp_attention_blocks(call);
 #pragma omp parallel for schedule(dynamic, 4) if (work > LP_PARALLEL_WORK)
     for (int64_t i = 0; i < n; i++) {
         if (call->simd != NULL)

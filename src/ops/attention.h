@@ -5,6 +5,7 @@
 #define LP_OPS_ATTENTION_H
 
 #include "ops/ops.h"
+#include "ops/simd.h"
 
 #define LP_MAX_HEAD      576 /* elements of a key or value */
 #define LP_DECODE_TOKENS 8   /* up to here a GPU uses the decode kernel */
@@ -21,7 +22,7 @@ typedef struct lp_attention_row {
     int64_t first, end; /* it sees keys of [first, end) only */
     const float *table; /* its head's bias by distance, [2 reach + 1], or NULL */
     int64_t reach;
-    float slope, sink; /* 0 without slopes, -infinity without sinks */
+    float slope, sink;      /* 0 without slopes, -infinity without sinks */
     const int32_t *lengths; /* of every `period` keys, or NULL */
 } lp_attention_row;
 
@@ -57,8 +58,14 @@ static inline double lp_attention_bias(const lp_attention_row *row, int64_t j)
     return -(double)row->slope * (double)(ahead < 0 ? -ahead : ahead);
 }
 
-/* The `cpu` device's version (attention_fast.c). */
+/* The `cpu` device's versions: a row (attention_fast.c), or all of many (attention_blocks.c), whose
+ * numbers depend on which rows are together. */
 void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h);
+bool lp_attention_in_blocks(const lp_cpu_call *call);
+lp_status lp_attention_blocks(const lp_cpu_call *call);
+/* n numbers of a row of keys or values from a column on: in the cache itself, or in `tile`. */
+const float *lp_attention_load(const lp_simd *simd, const lp_view *cache, int64_t row,
+                               int64_t column, int64_t n, float *tile);
 
 /* ---- Tiles (attention_plan.c) -------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
-/* Attention of the `cpu` device: online softmax over tiles of keys, in float. */
+/* Attention of few rows on the `cpu` device, one after the other: online softmax over tiles of
+ * keys, in float. */
 #include <math.h>
 
 #include "ops/attention.h"
-#include "ops/simd.h"
 
 #define FAST_KEYS 16
 
@@ -19,8 +19,8 @@ static void quants_to_floats(const uint8_t *row, uint64_t stride, uint64_t first
     }
 }
 
-static const float *load(const lp_simd *simd, const lp_view *cache, int64_t row, int64_t column,
-                         int64_t n, float *tile)
+const float *lp_attention_load(const lp_simd *simd, const lp_view *cache, int64_t row,
+                               int64_t column, int64_t n, float *tile)
 {
     uint64_t start = (uint64_t)row * cache->stride, at = start + (uint64_t)column;
     if (cache->dtype == LP_F32)
@@ -67,7 +67,7 @@ void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
          from = tile[n - 1] + 1) {
         float p[FAST_KEYS], top = largest;
         for (int64_t j = 0; j < n; j++) {
-            const float *k = load(simd, keys, tile[j], at.group * dk, dk, row);
+            const float *k = lp_attention_load(simd, keys, tile[j], at.group * dk, dk, row);
             p[j] = score_of(call->node, &at, tile[j],
                             call->node->p.attention.scale * simd->dot(at.q, k, dk));
             top = p[j] > top ? p[j] : top;
@@ -81,7 +81,7 @@ void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
         }
         for (int64_t j = 0; j < n; j++) {
             float weight = expf(p[j] - largest);
-            const float *v = load(simd, values, tile[j], at.group * dv, dv, row);
+            const float *v = lp_attention_load(simd, values, tile[j], at.group * dv, dv, row);
             sum += weight;
             simd->add(out, weight, v, dv);
         }

@@ -29,17 +29,24 @@ static float act_of(lp_act_kind kind, float x)
     return (float)lp_act_exact(kind, (double)x);
 }
 
-/* The epilogue of one output of the r-th row. */
+/* The epilogue of outputs n to n + count - 1 of the r-th row. */
 static void finish(const lp_cpu_call *call, const lp_linear_rows *rows, int64_t r, int64_t n,
-                   float value, float gate, float bias, float gate_bias)
+                   int count, const float values[], const float gates[], const float bias[],
+                   const float gate_bias[])
 {
     const int64_t row = lp_linear_row(rows, r);
-    value = act_of(call->node->p.linear.act, value + bias);
-    if (rows->gate.data != NULL)
-        value *= gate + gate_bias;
-    if (call->src[LP_LINEAR_RESIDUAL].data != NULL)
-        value += lp_linear_floats(&call->src[LP_LINEAR_RESIDUAL], row)[n];
-    lp_linear_floats(&call->dst[0], row)[n] = value;
+    const lp_act_kind act = call->node->p.linear.act;
+    const lp_view *residual = &call->src[LP_LINEAR_RESIDUAL];
+    float *y = lp_linear_floats(&call->dst[0], row) + n;
+    const float *more = residual->data != NULL ? lp_linear_floats(residual, row) + n : NULL;
+    for (int c = 0; c < count; c++) {
+        float value = act_of(act, values[c] + bias[c]);
+        if (rows->gate.data != NULL)
+            value *= gates[c] + gate_bias[c];
+        if (more != NULL)
+            value += more[c];
+        y[c] = value;
+    }
 }
 
 static const void *weights_at(const lp_view *w, int64_t n, int64_t k)
@@ -85,7 +92,7 @@ static void one_output(const lp_cpu_call *call, const lp_linear_rows *rows, int6
         if (rows->gate.data != NULL)
             dots(call, rows, weights_at(&rows->gate, n, 0), first, count, gates);
         for (int r = 0; r < count; r++)
-            finish(call, rows, first + r, n, values[r], gates[r], bias, gate_bias);
+            finish(call, rows, first + r, n, 1, &values[r], &gates[r], &bias, &gate_bias);
     }
 }
 
@@ -122,12 +129,15 @@ static void four_outputs(const lp_cpu_call *call, const lp_linear_rows *rows, in
     sums_of(call, rows, &rows->w, n, first, n_rows, values);
     if (rows->gate.data != NULL)
         sums_of(call, rows, &rows->gate, n, first, n_rows, gates);
-    for (int c = 0; c < LP_SIMD_TILE_W && n + c < rows->w.shape.dim[0]; c++) {
-        const float bias = bias_at(call, LP_LINEAR_BIAS, rows, n + c);
-        const float gate_bias = bias_at(call, LP_LINEAR_GATE_BIAS, rows, n + c);
-        for (int64_t r = 0; r < n_rows; r++)
-            finish(call, rows, first + r, n + c, values[r][c], gates[r][c], bias, gate_bias);
+    const int64_t n_left = rows->w.shape.dim[0] - n;
+    const int n_columns = n_left < LP_SIMD_TILE_W ? (int)n_left : LP_SIMD_TILE_W;
+    float bias[LP_SIMD_TILE_W], gate_bias[LP_SIMD_TILE_W];
+    for (int c = 0; c < n_columns; c++) {
+        bias[c] = bias_at(call, LP_LINEAR_BIAS, rows, n + c);
+        gate_bias[c] = bias_at(call, LP_LINEAR_GATE_BIAS, rows, n + c);
     }
+    for (int64_t r = 0; r < n_rows; r++)
+        finish(call, rows, first + r, n, n_columns, values[r], gates[r], bias, gate_bias);
 }
 
 bool lp_linear_is_few(const lp_cpu_call *call, int64_t n_rows)

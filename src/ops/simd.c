@@ -1,6 +1,7 @@
 /* Which vector kernels there are, and the portable ones: see simd.h. */
 #include "ops/simd.h"
 
+#include <math.h>
 #include <stdbool.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -34,6 +35,26 @@ static void tile(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_S
             out[r][c] += dot(w[c], x[r], n);
 }
 
+static void product(const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
+                    int64_t c_row, int64_t m, int64_t n, int64_t k)
+{
+    for (int64_t r = 0; r < m; r++)
+        for (int64_t i = 0; i < k; i++)
+            add(c + r * c_row, a[r * a_row + i], b + i * b_row, n);
+}
+
+static void exps(float *x, float largest, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = expf(x[i] - largest);
+}
+
+static void silu(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = x[i] / (1 + expf(-x[i]));
+}
+
 /* Without branches, so that compilers make vectors of it; exact, subnormals and NaN included. */
 static void halves_to_f32(const void *from, float *to, size_t n)
 {
@@ -50,6 +71,9 @@ const lp_simd lp_simd_portable = {.name = "portable",
                                   .int8_round = lp_int8_round,
                                   .to_f32 = {[LP_F16] = halves_to_f32},
                                   .tile = tile,
+                                  .product = product,
+                                  .exps = exps,
+                                  .silu = silu,
                                   .dot = dot,
                                   .add = add};
 

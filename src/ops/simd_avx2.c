@@ -14,7 +14,8 @@ enum {
     BLOCK = 32,
     LANES = 8,
     VECTORS = BLOCK / LANES,
-    AHEAD = 1024 /* bytes: the processor's own prefetching ends with a page */
+    PRODUCT_ROWS = 6, /* of a tile of a product */
+    AHEAD = 1024      /* bytes: the processor's own prefetching ends with a page */
 };
 
 typedef struct vectors {
@@ -279,6 +280,101 @@ static void tile(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_S
         }
 }
 
+/* Rows of c, a vector or two of each in registers. */
+LP_INLINE void product_tile(const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
+                            int64_t c_row, int64_t k, int n_rows, int n_vectors)
+{
+    __m256 sums[PRODUCT_ROWS][2];
+    for (int r = 0; r < n_rows; r++)
+        for (int v = 0; v < n_vectors; v++)
+            sums[r][v] = _mm256_loadu_ps(c + r * c_row + LANES * v);
+    for (int64_t i = 0; i < k; i++) {
+        __m256 u[2];
+        for (int v = 0; v < n_vectors; v++)
+            u[v] = _mm256_loadu_ps(b + i * b_row + LANES * v);
+        for (int r = 0; r < n_rows; r++) {
+            const __m256 f = _mm256_broadcast_ss(a + r * a_row + i);
+            for (int v = 0; v < n_vectors; v++)
+                sums[r][v] = _mm256_fmadd_ps(f, u[v], sums[r][v]);
+        }
+    }
+    for (int r = 0; r < n_rows; r++)
+        for (int v = 0; v < n_vectors; v++)
+            _mm256_storeu_ps(c + r * c_row + LANES * v, sums[r][v]);
+}
+
+/* Twelve sums in registers, for eight loads. */
+static void product(const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
+                    int64_t c_row, int64_t m, int64_t n, int64_t k)
+{
+    for (int64_t column = 0; column < n;) {
+        const bool two = n - column >= 2 * LANES;
+        for (int64_t r = 0; r < m;) {
+            const bool six = m - r >= PRODUCT_ROWS;
+            const float *x = a + r * a_row, *y = b + column;
+            float *z = c + r * c_row + column;
+            if (six && two)
+                product_tile(x, a_row, y, b_row, z, c_row, k, PRODUCT_ROWS, 2);
+            else if (six)
+                product_tile(x, a_row, y, b_row, z, c_row, k, PRODUCT_ROWS, 1);
+            else if (two)
+                product_tile(x, a_row, y, b_row, z, c_row, k, 1, 2);
+            else
+                product_tile(x, a_row, y, b_row, z, c_row, k, 1, 1);
+            r += six ? PRODUCT_ROWS : 1;
+        }
+        column += two ? 2 * LANES : LANES;
+    }
+}
+
+/* exp(d) of d up to 88: Cody & Waite's reduction to half of ln 2 on either side, Taylor's
+ * polynomial. 0 where it would be subnormal; NaN stays. */
+LP_INLINE __m256 exp_of(__m256 d)
+{
+    static const float factors[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1, 1};
+    const __m256 there = _mm256_cmp_ps(d, _mm256_set1_ps(-87), _CMP_NLT_UQ); /* NaN is */
+    const __m256 whole = _mm256_round_ps(_mm256_mul_ps(d, _mm256_set1_ps(1.44269504f)),
+                                         _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m256 r = _mm256_fnmadd_ps(whole, _mm256_set1_ps(0.693359375f), d);
+    r = _mm256_fnmadd_ps(whole, _mm256_set1_ps(-2.12194440e-4f), r);
+    __m256 y = _mm256_set1_ps(1.0f / 5040);
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++)
+        y = _mm256_fmadd_ps(y, r, _mm256_set1_ps(factors[i]));
+    const __m256i power = _mm256_slli_epi32(_mm256_cvtps_epi32(whole), 23);
+    y = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(y), power));
+    y = _mm256_blendv_ps(y, d, _mm256_cmp_ps(d, d, _CMP_UNORD_Q));
+    return _mm256_and_ps(y, there);
+}
+
+static void exps(float *x, float largest, int64_t n)
+{
+    const __m256 top = _mm256_set1_ps(largest);
+    for (int64_t k = 0; k < n; k += LANES)
+        _mm256_storeu_ps(x + k, exp_of(_mm256_sub_ps(_mm256_loadu_ps(x + k), top)));
+}
+
+/* Where exp(-x) would be too large, x / (1 + exp(87)) is next to nothing. */
+LP_INLINE __m256 silu_of(__m256 x)
+{
+    const __m256 one = _mm256_set1_ps(1), most = _mm256_set1_ps(87);
+    const __m256 d =
+        _mm256_min_ps(most, _mm256_sub_ps(_mm256_setzero_ps(), x)); /* NaN: the second */
+    return _mm256_div_ps(x, _mm256_add_ps(one, exp_of(d)));
+}
+
+static void silu(float *x, int64_t n)
+{
+    int64_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        _mm256_storeu_ps(x + k, silu_of(_mm256_loadu_ps(x + k)));
+    if (k < n) {
+        float rest[LANES] = {0};
+        memcpy(rest, x + k, (size_t)(n - k) * sizeof *x);
+        _mm256_storeu_ps(rest, silu_of(_mm256_loadu_ps(rest)));
+        memcpy(x + k, rest, (size_t)(n - k) * sizeof *x);
+    }
+}
+
 static float dot(const float *a, const float *b, int64_t n)
 {
     __m256 s = _mm256_setzero_ps(), t = s;
@@ -326,6 +422,9 @@ static const lp_simd avx2 = {
                [LP_Q5_K] = lp_avx2_q5_k_to_f32,
                [LP_Q6_K] = lp_avx2_q6_k_to_f32},
     .tile = tile,
+    .product = product,
+    .exps = exps,
+    .silu = silu,
     .dot = dot,
     .add = add,
 };
