@@ -217,6 +217,7 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
                     .network = lp_model_network(model),
                     .start = lp_model_generation(model)->rules.start,
                     .options = options,
+                    .n_trial_runs = options->n_runs,
                     .arena = &box->arena,
                     .report = &box->report};
     const double start = now();
@@ -246,6 +247,7 @@ lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_
         c.int8_types = tested->int8_types & (second != NULL ? second->int8_types : UINT32_MAX);
     LP_CHECK(plan_as_sessions_do(&c, info, &fault));
     LP_CHECK(lp_checker_run(&c));
+    LP_CHECK(lp_checker_conclude(&c));
     LP_CHECK(add_conditions(&c));
     if (fault != NULL)
         LP_CHECK(lp_fault_require(ctx, fault));

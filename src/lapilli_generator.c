@@ -5,34 +5,14 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "check/quirks.h"
-#include "image/coder.h"
-#include "image/diffusion.h"
 #include "image/noise.h"
-#include "image/prompt.h"
 #include "image/resize.h"
+#include "lapilli_generator.h"
 #include "lapilli_private.h"
-
-struct lp_image_generator {
-    lp_context *ctx;
-    char *folder;
-    lp_prompt_encoder *prompt;
-    lp_denoiser_model *denoiser;
-    lp_denoise *denoise;
-    lp_autoencoder_model *autoencoder;
-    lp_coder *coder;
-    lp_scheduler_config scheduler;
-};
 
 /* ---- Opening -------------------------------------------------------------------------------- */
 
-/* What makes the three programs. */
-typedef struct opening {
-    lp_devices *devices;
-    size_t device;
-    const char *cache_folder;
-    lp_quirks quirks;
-} opening;
+typedef lp_image_generator_opening opening;
 
 static lp_status read_index(lp_image_generator *g)
 {
@@ -70,10 +50,8 @@ static lp_status read_scheduler(const lp_image_generator *g, const char *sampler
 
 static lp_status open_prompt(lp_image_generator *g, const opening *o)
 {
-    const lp_runner_programs programs = {.plan = lp_quirks_plan_options(&o->quirks),
-                                         .no_fusion = o->quirks.no_fusion,
-                                         .no_int8 = true,
-                                         .batch = o->quirks.batch};
+    const lp_runner_programs programs = {
+        .plan = o->plan, .no_fusion = o->no_fusion, .no_int8 = true, .batch = o->batch};
     lp_backend *backend = NULL;
     LP_TRY(lp_devices_open(o->devices, o->device, o->cache_folder, &backend));
     return lp_prompt_encoder_create(g->ctx, g->folder, backend, &programs, &g->prompt);
@@ -81,7 +59,7 @@ static lp_status open_prompt(lp_image_generator *g, const opening *o)
 
 static lp_status open_denoiser(lp_image_generator *g, const opening *o)
 {
-    const lp_denoise_options options = {lp_quirks_plan_options(&o->quirks), o->quirks.no_fusion};
+    const lp_denoise_options options = {o->plan, o->no_fusion};
     lp_backend *backend = NULL;
     char *path = lp_path_join(g->folder, "unet");
     if (path == NULL)
@@ -95,7 +73,7 @@ static lp_status open_denoiser(lp_image_generator *g, const opening *o)
 
 static lp_status open_autoencoder(lp_image_generator *g, const opening *o)
 {
-    const lp_coder_options options = {lp_quirks_plan_options(&o->quirks), o->quirks.no_fusion};
+    const lp_coder_options options = {o->plan, o->no_fusion};
     lp_backend *backend = NULL;
     char *path = lp_path_join(g->folder, "vae");
     if (path == NULL)
@@ -124,16 +102,12 @@ static lp_status check_parts(const lp_image_generator *g)
     return LP_OK;
 }
 
-lp_status lp_image_generator_open(lp_devices *devices, size_t device, const char *folder,
-                                  const char *cache_folder, lp_image_generator **result)
+lp_status lp_image_generator_create(const lp_image_generator_opening *o, const char *folder,
+                                    lp_image_generator **result)
 {
-    lp_context *ctx = lp_devices_context(devices);
-    const lp_device_info *info = lp_devices_info(devices, device);
-    opening o = {.devices = devices, .device = device, .cache_folder = cache_folder};
+    lp_context *ctx = lp_devices_context(o->devices);
     lp_status status = LP_OK;
     *result = NULL;
-    if (info == NULL)
-        return lp_fail(ctx, LP_E_ARG, "device %zu of %zu", device, lp_devices_count(devices));
     lp_image_generator *g = calloc(1, sizeof *g);
     if (g == NULL)
         return lp_fail_memory(ctx, "an image generator");
@@ -141,19 +115,37 @@ lp_status lp_image_generator_open(lp_devices *devices, size_t device, const char
     g->folder = malloc(strlen(folder) + 1);
     LP_CHECK(g->folder != NULL ? LP_OK : lp_fail_memory(ctx, "a path"));
     strcpy(g->folder, folder);
-    LP_CHECK(lp_quirks_gather(ctx, (lp_quirks_device){info->name, info->driver}, NULL, cache_folder,
-                              &o.quirks));
     LP_CHECK(read_index(g));
     LP_CHECK(read_scheduler(g, NULL, &g->scheduler));
-    LP_CHECK(open_prompt(g, &o));
-    LP_CHECK(open_denoiser(g, &o));
-    LP_CHECK(open_autoencoder(g, &o));
+    LP_CHECK(open_prompt(g, o));
+    LP_CHECK(open_denoiser(g, o));
+    LP_CHECK(open_autoencoder(g, o));
     LP_CHECK(check_parts(g));
     *result = g;
     return LP_OK;
 cleanup:
     lp_image_generator_destroy(g);
     return status;
+}
+
+lp_status lp_image_generator_open(lp_devices *devices, size_t device, const char *folder,
+                                  const char *cache_folder, lp_image_generator **result)
+{
+    lp_context *ctx = lp_devices_context(devices);
+    const lp_device_info *info = lp_devices_info(devices, device);
+    lp_quirks quirks;
+    *result = NULL;
+    if (info == NULL)
+        return lp_fail(ctx, LP_E_ARG, "device %zu of %zu", device, lp_devices_count(devices));
+    LP_TRY(lp_quirks_gather(ctx, (lp_quirks_device){info->name, info->driver}, NULL, cache_folder,
+                            &quirks));
+    const opening o = {.devices = devices,
+                       .device = device,
+                       .cache_folder = cache_folder,
+                       .plan = lp_quirks_plan_options(&quirks),
+                       .no_fusion = quirks.no_fusion,
+                       .batch = quirks.batch};
+    return lp_image_generator_create(&o, folder, result);
 }
 
 void lp_image_generator_destroy(lp_image_generator *g)
@@ -256,15 +248,22 @@ static lp_status choose_size(making *m)
     return LP_OK;
 }
 
+lp_status lp_image_generator_scheduler(const lp_image_generator *g, const lp_image_request *r,
+                                       lp_scheduler_config *config)
+{
+    LP_TRY(read_scheduler(g, r->sampler, config));
+    if (r->karras && !config->kind->may_karras)
+        return lp_fail(g->ctx, LP_E_UNSUPPORTED, "the sampler %s has no Karras schedule",
+                       config->kind->name);
+    config->karras |= r->karras != 0;
+    return LP_OK;
+}
+
 static lp_status choose_steps(making *m)
 {
     const lp_image_request *r = m->request;
     lp_context *ctx = m->g->ctx;
-    LP_TRY(read_scheduler(m->g, r->sampler, &m->scheduler));
-    if (r->karras && !m->scheduler.kind->may_karras)
-        return lp_fail(ctx, LP_E_UNSUPPORTED, "the sampler %s has no Karras schedule",
-                       m->scheduler.kind->name);
-    m->scheduler.karras |= r->karras != 0;
+    LP_TRY(lp_image_generator_scheduler(m->g, r, &m->scheduler));
     if (r->init == NULL) {
         if (r->mask != NULL)
             return lp_fail(ctx, LP_E_ARG, "a mask without a picture to begin with");
@@ -398,11 +397,11 @@ static lp_status make(making *m)
     return lp_diffusion_run(g->ctx, g->denoise, &options, m->shape[1], m->shape[2], m->latents);
 }
 
-lp_status lp_image_generator_run(lp_image_generator *g, const lp_image_request *request,
-                                 lp_image **image)
+lp_status lp_image_generator_latents(lp_image_generator *g, const lp_image_request *request,
+                                     lp_image_latents *latents)
 {
     making m = {.g = g, .request = request};
-    *image = NULL;
+    *latents = (lp_image_latents){0};
     if (request->prompt == NULL)
         return lp_fail(g->ctx, LP_E_ARG, "no prompt");
     LP_TRY(choose_size(&m));
@@ -410,9 +409,32 @@ lp_status lp_image_generator_run(lp_image_generator *g, const lp_image_request *
     lp_status status = allocate(&m);
     if (status == LP_OK)
         status = make(&m);
-    if (status == LP_OK)
-        status = lp_image_generator_decode(g, m.latents, m.shape, image);
+    if (status == LP_OK) {
+        memcpy(latents->shape, m.shape, sizeof m.shape);
+        latents->values = m.latents;
+        m.latents = NULL;
+        lp_image_generator_plain(g, latents->values, m.n);
+    }
     release(&m);
+    return status;
+}
+
+void lp_image_generator_plain(const lp_image_generator *g, float *latents, size_t n)
+{
+    const lp_autoencoder_model *a = g->autoencoder;
+    for (size_t i = 0; i < n; i++)
+        latents[i] = latents[i] / a->scaling + a->shift;
+}
+
+lp_status lp_image_generator_run(lp_image_generator *g, const lp_image_request *request,
+                                 lp_image **image)
+{
+    lp_image_latents latents;
+    *image = NULL;
+    LP_TRY(lp_image_generator_latents(g, request, &latents));
+    const lp_status status = lp_coder_decode_image(g->coder, latents.values, latents.shape[1],
+                                                   latents.shape[2], image);
+    free(latents.values);
     return status;
 }
 
@@ -429,8 +451,8 @@ lp_status lp_image_generator_decode(lp_image_generator *g, const float *latents,
     float *plain = malloc(n * sizeof *plain);
     if (plain == NULL)
         return lp_fail_memory(g->ctx, "latents");
-    for (size_t i = 0; i < n; i++)
-        plain[i] = latents[i] / a->scaling + a->shift;
+    memcpy(plain, latents, n * sizeof *plain);
+    lp_image_generator_plain(g, plain, n);
     const lp_status status = lp_coder_decode_image(g->coder, plain, shape[1], shape[2], image);
     free(plain);
     return status;

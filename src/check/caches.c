@@ -27,6 +27,8 @@ void lp_caches_free(lp_caches *k)
 
 uint64_t lp_caches_rows(const lp_checker *c, const lp_graph *graph)
 {
+    if (c->network == NULL) /* nothing is cached */
+        return 0;
     if (c->network->hparams.retrieval.chunk > 0) /* some have those of neighbours */
         return UINT64_MAX;
     const uint64_t n = (uint64_t)c->position + (uint64_t)graph->n_tokens;
@@ -78,7 +80,7 @@ lp_status lp_caches_return(lp_checker *c, lp_backend *backend, uint64_t n_rows, 
 lp_status lp_caches_follow(lp_checker *c, lp_backend *backend)
 {
     const uint32_t slots[] = {c->cursor, c->history};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && c->cursor != LP_NONE; i++) {
         const lp_slot *s = &c->store.slots[slots[i]];
         const uint64_t bytes = (uint64_t)lp_shape_elements(s->shape) * 4;
         uint8_t *data = malloc(bytes);

@@ -1,13 +1,9 @@
-/* The check: which tokens are evaluated in which pieces, and the verdict. See checker.h. */
-#include <math.h>
+/* The check of a text model: which tokens are evaluated in which pieces. See checker.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "check/checker.h"
-#include "check/compare.h"
-#include "lapilli.h"
 #include "text/runner.h"
 
 /* After the prompt: decode steps, then every batch for which kernels have special cases. */
@@ -15,13 +11,35 @@ static const uint32_t sweep[] = {1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 64};
 /* Of a prompt: all activations of a piece are kept, on the device and on the host. */
 enum { N_SWEEP = sizeof sweep / sizeof *sweep, PIECE = 128 };
 
-lp_status lp_checker_progress(lp_checker *c)
+lp_status lp_checker_progress(lp_checker *c, uint64_t n)
 {
     const lp_check_options *o = c->options;
-    c->done += c->done < c->total;
+    c->done += n < c->total - c->done ? n : c->total - c->done;
     if (o->progress != NULL && o->progress(o->progress_user, c->done, c->total) != 0)
         return lp_fail(c->ctx, LP_E_CANCELLED, "the check was interrupted");
     return LP_OK;
+}
+
+lp_status lp_checker_reserve(lp_checker *c, size_t n)
+{
+    lp_report *r = c->report;
+    lp_check_pass *passes = lp_arena_array(c->arena, r->n_passes + n + 1, sizeof *passes);
+    if (passes == NULL)
+        return lp_fail_memory(c->ctx, "a report");
+    if (r->n_passes > 0)
+        memcpy(passes, r->passes, r->n_passes * sizeof *passes);
+    r->passes = passes;
+    return LP_OK;
+}
+
+lp_status lp_checker_named_pass(lp_checker *c, uint32_t n_tokens, const char *name)
+{
+    lp_check_pass *p = &c->report->passes[c->report->n_passes];
+    p->name = lp_arena_strdup(c->arena, name);
+    if (p->name == NULL)
+        return lp_fail_memory(c->ctx, "a report");
+    c->report->n_passes++; /* a pass that breaks off is in the report as far as it came */
+    return lp_checker_pass(c, n_tokens, p);
 }
 
 /* ---- Set-up -------------------------------------------------------------------------------- */
@@ -35,20 +53,26 @@ static lp_status write_all(lp_checker *c, uint32_t slot, uint64_t offset, const 
     return LP_OK;
 }
 
+lp_status lp_checker_load(lp_checker *c)
+{
+    LP_TRY(c->chain->table->load(c->chain, &c->store, NULL, NULL));
+    LP_TRY(c->device->table->load(c->device, &c->store, NULL, NULL));
+    if (c->against == c->chain)
+        return LP_OK;
+    return c->against->table->load(c->against, &c->store, NULL, NULL);
+}
+
 /* Any graph names every weight and state, and so fills the store. */
 static lp_status load(lp_checker *c, uint32_t *n_nodes)
 {
     lp_graph *first = NULL;
-    LP_TRY(lp_checker_graph(c, 1, c->quirks.no_fusion, &first));
+    LP_TRY(c->subject.graph(c, 1, c->quirks.no_fusion, &first));
     *n_nodes = first->n_nodes;
     lp_graph_destroy(first);
     c->cursor = lp_store_find(&c->store, "cursor");
     c->history = lp_store_find(&c->store, "history");
     c->sampler = lp_store_find(&c->store, "sampler");
-    LP_TRY(c->chain->table->load(c->chain, &c->store, NULL, NULL));
-    LP_TRY(c->device->table->load(c->device, &c->store, NULL, NULL));
-    if (c->against != c->chain)
-        LP_TRY(c->against->table->load(c->against, &c->store, NULL, NULL));
+    LP_TRY(lp_checker_load(c));
     uint32_t words[LP_SAMPLER_WORDS] = {0}; /* greedy */
     const float one = 1;
     memcpy(&words[LP_SAMPLER_TOP_P], &one, 4);
@@ -83,14 +107,9 @@ static lp_status make_text(lp_checker *c, uint32_t n)
 
 static lp_status pass(lp_checker *c, uint32_t n_tokens, const char *format)
 {
-    lp_check_pass *p = &c->report->passes[c->report->n_passes];
     char name[32];
     snprintf(name, sizeof name, format, n_tokens);
-    p->name = lp_arena_strdup(c->arena, name);
-    if (p->name == NULL)
-        return lp_fail_memory(c->ctx, "a report");
-    c->report->n_passes++; /* a pass that breaks off is in the report as far as it came */
-    return lp_checker_pass(c, n_tokens, p);
+    return lp_checker_named_pass(c, n_tokens, name);
 }
 
 static lp_status picture_pass(lp_checker *c)
@@ -113,12 +132,10 @@ static lp_status picture_pass(lp_checker *c)
 static lp_status run_texts(lp_checker *c, uint32_t n_nodes)
 {
     const int32_t cursor[LP_CURSOR_WORDS] = {0};
-    const uint32_t n_sweep = c->options->quick ? 1 : N_SWEEP;
+    const uint32_t n_sweep = c->only_text != NULL ? 0 : c->options->quick ? 1 : N_SWEEP;
     const uint32_t n_texts = c->options->n_tokens > 0 ? 1 + n_sweep : 0;
-    c->report->passes = lp_arena_array(c->arena, 1 + n_texts + 1, sizeof(lp_check_pass));
-    if (c->report->passes == NULL)
-        return lp_fail_memory(c->ctx, "a report");
-    c->total = (uint64_t)(n_texts + (c->patches != NULL)) * n_nodes;
+    LP_TRY(lp_checker_reserve(c, 1 + n_texts));
+    c->total += (uint64_t)(n_texts + (c->patches != NULL)) * n_nodes;
     if (c->patches != NULL)
         LP_TRY(picture_pass(c));
     for (uint32_t i = 0; i < n_texts; i++) {
@@ -129,7 +146,10 @@ static lp_status run_texts(lp_checker *c, uint32_t n_nodes)
         LP_TRY(write_all(c, c->cursor, 0, cursor, sizeof cursor));
         if (i > 0)
             LP_TRY(make_text(c, n));
-        LP_TRY(pass(c, n, i == 0 ? "prompt" : n == 1 ? "one token" : "%u tokens"));
+        if (i > 0)
+            LP_TRY(pass(c, n, n == 1 ? "one token" : "%u tokens"));
+        else
+            LP_TRY(pass(c, n, c->only_text != NULL ? c->only_text : "prompt"));
     }
     return LP_OK;
 }
@@ -205,10 +225,7 @@ static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
     const uint32_t n_pieces = (n_prompt + most - 1) / most;
     const uint32_t n_sweep = c->options->quick ? 1 : N_SWEEP;
     const uint32_t each = c->network->hparams.retrieval.chunk > 0 ? 3 : 1; /* at most */
-    c->report->passes =
-        lp_arena_array(c->arena, each * (n_pieces + n_sweep) + 1, sizeof(lp_check_pass));
-    if (c->report->passes == NULL)
-        return lp_fail_memory(c->ctx, "a report");
+    LP_TRY(lp_checker_reserve(c, each * (n_pieces + n_sweep)));
     c->total = (uint64_t)(n_pieces + n_sweep + (c->n_source > 0)) * n_nodes;
     LP_TRY(make_neighbours(c));
     if (c->n_source > 0)
@@ -230,184 +247,11 @@ static lp_status run_passes(lp_checker *c, uint32_t n_nodes)
     return LP_OK;
 }
 
-/* ---- Verdict ------------------------------------------------------------------------------- */
-
-static void find_bad(lp_report *r)
-{
-    r->bad_pass = r->n_passes;
-    r->bad_node = 0;
-    for (size_t p = 0; p < r->n_passes; p++)
-        for (size_t i = 0; i < r->passes[p].n_nodes; i++)
-            if (r->passes[p].nodes[i].finding != LP_FINDING_NONE) {
-                r->bad_pass = p;
-                r->bad_node = i;
-                return;
-            }
-}
-
-/* "[3, 17]" of a flat index. */
-static void print_index(lp_text *text, const lp_check_node *node, uint64_t index)
-{
-    uint64_t parts[4] = {0};
-    for (int i = node->n_dims - 1; i >= 0; i--) {
-        parts[i] = i > 0 ? index % (uint64_t)node->dims[i] : index;
-        index /= (uint64_t)node->dims[i];
-    }
-    for (int i = 0; i < node->n_dims; i++)
-        lp_text_printf(text, "%s%llu", i ? ", " : "[", (unsigned long long)parts[i]);
-    lp_text_printf(text, "]");
-}
-
-static void print_shape(lp_text *text, const lp_check_node *node)
-{
-    for (int i = 0; i < node->n_dims; i++)
-        lp_text_printf(text, "%s%lld", i ? ", " : "[", (long long)node->dims[i]);
-    lp_text_printf(text, "]");
-}
-
-static void say_bad(lp_text *text, const lp_report *r)
-{
-    const lp_check_pass *p = &r->passes[r->bad_pass];
-    const lp_check_node *n = &p->nodes[r->bad_node];
-    const lp_difference *d = &n->isolated;
-    lp_text_printf(text, " disagrees with %s on %s: first at %s (%s%s%s", r->against, r->model,
-                   n->name, n->op, *n->type ? " " : "", n->type);
-    if (*n->kernels)
-        lp_text_printf(text, ", kernel %s", n->kernels);
-    lp_text_printf(text, ", shape ");
-    print_shape(text, n);
-    if (n->n_inputs > 0)
-        lp_text_printf(text, strcmp(n->op, "linear") == 0 ? ", K %lld" : ", %lld keys",
-                       (long long)n->n_inputs);
-    lp_text_printf(text, ") in the pass \"%s\": %s", p->name, lp_finding_text(n->finding));
-    if (*n->detail)
-        lp_text_printf(text, " (%s)", n->detail);
-    if (d->n > 0 && d->largest > LP_SIGMA_LARGEST) {
-        lp_text_printf(text, "; element ");
-        if (strcmp(n->op, "kv_write") == 0 || strcmp(n->op, "sample") == 0)
-            lp_text_printf(text, "%llu", (unsigned long long)d->worst);
-        else
-            print_index(text, n, d->worst);
-        lp_text_printf(text, " is %.9g, expected %.9g", isnan(d->got) ? fabs(d->got) : d->got,
-                       d->expected);
-        if (isfinite(d->largest))
-            lp_text_printf(text, " (%.3g sigma)", d->largest);
-    }
-}
-
-static void say_good(lp_text *text, const lp_report *r, bool encoder)
-{
-    double largest = 0, nmse = 0, kl = 0;
-    size_t n_runs = 0, n_logits = 0, n_same = 0;
-    uint32_t most = 0;
-    for (size_t p = 0; p < r->n_passes; p++) {
-        const lp_check_pass *pass_ = &r->passes[p];
-        most = pass_->n_tokens > most ? pass_->n_tokens : most;
-        n_runs += pass_->n_nodes;
-        for (size_t i = 0; i < pass_->n_nodes; i++)
-            largest = fmax(largest, pass_->nodes[i].isolated.largest);
-        n_logits += pass_->logits.n > 0;
-        n_same += pass_->logits.n > 0 && pass_->top1_same;
-        nmse = fmax(nmse, pass_->logits.nmse);
-        kl = fmax(kl, pass_->kl);
-    }
-    lp_text_printf(
-        text,
-        " agrees with %s on %s within %.2g sigma per node (bound %g) and NMSE %.2g of the "
-        "%s, on these shapes: %zu nodes in %zu passes of 1 to %u tokens",
-        r->against, r->model, largest, LP_SIGMA_LARGEST, nmse, encoder ? "results" : "logits",
-        n_runs, r->n_passes, most);
-    if (encoder)
-        return;
-    lp_text_printf(text, "; same likeliest token in %zu of %zu", n_same, n_logits);
-    lp_text_printf(text, ", KL divergence up to %.2g nats", kl);
-}
-
-lp_status lp_checker_verdict(lp_checker *c)
-{
-    lp_report *r = c->report;
-    lp_text text = {0};
-    find_bad(r);
-    r->agrees = r->bad_pass == r->n_passes;
-    lp_text_printf(&text, "%s%s%s%s", r->device, *r->driver ? " (" : "", r->driver,
-                   *r->driver ? ")" : "");
-    if (!lp_quirks_none(&c->quirks)) {
-        char *how = lp_quirks_describe(&c->quirks);
-        lp_text_printf(&text, ", %s,", how != NULL ? how : "");
-        free(how);
-    }
-    if (r->agrees)
-        say_good(&text, r, c->network != NULL && c->network->hparams.both_ways);
-    else
-        say_bad(&text, r);
-    char *sentence = lp_text_take(&text);
-    r->sentence = sentence != NULL ? lp_arena_strdup(c->arena, sentence) : NULL;
-    free(sentence);
-    return r->sentence != NULL ? LP_OK : lp_fail_memory(c->ctx, "a report");
-}
-
-/* Does the first bad kernel go wrong at some lengths of dot products, and not at others? */
-static lp_status compare_lengths(lp_checker *c)
-{
-    enum { MAX_LENGTHS = 32 };
-    const lp_report *r = c->report;
-    int64_t lengths[MAX_LENGTHS];
-    int signs[MAX_LENGTHS]; /* 1 right, 2 wrong, 3 both */
-    size_t n = 0, n_signs[4] = {0};
-    if (r->agrees)
-        return LP_OK;
-    const lp_check_pass *p = &r->passes[r->bad_pass];
-    const lp_check_node *bad = &p->nodes[r->bad_node];
-    if (strcmp(bad->op, "linear") != 0 || !*bad->kernels)
-        return LP_OK;
-    for (size_t i = 0; i < p->n_nodes; i++) {
-        const lp_check_node *node = &p->nodes[i];
-        size_t k = 0;
-        while (k < n && lengths[k] != node->n_inputs)
-            k++;
-        if (strcmp(node->kernels, bad->kernels) != 0 || k == MAX_LENGTHS)
-            continue;
-        lengths[k] = node->n_inputs;
-        signs[k] = (k < n ? signs[k] : 0) | (node->finding == LP_FINDING_NONE ? 1 : 2);
-        n += k == n;
-    }
-    for (size_t k = 0; k < n; k++)
-        n_signs[signs[k]]++;
-    if (n_signs[3] > 0 || n_signs[1] == 0 || n_signs[2] == 0)
-        return LP_OK; /* the length does not decide */
-    lp_text text = {0};
-    for (int sign = 1; sign <= 2; sign++) {
-        lp_text_printf(&text, sign == 1 ? "right for K" : "; wrong for K");
-        for (size_t k = 0; k < n; k++)
-            if (signs[k] == sign)
-                lp_text_printf(&text, " %lld", (long long)lengths[k]);
-    }
-    char *detail = lp_text_take(&text);
-    if (detail == NULL)
-        return lp_fail_memory(c->ctx, "a report");
-    lp_status status =
-        lp_checker_trial(c, LP_TRIAL_INFO, detail, "by the length of the dot products");
-    free(detail);
-    return status;
-}
-
-static lp_status write_workaround(lp_checker *c)
-{
-    char *json = NULL;
-    if (c->report->agrees || !c->has_workaround)
-        return LP_OK;
-    const lp_quirks quirks = lp_quirks_both(&c->quirks, &c->workaround);
-    LP_TRY(lp_quirks_json(c->ctx, &quirks, (lp_quirks_device){c->report->device, c->report->driver},
-                          c->report->sentence, &json));
-    c->report->workaround = lp_arena_strdup(c->arena, json);
-    free(json);
-    return c->report->workaround != NULL ? LP_OK : lp_fail_memory(c->ctx, "a report");
-}
-
 lp_status lp_checker_run(lp_checker *c)
 {
     const lp_check_options *o = c->options;
     uint32_t n_nodes = 0;
+    c->subject = (lp_subject){.graph = lp_network_subject_graph};
     c->n_ctx = lp_runner_context(c->network, o->n_ctx);
     if (!lp_hparams_reads_texts(&c->network->hparams))
         c->part = LP_PART_PICTURE;
@@ -424,15 +268,11 @@ lp_status lp_checker_run(lp_checker *c)
         if (o->tokens[i] < 0 || (uint32_t)o->tokens[i] >= c->network->hparams.n_vocab)
             return lp_fail(c->ctx, LP_E_ARG, "token %zu is %d; the vocabulary has %u", i,
                            (int)o->tokens[i], c->network->hparams.n_vocab);
-    c->n_trial_runs = o->n_runs;
     const lp_hparams *hp = &c->network->hparams;
     const bool reads_source = hp->encoder.n_layer > 0 && hp->retrieval.chunk == 0;
     c->n_source = reads_source ? (uint32_t)o->n_tokens : 0;
     if (hp->prefix.used)
         c->prefix = lp_network_prefix_or_all(c->ctx, c->network, o->tokens, o->n_tokens);
     LP_TRY(load(c, &n_nodes));
-    LP_TRY(run_passes(c, n_nodes));
-    LP_TRY(lp_checker_verdict(c));
-    LP_TRY(compare_lengths(c));
-    return write_workaround(c);
+    return run_passes(c, n_nodes);
 }

@@ -1,5 +1,6 @@
-/* The check's own state, shared by check.c (passes and verdict), pass.c (one pass), trials.c (what
- * makes a bad node right) and judge.c (is this node right?).
+/* The check's own state, shared by check.c (passes of texts), verdict.c, pictures.c (passes of models
+ * that make pictures), pass.c (one pass), trials.c (what makes a bad node right) and judge.c (is this
+ * node right?).
  *
  * The chain is the CPU reference walking a graph node by node. Every node's inputs come from it, so
  * neither device's activations are ever all in memory twice. */
@@ -13,9 +14,23 @@
 #include "lapilli/check.h"
 #include "models/network.h"
 
-typedef struct lp_checker {
+typedef struct lp_checker lp_checker;
+
+/* What the next pass is about: how its graph is made in the checker's store, and the inputs of it that
+ * are no slots. */
+typedef struct lp_subject {
+    lp_status (*graph)(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph);
+    const void *user;
+    lp_graph_input inputs[3];
+    uint32_t n_inputs;
+} lp_subject;
+lp_status lp_network_subject_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion,
+                                   lp_graph **graph);
+
+struct lp_checker {
     lp_context *ctx;
-    const lp_network *network;
+    lp_subject subject;
+    const lp_network *network; /* NULL: the passes are of no text model */
     const lp_check_options *options;
     lp_arena *arena; /* the report's */
     lp_report *report;
@@ -27,7 +42,7 @@ typedef struct lp_checker {
     uint32_t int8_types; /* see lp_backend; of all devices that take part */
     bool rounds;         /* a layer of the model has weights of these */
     uint32_t n_ctx;
-    uint32_t cursor, history, sampler; /* slots */
+    uint32_t cursor, history, sampler; /* slots; LP_NONE: there are none */
     uint32_t position;                 /* tokens in the caches */
     lp_network_part part;              /* that the next pass is about */
     uint32_t n_source; /* of an encoder-decoder: the prompt, which its encoder reads; 0: none */
@@ -38,12 +53,14 @@ typedef struct lp_checker {
     bool lost;                         /* the device cannot go on */
     bool any_bad;                      /* in an earlier pass: the device's caches are spoiled */
     bool other_choice;                 /* in an earlier pass a router chose other experts */
+    const char *only_text; /* the name of the only pass, of encoders whose texts are all of one length;
+                              NULL: other lengths follow */
     uint32_t n_trial_runs;             /* how often a trial runs: often, after a flaky finding */
     bool tried_node, tried_plan, tried_unfused;
     /* What trials found: the smallest change that makes the first bad node right. */
     bool has_workaround;
     lp_quirks workaround;
-} lp_checker;
+};
 
 /* ---- judge.c ------------------------------------------------------------------------------- */
 
@@ -72,8 +89,8 @@ lp_check_map *lp_judge_map(lp_arena *arena, const lp_step *step, int dst, uint32
 
 /* ---- pass.c -------------------------------------------------------------------------------- */
 
-/* The graph of n tokens that generation would use at the checker's position. */
-lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph);
+/* What a run of the subject's graph starts from. */
+lp_drift_start lp_checker_start(const lp_checker *c, const int32_t cursor[LP_CURSOR_WORDS]);
 /* Per slot of the store: rows that a device computed by itself, NULL: it is no cache. */
 typedef struct lp_caches {
     uint8_t **own;
@@ -113,13 +130,23 @@ lp_status lp_checker_trial(lp_checker *c, lp_trial_outcome outcome, const char *
 
 /* ---- check.c ------------------------------------------------------------------------------- */
 
-/* Checks `device` against `against`, or against the chain if that is NULL. All three backends were
- * just created; the caller destroys them after the report is made. `report` has its strings about
- * devices and model; everything else is filled in. */
+/* Runs the passes of a text model. All three backends were just created; the caller destroys them after
+ * the report is made. `report` has its strings about devices and model. */
 lp_status lp_checker_run(lp_checker *c);
+/* Room for so many more passes. */
+lp_status lp_checker_reserve(lp_checker *c, size_t n);
+/* lp_checker_pass() as the report's next pass. */
+lp_status lp_checker_named_pass(lp_checker *c, uint32_t n_tokens, const char *name);
+/* The store, filled by a graph, goes to all devices. */
+lp_status lp_checker_load(lp_checker *c);
+/* n steps of progress; LP_E_CANCELLED if asked to stop. */
+lp_status lp_checker_progress(lp_checker *c, uint64_t n);
+
+/* ---- verdict.c ----------------------------------------------------------------------------- */
+
 /* The sentence, and whether the report agrees, from its passes. */
 lp_status lp_checker_verdict(lp_checker *c);
-/* One step of progress; LP_E_CANCELLED if asked to stop. */
-lp_status lp_checker_progress(lp_checker *c);
+/* That, and what else follows from the passes: trials that need none, the workaround. */
+lp_status lp_checker_conclude(lp_checker *c);
 
 #endif

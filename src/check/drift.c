@@ -11,8 +11,7 @@ typedef struct runner {
     lp_backend *backend;
     const lp_graph *graph;
     const lp_plan_options *options;
-    uint32_t cursor_slot;
-    const int32_t *cursor;
+    const lp_drift_start *start;
 } runner;
 
 lp_tensor_id lp_drift_logits(const lp_graph *graph)
@@ -20,13 +19,26 @@ lp_tensor_id lp_drift_logits(const lp_graph *graph)
     const lp_node *last = graph->n_nodes > 0 ? &graph->nodes[graph->n_nodes - 1] : NULL;
     if (last != NULL && last->op == LP_OP_SAMPLE)
         return last->src[0];
-    const lp_tensor_id logits = lp_graph_find(graph, "logits"); /* an encoder's */
-    return logits != LP_NONE ? logits : lp_graph_find(graph, "hidden");
+    static const char *const names[] = {"logits", "hidden", "result", "pixels"};
+    lp_tensor_id id = LP_NONE;
+    for (size_t i = 0; i < sizeof names / sizeof *names && id == LP_NONE; i++)
+        id = lp_graph_find(graph, names[i]);
+    return id;
+}
+
+lp_status lp_graph_inputs_write(const lp_backend *backend, lp_program *program,
+                                const lp_graph *graph, const lp_graph_input *inputs,
+                                uint32_t n_inputs)
+{
+    for (uint32_t i = 0; i < n_inputs; i++)
+        LP_TRY(backend->table->tensor_write(program, lp_graph_find(graph, inputs[i].name),
+                                            inputs[i].values));
+    return LP_OK;
 }
 
 static uint32_t position_of(const runner *r)
 {
-    return (uint32_t)r->cursor[LP_CURSOR_POSITION];
+    return (uint32_t)r->start->cursor[LP_CURSOR_POSITION];
 }
 
 static lp_status run(const runner *r, lp_program *program)
@@ -36,8 +48,11 @@ static lp_status run(const runner *r, lp_program *program)
     const lp_plan *plan = table->program_plan != NULL ? table->program_plan(program) : NULL;
     if (plan != NULL && plan->arena.bytes > 0)
         LP_TRY(table->raw_fill(r->backend, LP_BUFFER_ARENA, 0, plan->arena.bytes, LP_CHECK_POISON));
-    LP_TRY(table->slot_write(r->backend, r->cursor_slot, 0, r->cursor,
-                             LP_CURSOR_WORDS * sizeof *r->cursor));
+    if (r->start->cursor_slot != LP_NONE)
+        LP_TRY(table->slot_write(r->backend, r->start->cursor_slot, 0, r->start->cursor,
+                                 LP_CURSOR_WORDS * sizeof *r->start->cursor));
+    LP_TRY(lp_graph_inputs_write(r->backend, program, r->graph, r->start->inputs,
+                                 r->start->n_inputs));
     LP_TRY(table->submit(program, 1, &ticket));
     return table->wait(r->backend, ticket);
 }
@@ -185,11 +200,11 @@ static lp_status prove(const runner *r, lp_program *plain, lp_drift *drift)
 }
 
 lp_status lp_drift_run(lp_context *ctx, lp_backend *backend, const lp_graph *graph,
-                       const lp_plan_options *options, uint32_t cursor_slot,
-                       const int32_t cursor[LP_CURSOR_WORDS], lp_drift *drift)
+                       const lp_plan_options *options, const lp_drift_start *start,
+                       lp_drift *drift)
 {
     lp_status status = LP_OK;
-    const runner r = {ctx, backend, graph, options, cursor_slot, cursor};
+    const runner r = {ctx, backend, graph, options, start};
     lp_program *plain = NULL, *kept = NULL;
     lp_plan_options keep = *options;
     keep.keep_all = true;

@@ -13,7 +13,9 @@
 #include "ops/attention.h"
 #include "text/runner.h"
 
-lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph)
+/* The graph of n tokens that generation would use at the checker's position. */
+lp_status lp_network_subject_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion,
+                                   lp_graph **graph)
 {
     const bool encoder = c->network->hparams.both_ways;
     if (c->part == LP_PART_PICTURE) {
@@ -36,6 +38,14 @@ lp_status lp_checker_graph(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_
     for (uint32_t i = 0; i < (*graph)->n_nodes; i++)
         c->rounds |= (*graph)->nodes[i].op == LP_OP_LINEAR && (*graph)->nodes[i].p.linear.int8;
     return LP_OK;
+}
+
+lp_drift_start lp_checker_start(const lp_checker *c, const int32_t cursor[LP_CURSOR_WORDS])
+{
+    return (lp_drift_start){.cursor_slot = c->cursor,
+                            .cursor = cursor,
+                            .inputs = c->subject.inputs,
+                            .n_inputs = c->subject.n_inputs};
 }
 
 /* ---- A node -------------------------------------------------------------------------------- */
@@ -321,7 +331,7 @@ static lp_status check_node(pass_state *s, uint32_t index)
     if (!is_chain(c))
         LP_CHECK(lp_step_sync(c->ctx, &step, c->chain, c->against));
     forget_weights(s, index);
-    LP_CHECK(lp_checker_progress(c));
+    LP_CHECK(lp_checker_progress(c, 1));
 cleanup:
     lp_step_result_free(&result);
     lp_expected_free(&expected);
@@ -336,7 +346,8 @@ static lp_status free_run(pass_state *s, lp_backend *backend, const lp_plan_opti
                           lp_drift *drift)
 {
     lp_checker *c = s->c;
-    lp_status status = lp_drift_run(c->ctx, backend, s->graph, plan, c->cursor, s->cursor, drift);
+    const lp_drift_start start = lp_checker_start(c, s->cursor);
+    lp_status status = lp_drift_run(c->ctx, backend, s->graph, plan, &start, drift);
     if (backend == c->device && is_devices(status)) {
         c->lost = c->lost || status == LP_E_DEVICE_LOST;
         drift->finding = LP_FINDING_DEVICE;
@@ -419,7 +430,17 @@ static lp_status check_drift(pass_state *s)
 
 static lp_status read_cursor(pass_state *s)
 {
+    if (s->c->cursor == LP_NONE)
+        return LP_OK;
     return s->c->chain->table->slot_read(s->c->chain, s->c->cursor, 0, s->cursor, sizeof s->cursor);
+}
+
+static lp_status write_cursor(const lp_checker *c, const int32_t words[LP_CURSOR_WORDS])
+{
+    if (c->cursor == LP_NONE)
+        return LP_OK;
+    return c->chain->table->slot_write(c->chain, c->cursor, 0, words,
+                                       LP_CURSOR_WORDS * sizeof *words);
 }
 
 /* All nodes, isolated. The caches of the devices are the chain's meanwhile. */
@@ -430,6 +451,8 @@ static lp_status walk(pass_state *s)
     const uint64_t n_rows = lp_caches_rows(c, s->graph);
     lp_caches device = {0}, against = {0};
     LP_TRY(c->chain->table->program_create(c->chain, s->graph, (lp_plan_options){0}, &s->chain));
+    LP_TRY(lp_graph_inputs_write(c->chain, s->chain, s->graph, c->subject.inputs,
+                                 c->subject.n_inputs));
     if (!c->lost)
         LP_CHECK(lp_caches_lend(c, c->device, n_rows, &device));
     if (!is_chain(c))
@@ -470,7 +493,7 @@ lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass)
     pass->choices = c->other_choice
                         ? "A pass before chose other experts, so keys and values are others, too"
                         : "";
-    LP_CHECK(lp_checker_graph(c, n_tokens, c->quirks.no_fusion, &s.graph));
+    LP_CHECK(c->subject.graph(c, n_tokens, c->quirks.no_fusion, &s.graph));
     pass->nodes = lp_arena_array(c->arena, s.graph->n_nodes, sizeof *pass->nodes);
     if (pass->nodes == NULL) {
         status = lp_fail_memory(c->ctx, "a report");
@@ -512,10 +535,10 @@ lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_
     LP_CHECK(read_cursor(&s));
     memcpy(words, s.cursor, sizeof words);
     words[LP_CURSOR_POSITION] = (int32_t)c->position;
-    LP_CHECK(c->chain->table->slot_write(c->chain, c->cursor, 0, words, sizeof words));
-    LP_CHECK(lp_checker_graph(c, n_tokens, true, &s.graph));
+    LP_CHECK(write_cursor(c, words));
+    LP_CHECK(c->subject.graph(c, n_tokens, true, &s.graph));
     LP_CHECK(walk(&s));
-    LP_CHECK(c->chain->table->slot_write(c->chain, c->cursor, 0, s.cursor, sizeof s.cursor));
+    LP_CHECK(write_cursor(c, s.cursor));
 cleanup:
     *n_bad = s.n_bad;
     *n_nodes = s.graph != NULL ? s.graph->n_nodes : 0;

@@ -204,7 +204,8 @@ static lp_status run_plan(const lp_checker *c, const lp_graph *graph, const lp_p
 {
     const int n_runs = was == LP_FINDING_REPLAY ? STABLE_RUNS : 1;
     for (int i = 0; i < n_runs; i++) {
-        LP_TRY(lp_drift_run(c->ctx, c->device, graph, plan, c->cursor, cursor, drift));
+        const lp_drift_start start = lp_checker_start(c, cursor);
+        LP_TRY(lp_drift_run(c->ctx, c->device, graph, plan, &start, drift));
         if (drift->finding != LP_FINDING_NONE || i + 1 == n_runs)
             break;
         lp_drift_free(drift);

@@ -171,22 +171,32 @@ static uint8_t byte_of(float value)
     return value <= 0 ? 0 : value >= 1 ? 255 : (uint8_t)(value * 255 + 0.5f);
 }
 
+lp_status lp_coder_image(lp_context *ctx, const float *pixels, uint32_t height, uint32_t width,
+                         lp_image **image)
+{
+    const uint64_t n = (uint64_t)height * width * 3;
+    uint8_t *rgb = malloc((size_t)n);
+    *image = NULL;
+    if (rgb == NULL)
+        return lp_fail_memory(ctx, "a picture");
+    for (uint64_t i = 0; i < n; i++)
+        rgb[i] = byte_of(pixels[i]);
+    const lp_status status = lp_image_make(ctx, width, height, rgb, image);
+    free(rgb);
+    return status;
+}
+
 lp_status lp_coder_decode_image(lp_coder *c, const float *latents, uint32_t height, uint32_t width,
                                 lp_image **image)
 {
     const uint32_t factor = c->model->factor;
-    const uint64_t n = (uint64_t)height * width * factor * factor * 3;
-    float *pixels = room(n);
-    uint8_t *rgb = malloc((size_t)n);
-    lp_status status = pixels && rgb ? LP_OK : lp_fail_memory(c->ctx, "a picture");
+    float *pixels = room((uint64_t)height * width * factor * factor * 3);
+    lp_status status = pixels ? LP_OK : lp_fail_memory(c->ctx, "a picture");
     *image = NULL;
     if (status == LP_OK)
         status = lp_coder_decode(c, latents, height, width, pixels);
-    for (uint64_t i = 0; i < n && status == LP_OK; i++)
-        rgb[i] = byte_of(pixels[i]);
     if (status == LP_OK)
-        status = lp_image_make(c->ctx, width * factor, height * factor, rgb, image);
+        status = lp_coder_image(c->ctx, pixels, height * factor, width * factor, image);
     free(pixels);
-    free(rgb);
     return status;
 }

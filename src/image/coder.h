@@ -34,6 +34,10 @@ lp_status lp_coder_encode_image(lp_coder *coder, const lp_image *image, float *l
 lp_status lp_coder_decode_image(lp_coder *coder, const float *latents, uint32_t height,
                                 uint32_t width, lp_image **image);
 
+/* The picture of pixels [height, width, 3] from 0 to 1, cut in the same way. */
+lp_status lp_coder_image(lp_context *ctx, const float *pixels, uint32_t height, uint32_t width,
+                         lp_image **image);
+
 /* Latents in a file: safetensors, "latents" F32 [1, L, h, w]. */
 lp_status lp_latents_write(lp_context *ctx, const char *path, const float *latents,
                            const uint32_t shape[3]);
