@@ -596,6 +596,14 @@ LP_API lp_status lp_chat_tokenize(const lp_model *model, const char *text, size_
  * progress asked to stop). */
 LP_API lp_status lp_check(lp_devices *devices, size_t device, size_t against, const lp_model *model,
                           const lp_check_options *options, lp_report **report);
+/* The same of a model that makes pictures, in a folder as of lp_image_generator_open(). Passes: the text
+ * encoder on the prompt; the denoiser at the first, the middle and the last step, with the latents that
+ * the other device comes to; the decoder on the last ones. Besides, both devices make the whole picture
+ * by themselves: report->trajectory. Of the request, init and mask are not supported, progress is not
+ * called; of the options, tokens, image, context, cache and int8 do not matter. */
+LP_API lp_status lp_check_image(lp_devices *devices, size_t device, size_t against,
+                                const char *folder, const lp_image_request *request,
+                                const lp_check_options *options, lp_report **report);
 /* Runs the node again that a check wrote to options->repro_folder, `n_runs` times, on a device of
  * the list with Vulkan. The report has one pass with one node. Kernels of a repro are programs: run
  * only those whose source you trust. */

@@ -248,6 +248,15 @@ static lp_status choose_size(making *m)
     return LP_OK;
 }
 
+lp_status lp_image_generator_shape(lp_image_generator *g, const lp_image_request *request,
+                                   uint32_t shape[3])
+{
+    making m = {.g = g, .request = request};
+    LP_TRY(choose_size(&m));
+    memcpy(shape, m.shape, sizeof m.shape);
+    return LP_OK;
+}
+
 lp_status lp_image_generator_scheduler(const lp_image_generator *g, const lp_image_request *r,
                                        lp_scheduler_config *config)
 {
@@ -432,8 +441,8 @@ lp_status lp_image_generator_run(lp_image_generator *g, const lp_image_request *
     lp_image_latents latents;
     *image = NULL;
     LP_TRY(lp_image_generator_latents(g, request, &latents));
-    const lp_status status = lp_coder_decode_image(g->coder, latents.values, latents.shape[1],
-                                                   latents.shape[2], image);
+    const lp_status status =
+        lp_coder_decode_image(g->coder, latents.values, latents.shape[1], latents.shape[2], image);
     free(latents.values);
     return status;
 }

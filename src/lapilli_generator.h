@@ -38,6 +38,10 @@ lp_status lp_image_generator_scheduler(const lp_image_generator *generator,
                                        const lp_image_request *request,
                                        lp_scheduler_config *config);
 
+/* Channels, height and width of a request's latents. LP_E_ARG for sizes that cannot be. */
+lp_status lp_image_generator_shape(lp_image_generator *generator, const lp_image_request *request,
+                                   uint32_t shape[3]);
+
 /* [channels, height, width], malloc'ed: as the decoder reads them. */
 typedef struct lp_image_latents {
     uint32_t shape[3];

@@ -84,13 +84,14 @@ typedef struct lp_check_node {
 
 typedef struct lp_check_pass {
     const char *name;    /* "prompt", "decode", "7 tokens" */
-    uint32_t position, n_tokens;
+    uint32_t position, n_tokens; /* n_tokens 0: it is not about tokens, but a picture being made */
     size_t n_nodes;
     lp_check_node *nodes;
     size_t worst;        /* node with the largest isolated error in units of sigma */
-    /* The last token's logits, free-running. Where the pass computes none, logits.n is 0. Of an
+    /* What it computes in the end, free-running: the last token's logits. Where the pass computes none, logits.n is 0. Of an
      * encoder those of all tokens, or where it has no head their vectors; kl and top1_same and
-     * top5_common are of the last one. */
+     * top5_common are of the last one. Without tokens, a denoiser's answer or a picture's pixels; then
+     * kl and the others say nothing. */
     lp_difference logits;
     double kl;           /* Kullback-Leibler divergence of the next token's distribution, nats */
     int top1_same;       /* both devices find the same token likeliest */
@@ -113,6 +114,39 @@ typedef struct lp_check_trial {
     const char *detail;
 } lp_check_trial;
 
+/* A picture being made on both devices by themselves, from the same noise. */
+typedef struct lp_check_latents {
+    uint32_t step;      /* from 1 on: that it is behind */
+    double timestep;
+    lp_difference latents;
+} lp_check_latents;
+
+typedef struct lp_check_picture {
+    uint32_t width, height;
+    lp_difference pixels;  /* of [height, width, 3] before rounding, from 0 to 1 */
+    uint64_t n_other;      /* pixels whose colour in 8 bits is another */
+    uint32_t most_levels;  /* how far colours are apart at most, of 255 */
+    /* PNG files: both pictures, and a heat map of the largest difference of each pixel, on a
+     * logarithmic scale from `low` (and less) to `high` */
+    uint8_t *expected, *got, *map;
+    size_t expected_bytes, got_bytes, map_bytes;
+    double low, high;
+    size_t n_colors;       /* "#f3f4f6", …: the map's scale, from low to high, linear in between */
+    const char *const *colors;
+} lp_check_picture;
+
+typedef struct lp_check_trajectory {
+    const char *sampler;
+    double guidance;
+    uint64_t seed;
+    uint32_t n_steps;           /* that were wanted */
+    size_t n_latents;           /* steps that both took */
+    lp_check_latents *latents;
+    double bound;               /* on the NMSE of the latents */
+    const char *failure;        /* "" or why the device made no picture */
+    lp_check_picture *picture;  /* NULL if there is none */
+} lp_check_trajectory;
+
 typedef struct lp_report {
     const char *version;      /* of lapilli */
     const char *sentence;     /* the verdict, to be pasted into a bug report */
@@ -130,6 +164,7 @@ typedef struct lp_report {
     int32_t *tokens;
     size_t n_passes;
     lp_check_pass *passes;
+    lp_check_trajectory *trajectory; /* of models that make pictures; else NULL */
     /* The first bad node; n_passes and 0 if there is none. */
     size_t bad_pass, bad_node;
     size_t n_trials;

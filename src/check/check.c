@@ -261,7 +261,7 @@ lp_status lp_checker_run(lp_checker *c)
                        c->network->path, c->network->hparams.arch->hf);
     if (o->n_tokens == 0 && c->patches == NULL)
         return lp_fail(c->ctx, LP_E_ARG, "a check needs a prompt of at least one token");
-    if (o->n_tokens >= c->n_ctx)
+    if (o->n_tokens + !c->network->hparams.both_ways > c->n_ctx) /* there is room for one more */
         return lp_fail(c->ctx, LP_E_LIMIT, "the prompt has %zu tokens, the context %u", o->n_tokens,
                        c->n_ctx);
     for (size_t i = 0; i < o->n_tokens; i++)

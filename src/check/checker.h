@@ -1,6 +1,6 @@
-/* The check's own state, shared by check.c (passes of texts), verdict.c, pictures.c (passes of models
- * that make pictures), pass.c (one pass), trials.c (what makes a bad node right) and judge.c (is this
- * node right?).
+/* The check's own state, shared by check.c (passes of texts), verdict.c, pictures.c (passes of
+ * models that make pictures), pass.c (one pass), trials.c (what makes a bad node right) and judge.c
+ * (is this node right?).
  *
  * The chain is the CPU reference walking a graph node by node. Every node's inputs come from it, so
  * neither device's activations are ever all in memory twice. */
@@ -16,8 +16,8 @@
 
 typedef struct lp_checker lp_checker;
 
-/* What the next pass is about: how its graph is made in the checker's store, and the inputs of it that
- * are no slots. */
+/* What the next pass is about: how its graph is made in the checker's store, and the inputs of it
+ * that are no slots. */
 typedef struct lp_subject {
     lp_status (*graph)(lp_checker *c, uint32_t n_tokens, bool no_fusion, lp_graph **graph);
     const void *user;
@@ -35,8 +35,8 @@ struct lp_checker {
     lp_arena *arena; /* the report's */
     lp_report *report;
     lp_backend *chain, *device;
-    lp_backend *against; /* the chain itself, or another device */
-    lp_quirks quirks;    /* what the device's programs respect from the start */
+    lp_backend *against;  /* the chain itself, or another device */
+    lp_quirks quirks;     /* what the device's programs respect from the start */
     lp_plan_options plan; /* the same as plan options, and the planted fault */
     lp_store store;
     uint32_t int8_types; /* see lp_backend; of all devices that take part */
@@ -45,17 +45,17 @@ struct lp_checker {
     uint32_t cursor, history, sampler; /* slots; LP_NONE: there are none */
     uint32_t position;                 /* tokens in the caches */
     lp_network_part part;              /* that the next pass is about */
-    uint32_t n_source; /* of an encoder-decoder: the prompt, which its encoder reads; 0: none */
-    lp_prefix prefix;  /* what all tokens see, of models that have such a thing */
-    int32_t start;     /* and what its decoder then starts with */
-    const float *patches;              /* of the picture that a model sees; NULL: none */
-    uint64_t done, total;              /* for progress */
-    bool lost;                         /* the device cannot go on */
-    bool any_bad;                      /* in an earlier pass: the device's caches are spoiled */
-    bool other_choice;                 /* in an earlier pass a router chose other experts */
-    const char *only_text; /* the name of the only pass, of encoders whose texts are all of one length;
-                              NULL: other lengths follow */
-    uint32_t n_trial_runs;             /* how often a trial runs: often, after a flaky finding */
+    uint32_t n_source;     /* of an encoder-decoder: the prompt, which its encoder reads; 0: none */
+    lp_prefix prefix;      /* what all tokens see, of models that have such a thing */
+    int32_t start;         /* and what its decoder then starts with */
+    const float *patches;  /* of the picture that a model sees; NULL: none */
+    uint64_t done, total;  /* for progress */
+    bool lost;             /* the device cannot go on */
+    bool any_bad;          /* in an earlier pass: the device's caches are spoiled */
+    bool other_choice;     /* in an earlier pass a router chose other experts */
+    const char *only_text; /* the name of the only pass, of encoders whose texts are all of one
+                              length; NULL: other lengths follow */
+    uint32_t n_trial_runs; /* how often a trial runs: often, after a flaky finding */
     bool tried_node, tried_plan, tried_unfused;
     /* What trials found: the smallest change that makes the first bad node right. */
     bool has_workaround;
@@ -70,7 +70,8 @@ typedef struct lp_expected {
     float *sigma[LP_MAX_DST]; /* [n_outputs], NULL: exact */
 } lp_expected;
 void lp_expected_free(lp_expected *expected);
-/* sigma of the outputs that the reference's ops do not fill: sums of a norm, and room for dst[0]. */
+/* sigma of the outputs that the reference's ops do not fill: sums of a norm, and room for dst[0].
+ */
 lp_status lp_expected_sigma(lp_context *ctx, const lp_step *step, lp_expected *expected);
 void lp_expected_sums(const lp_step *step, lp_expected *expected);
 
@@ -78,8 +79,8 @@ void lp_expected_sums(const lp_step *step, lp_expected *expected);
 lp_difference lp_judge(const lp_step *step, const lp_expected *expected, const lp_outputs *got,
                        const uint64_t n[LP_MAX_DST], int *dst);
 lp_finding lp_judge_finding(const lp_difference *difference, const lp_step_result *result);
-/* Which elements of output `dst` are beyond the bound, for people: how many, in which rows and columns.
- * In the report's arena; NULL when out of memory. */
+/* Which elements of output `dst` are beyond the bound, for people: how many, in which rows and
+ * columns. In the report's arena; NULL when out of memory. */
 const char *lp_judge_pattern(lp_arena *arena, const lp_step *step, int dst,
                              const lp_expected *expected, const lp_outputs *got);
 /* A picture of output `dst` with up to `most` columns, in the report's arena; NULL when out of
@@ -109,8 +110,8 @@ lp_status lp_caches_follow(lp_checker *c, lp_backend *backend);
 /* Evaluates the next n tokens of the history on the chain and checks every node; position moves on.
  * `pass` has its name. */
 lp_status lp_checker_pass(lp_checker *c, uint32_t n_tokens, lp_check_pass *pass);
-/* Walks the unfused graph of the same tokens from the same state, isolated only. The chain's state is
- * put back. *n_bad: bad nodes. */
+/* Walks the unfused graph of the same tokens from the same state, isolated only. The chain's state
+ * is put back. *n_bad: bad nodes. */
 lp_status lp_checker_walk_unfused(lp_checker *c, uint32_t n_tokens, uint32_t *n_bad,
                                   uint32_t *n_nodes);
 
@@ -130,8 +131,8 @@ lp_status lp_checker_trial(lp_checker *c, lp_trial_outcome outcome, const char *
 
 /* ---- check.c ------------------------------------------------------------------------------- */
 
-/* Runs the passes of a text model. All three backends were just created; the caller destroys them after
- * the report is made. `report` has its strings about devices and model. */
+/* Runs the passes of a text model. All three backends were just created; the caller destroys them
+ * after the report is made. `report` has its strings about devices and model. */
 lp_status lp_checker_run(lp_checker *c);
 /* Room for so many more passes. */
 lp_status lp_checker_reserve(lp_checker *c, size_t n);

@@ -51,8 +51,8 @@ static lp_status run(const runner *r, lp_program *program)
     if (r->start->cursor_slot != LP_NONE)
         LP_TRY(table->slot_write(r->backend, r->start->cursor_slot, 0, r->start->cursor,
                                  LP_CURSOR_WORDS * sizeof *r->start->cursor));
-    LP_TRY(lp_graph_inputs_write(r->backend, program, r->graph, r->start->inputs,
-                                 r->start->n_inputs));
+    LP_TRY(
+        lp_graph_inputs_write(r->backend, program, r->graph, r->start->inputs, r->start->n_inputs));
     LP_TRY(table->submit(program, 1, &ticket));
     return table->wait(r->backend, ticket);
 }
@@ -200,8 +200,7 @@ static lp_status prove(const runner *r, lp_program *plain, lp_drift *drift)
 }
 
 lp_status lp_drift_run(lp_context *ctx, lp_backend *backend, const lp_graph *graph,
-                       const lp_plan_options *options, const lp_drift_start *start,
-                       lp_drift *drift)
+                       const lp_plan_options *options, const lp_drift_start *start, lp_drift *drift)
 {
     lp_status status = LP_OK;
     const runner r = {ctx, backend, graph, options, start};

@@ -26,8 +26,8 @@ lp_status lp_graph_inputs_write(const lp_backend *backend, lp_program *program,
                                 const lp_graph *graph, const lp_graph_input *inputs,
                                 uint32_t n_inputs);
 
-/* What is set for each run: the cursor (its slot, LP_NONE for graphs without one, and its words) and
- * the inputs. */
+/* What is set for each run: the cursor (its slot, LP_NONE for graphs without one, and its words)
+ * and the inputs. */
 typedef struct lp_drift_start {
     uint32_t cursor_slot;
     const int32_t *cursor;
@@ -42,9 +42,9 @@ lp_status lp_drift_run(lp_context *ctx, lp_backend *backend, const lp_graph *gra
                        lp_drift *drift);
 void lp_drift_free(lp_drift *drift);
 
-/* The tensor of the last token's logits [1, V]; of an encoder that of all tokens' [T, V], or of their
- * vectors [T, N] where it has no head; what else a graph computes, a denoiser's "result" or a decoder's
- * "pixels"; or LP_NONE. */
+/* The tensor of the last token's logits [1, V]; of an encoder that of all tokens' [T, V], or of
+ * their vectors [T, N] where it has no head; what else a graph computes, a denoiser's "result" or a
+ * decoder's "pixels"; or LP_NONE. */
 lp_tensor_id lp_drift_logits(const lp_graph *graph);
 
 #endif

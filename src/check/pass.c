@@ -84,6 +84,7 @@ static void describe(const pass_state *s, uint32_t index, lp_check_node *row)
     int64_t first, end;
     switch (node->op) {
     case LP_OP_LINEAR:
+    case LP_OP_CONV2D:
         type = node->src[1];
         row->n_inputs = tensors[type].shape.dim[tensors[type].shape.n - 1];
         break;

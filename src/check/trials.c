@@ -102,8 +102,8 @@ static lp_status try_kernels(const trial *t, const lp_step_result *with)
         if (outcome != LP_TRIAL_NOTHING)
             snprintf(detail, sizeof detail, "%s instead",
                      other.n_dispatches > 0 ? other.kernels[0]->name : "nothing");
-        LP_TRY(lp_checker_trial(c, outcome, detail, "without the kernel %s",
-                                with->kernels[i]->name));
+        LP_TRY(
+            lp_checker_trial(c, outcome, detail, "without the kernel %s", with->kernels[i]->name));
         adopt(c, &quirks);
     }
     return LP_OK;
@@ -167,7 +167,8 @@ static lp_status try_tokens(const trial *t)
         LP_CHECK(lp_checker_trial(t->c, LP_TRIAL_RIGHT, detail, "with at most %d tokens at a time",
                                   (int)largest_good));
     else
-        LP_CHECK(lp_checker_trial(t->c, LP_TRIAL_INFO, detail, "unchanged, by the number of tokens"));
+        LP_CHECK(
+            lp_checker_trial(t->c, LP_TRIAL_INFO, detail, "unchanged, by the number of tokens"));
     adopt(t->c, &(lp_quirks){.batch = (uint32_t)largest_good});
 cleanup:
     free(lp_text_take(&good));
@@ -197,8 +198,8 @@ lp_status lp_checker_try(lp_checker *c, const lp_step *step, const lp_expected *
     return try_plans(&t, result);
 }
 
-/* A plan in another way, from the same state: what is still wrong with it. What was not the same twice
- * may well be the same a few times, so it runs more often. */
+/* A plan in another way, from the same state: what is still wrong with it. What was not the same
+ * twice may well be the same a few times, so it runs more often. */
 static lp_status run_plan(const lp_checker *c, const lp_graph *graph, const lp_plan_options *plan,
                           const int32_t cursor[LP_CURSOR_WORDS], lp_finding was, lp_drift *drift)
 {

@@ -53,7 +53,7 @@ static void say_bad(lp_text *text, const lp_report *r)
     lp_text_printf(text, ", shape ");
     print_shape(text, n);
     if (n->n_inputs > 0)
-        lp_text_printf(text, strcmp(n->op, "linear") == 0 ? ", K %lld" : ", %lld keys",
+        lp_text_printf(text, strcmp(n->op, "attention") == 0 ? ", %lld keys" : ", K %lld",
                        (long long)n->n_inputs);
     lp_text_printf(text, ") in the pass \"%s\": %s", p->name, lp_finding_text(n->finding));
     if (*n->detail)
@@ -69,6 +69,40 @@ static void say_bad(lp_text *text, const lp_report *r)
         if (isfinite(d->largest))
             lp_text_printf(text, " (%.3g sigma)", d->largest);
     }
+}
+
+/* How far the latents are apart behind the last step that both took; NaN if there is none. */
+static double last_latents(const lp_check_trajectory *t)
+{
+    return t->n_latents > 0 ? t->latents[t->n_latents - 1].latents.nmse : NAN;
+}
+
+static bool is_together(const lp_check_trajectory *t)
+{
+    return t->picture != NULL && last_latents(t) <= t->bound;
+}
+
+static void say_picture(lp_text *text, const lp_check_trajectory *t)
+{
+    lp_text_printf(
+        text,
+        "; latents within NMSE %.2g after %u step%s (bound %g), pictures of %u x %u with "
+        "%llu pixels of another colour",
+        last_latents(t), t->n_steps, t->n_steps == 1 ? "" : "s", t->bound, t->picture->width,
+        t->picture->height, (unsigned long long)t->picture->n_other);
+}
+
+/* Every node is right, the picture is not. */
+static void say_apart(lp_text *text, const lp_report *r)
+{
+    const lp_check_trajectory *t = r->trajectory;
+    lp_text_printf(text, " disagrees with %s on %s: every node is right by itself, but ",
+                   r->against, r->model);
+    if (*t->failure)
+        lp_text_printf(text, "no picture comes of it (%s)", t->failure);
+    else
+        lp_text_printf(text, "after %zu steps the latents differ by NMSE %.2g (bound %g)",
+                       t->n_latents, last_latents(t), t->bound);
 }
 
 static void say_good(lp_text *text, const lp_report *r, bool encoder)
@@ -90,9 +124,14 @@ static void say_good(lp_text *text, const lp_report *r, bool encoder)
     lp_text_printf(
         text,
         " agrees with %s on %s within %.2g sigma per node (bound %g) and NMSE %.2g of the "
-        "%s, on these shapes: %zu nodes in %zu passes of 1 to %u tokens",
-        r->against, r->model, largest, LP_SIGMA_LARGEST, nmse, encoder ? "results" : "logits",
-        n_runs, r->n_passes, most);
+        "%s, on these shapes: %zu nodes in %zu passes",
+        r->against, r->model, largest, LP_SIGMA_LARGEST, nmse,
+        encoder || r->trajectory != NULL ? "results" : "logits", n_runs, r->n_passes);
+    if (r->trajectory != NULL) {
+        say_picture(text, r->trajectory);
+        return;
+    }
+    lp_text_printf(text, " of 1 to %u tokens", most);
     if (encoder)
         return;
     lp_text_printf(text, "; same likeliest token in %zu of %zu", n_same, n_logits);
@@ -104,7 +143,8 @@ lp_status lp_checker_verdict(lp_checker *c)
     lp_report *r = c->report;
     lp_text text = {0};
     find_bad(r);
-    r->agrees = r->bad_pass == r->n_passes;
+    const bool nodes_agree = r->bad_pass == r->n_passes;
+    r->agrees = nodes_agree && (r->trajectory == NULL || is_together(r->trajectory));
     lp_text_printf(&text, "%s%s%s%s", r->device, *r->driver ? " (" : "", r->driver,
                    *r->driver ? ")" : "");
     if (!lp_quirks_none(&c->quirks)) {
@@ -114,6 +154,8 @@ lp_status lp_checker_verdict(lp_checker *c)
     }
     if (r->agrees)
         say_good(&text, r, c->network != NULL && c->network->hparams.both_ways);
+    else if (nodes_agree)
+        say_apart(&text, r);
     else
         say_bad(&text, r);
     char *sentence = lp_text_take(&text);
@@ -130,7 +172,7 @@ static lp_status compare_lengths(lp_checker *c)
     int64_t lengths[MAX_LENGTHS];
     int signs[MAX_LENGTHS]; /* 1 right, 2 wrong, 3 both */
     size_t n = 0, n_signs[4] = {0};
-    if (r->agrees)
+    if (r->bad_pass == r->n_passes)
         return LP_OK;
     const lp_check_pass *p = &r->passes[r->bad_pass];
     const lp_check_node *bad = &p->nodes[r->bad_node];

@@ -3,31 +3,31 @@
 #define _DEFAULT_SOURCE /* open_memstream */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "check.h"
 #include "files.h"
-#include "job.h"
-#include "prompt.h"
 #include "report_print.h"
 
 /* Letters, digits and marks; short with every tokenizer. */
 static const char default_prompt[] =
     "Once upon a time, a pebble counted to 12 and asked: what now?";
 
-enum { AGAINST = CLI_LONG_ONLY, QUICK, RUNS, HTML, WORKAROUND_OUT, CERTIFICATE, SAVE_REPRO, REPRO, IMAGE };
-
-typedef struct settings {
-    cli_job job; /* what was said of it; it is opened here */
-    const char *against, *prompt_text, *prompt_file;
-    const char *html, *workaround_out, *certificate; /* files to write */
-    const char *image;                               /* that the model is to see, or NULL */
-    const char *repro;                               /* folder to run instead of a model */
-    cli_prompt prompt;
-    bool json;
-    lp_check_options check;
-} settings;
+enum {
+    AGAINST = CLI_LONG_ONLY,
+    QUICK,
+    RUNS,
+    HTML,
+    WORKAROUND_OUT,
+    CERTIFICATE,
+    SAVE_REPRO,
+    REPRO,
+    IMAGE
+};
 
 static const struct option long_options[] = {
     CLI_JOB_OPTIONS,
+    CLI_REQUEST_OPTIONS,
     {"prompt", required_argument, NULL, 'p'},
     {"file", required_argument, NULL, 'f'},
     {"against", required_argument, NULL, AGAINST},
@@ -59,12 +59,16 @@ static bool parse_u32(const char *name, uint64_t min, uint64_t max, uint32_t *va
 }
 
 /* One option; returns the exit code, CLI_OK to go on. */
-static int set_option(settings *s, int id)
+static int set_option(cli_check_settings *s, int id)
 {
     bool ok = true;
     int code;
     if (cli_job_option(&cli_check, &s->job, id, &code))
         return code;
+    if (cli_request_option(&cli_check, &s->request, id, &ok)) {
+        s->asks = true;
+        return ok ? CLI_OK : CLI_USAGE;
+    }
     switch (id) {
     case 'p':
     case 'f':
@@ -107,9 +111,9 @@ static int set_option(settings *s, int id)
 }
 
 /* Returns the exit code, CLI_OK to go on; *end: the command ends here (--help). */
-static int parse(settings *s, int argc, char **argv, bool *end)
+static int parse(cli_check_settings *s, int argc, char **argv, bool *end)
 {
-    cli_options options = {&cli_check, "m:p:f:d:c:jv", long_options, argc, argv, 0};
+    cli_options options = {&cli_check, "m:p:f:d:c:W:H:s:jv", long_options, argc, argv, 0};
     for (int id; (id = cli_next(&options)) != CLI_NO_MORE;) {
         if (id == CLI_END_NOW) {
             *end = true;
@@ -133,93 +137,6 @@ static int parse(settings *s, int argc, char **argv, bool *end)
     return ok ? CLI_OK : CLI_FAILED;
 }
 
-/* --- The command that repeats the check ----------------------------------------------------------
- */
-
-typedef struct line {
-    char *text;
-    size_t bytes, room;
-    bool failed;
-} line;
-
-static void append(line *l, const char *text, size_t n)
-{
-    if (l->bytes + n + 1 > l->room && !l->failed) {
-        size_t room = 2 * (l->bytes + n) + 256;
-        char *grown = realloc(l->text, room);
-        l->failed = !grown;
-        if (grown) {
-            l->text = grown;
-            l->room = room;
-        }
-    }
-    if (l->failed)
-        return;
-    memcpy(l->text + l->bytes, text, n);
-    l->bytes += n;
-    l->text[l->bytes] = '\0';
-}
-
-/* " OPTION VALUE", quoted for a shell where that is needed. Nothing if the value is NULL. */
-static void append_option(line *l, const char *option, const char *value)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-+=.,:/@%";
-    if (!value)
-        return;
-    append(l, " ", 1);
-    append(l, option, strlen(option));
-    append(l, " ", 1);
-    if (*value && strspn(value, plain) == strlen(value)) {
-        append(l, value, strlen(value));
-        return;
-    }
-    append(l, "'", 1);
-    for (const char *p = value; *p; p++)
-        append(l, *p == '\'' ? "'\\''" : p, *p == '\'' ? 4 : 1);
-    append(l, "'", 1);
-}
-
-/* malloc'ed; NULL when out of memory. Devices by their ids, so that it means the same when another
- * one is chosen by itself. */
-static char *repeat_command(const settings *s, const char *device, const char *against)
-{
-    static const char command[] = "lapilli check";
-    line l = {0};
-    char number[24];
-    append(&l, command, strlen(command));
-    append_option(&l, "-m", s->job.path);
-    for (size_t i = 0; i < s->job.adapters.n; i++) {
-        append_option(&l, "--lora-scaled", s->job.adapters.item[i].path);
-        snprintf(number, sizeof(number), ":%.9g", (double)s->job.adapters.item[i].scale);
-        append(&l, number, strlen(number));
-    }
-    append_option(&l, "-p", s->prompt_text);
-    append_option(&l, "-f", s->prompt_file);
-    append_option(&l, "--image", s->image);
-    append_option(&l, "--device", device);
-    append_option(&l, "--against", against);
-    snprintf(number, sizeof(number), "%u", s->check.n_ctx);
-    append_option(&l, "-c", s->check.n_ctx ? number : NULL);
-    append_option(&l, "--cache-type",
-                  s->check.cache_type != LP_F16 ? cli_cache_type(s->check.cache_type) : NULL);
-    snprintf(number, sizeof(number), "%u", s->check.n_runs);
-    append_option(&l, "--runs", s->check.n_runs != 2 ? number : NULL);
-    append_option(&l, "--workaround", s->job.workaround);
-    append_option(&l, "--plant", s->check.plant);
-    if (s->check.quick)
-        append(&l, " --quick", 8);
-    if (s->check.deterministic)
-        append(&l, " --deterministic", 16);
-    if (s->check.no_int8)
-        append(&l, " --no-int8", 10);
-    if (l.failed) {
-        free(l.text);
-        return NULL;
-    }
-    return l.text;
-}
-
 /* --- The check -----------------------------------------------------------------------------------
  */
 
@@ -229,23 +146,24 @@ typedef struct state {
     lp_devices *devices;
     lp_model *model;
     size_t device, against;
-    char *shipped, *cache, *command, *workaround;
+    char *shipped, *cache, *command, *workaround, *prompt;
     int32_t *tokens;
     lp_image *image;
     cli_output html, workaround_out, certificate;
 } state;
 
-static void print_what(const state *t)
+static void print_what(const cli_check_settings *s, const state *t)
 {
     const lp_device_info *device = lp_devices_info(t->devices, t->device);
     const lp_device_info *against = lp_devices_info(t->devices, t->against);
-    fprintf(stderr, "lapilli: checking %s on %s (%s) against %s (%s)\n", lp_model_title(t->model),
-            device->name, device->id, against->name, against->id);
+    fprintf(stderr, "lapilli: checking %s on %s (%s) against %s (%s)\n",
+            t->model ? lp_model_title(t->model) : s->job.path, device->name, device->id,
+            against->name, against->id);
 }
 
 /* The prompt's tokens; without a tokenizer, ids spread over the vocabulary. Prints failures;
  * returns the exit code. */
-static int make_tokens(settings *s, state *t)
+static int make_tokens(cli_check_settings *s, state *t)
 {
     enum { N_IDS = 24 };
     const bool given = s->prompt_text || s->prompt_file;
@@ -270,24 +188,52 @@ static int make_tokens(settings *s, state *t)
     return CLI_OK;
 }
 
-/* Everything that the check needs; returns the exit code. */
-static int prepare(settings *s, state *t)
+/* A folder of a pipeline. */
+static bool makes_pictures(const cli_check_settings *s)
 {
-    const char *reason;
-    if (!cli_output_begin(&t->html, s->html) ||
-        !cli_output_begin(&t->workaround_out, s->workaround_out) ||
-        !cli_output_begin(&t->certificate, s->certificate))
+    static const char index[] = "/model_index.json";
+    char *path = s->job.path ? malloc(strlen(s->job.path) + sizeof(index)) : NULL;
+    const bool is = path && access(strcat(strcpy(path, s->job.path), index), F_OK) == 0;
+    free(path);
+    return is;
+}
+
+/* Of a pipeline: nothing is opened, but options must be for it. */
+static int prepare_picture(cli_check_settings *s, state *t)
+{
+    const char *wrong = s->image                        ? "--image"
+                        : s->job.adapters.n             ? "--lora"
+                        : s->check.n_ctx                ? "-c"
+                        : s->check.cache_type != LP_F16 ? "--cache-type"
+                                                        : NULL;
+    if (wrong) {
+        cli_error("%s: it makes pictures, and %s is not for such", s->job.path, wrong);
         return CLI_FAILED;
-    if (s->job.workaround && !(t->workaround = cli_read_text(s->job.workaround)))
+    }
+    t->prompt = calloc(s->prompt.bytes + 1, 1);
+    if (!t->prompt) {
+        cli_error("out of memory");
         return CLI_FAILED;
+    }
+    memcpy(t->prompt, s->prompt.text, s->prompt.bytes);
+    s->request.prompt = t->prompt;
+    return CLI_OK;
+}
+
+/* Of the other models: the model and what it reads. Prints failures; returns the exit code. */
+static int prepare_model(cli_check_settings *s, state *t)
+{
+    if (s->asks) {
+        cli_error("%s makes no pictures: -W, -H, -s, --steps and the like are not for it",
+                  s->job.path ? s->job.path : "the model that ships");
+        return CLI_FAILED;
+    }
     if (!s->job.path && !(t->shipped = cli_default_model()))
         return CLI_FAILED;
     lp_status status = lp_model_look(t->ctx, s->job.path ? s->job.path : t->shipped, &t->model);
     if (status == LP_OK)
         status = cli_adapters_apply(&s->job.adapters, t->model);
-    if (status != LP_OK)
-        return cli_failed(t->ctx, status);
-    if (s->image)
+    if (status == LP_OK && s->image)
         status = lp_image_open(t->ctx, s->image, &t->image);
     if (status != LP_OK)
         return cli_failed(t->ctx, status);
@@ -304,11 +250,28 @@ static int prepare(settings *s, state *t)
         cli_error("the prompt is empty, and this model has no token that begins a text");
         return CLI_FAILED;
     }
+    return CLI_OK;
+}
+
+/* Everything that the check needs; returns the exit code. */
+static int prepare(cli_check_settings *s, state *t)
+{
+    const char *reason;
+    if (!cli_output_begin(&t->html, s->html) ||
+        !cli_output_begin(&t->workaround_out, s->workaround_out) ||
+        !cli_output_begin(&t->certificate, s->certificate))
+        return CLI_FAILED;
+    if (s->job.workaround && !(t->workaround = cli_read_text(s->job.workaround)))
+        return CLI_FAILED;
+    s->pictures = makes_pictures(s);
+    int code = s->pictures ? prepare_picture(s, t) : prepare_model(s, t);
+    if (code != CLI_OK)
+        return code;
     code =
         cli_choose_device(t->ctx, s->job.selector, !s->against, &t->devices, &t->device, &reason);
     if (code != CLI_OK)
         return code;
-    status =
+    const lp_status status =
         lp_devices_choose(t->devices, s->against ? s->against : "reference", &t->against, &reason);
     if (status != LP_OK)
         return cli_failed(t->ctx, status);
@@ -317,7 +280,7 @@ static int prepare(settings *s, state *t)
         cli_error("%s would be compared with itself; see --device and --against", device);
         return CLI_FAILED;
     }
-    t->command = repeat_command(s, device, lp_devices_info(t->devices, t->against)->id);
+    t->command = cli_check_command(s, device, lp_devices_info(t->devices, t->against)->id);
     if (!t->command) {
         cli_error("out of memory");
         return CLI_FAILED;
@@ -349,7 +312,7 @@ static int write_made(const state *t, const lp_report *report,
 }
 
 /* Writes the files that were asked for; on `to` one line about each. Returns the exit code. */
-static int write_files(const settings *s, state *t, const lp_report *report, FILE *to)
+static int write_files(const cli_check_settings *s, state *t, const lp_report *report, FILE *to)
 {
     int code = CLI_OK;
     if (s->html)
@@ -366,7 +329,7 @@ static int write_files(const settings *s, state *t, const lp_report *report, FIL
 }
 
 /* Prints the report and writes files; returns the exit code. */
-static int give_out(const settings *s, state *t, const lp_report *report)
+static int give_out(const cli_check_settings *s, state *t, const lp_report *report)
 {
     char *json = NULL, *text = NULL;
     size_t bytes = 0;
@@ -406,7 +369,7 @@ static int give_out(const settings *s, state *t, const lp_report *report)
     return ok && report->agrees ? code : CLI_FAILED;
 }
 
-static int check_model(settings *s)
+static int check_model(cli_check_settings *s)
 {
     state t = {.ctx = cli_context(s->job.verbose > 1 ? s->job.verbose - 1 : 0)};
     if (!t.ctx)
@@ -417,8 +380,11 @@ static int check_model(settings *s)
         lp_report *report = NULL;
         s->check.progress = cli_show_progress;
         s->check.progress_user = &progress;
-        print_what(&t);
-        lp_status status = lp_check(t.devices, t.device, t.against, t.model, &s->check, &report);
+        print_what(s, &t);
+        const lp_status status =
+            s->pictures ? lp_check_image(t.devices, t.device, t.against, s->job.path, &s->request,
+                                         &s->check, &report)
+                        : lp_check(t.devices, t.device, t.against, t.model, &s->check, &report);
         cli_clear_progress(&progress);
         code = status == LP_OK ? give_out(s, &t, report)
                                : cli_job_failed(t.ctx, status, s->job.workaround);
@@ -435,12 +401,13 @@ static int check_model(settings *s)
     free(t.cache);
     free(t.command);
     free(t.workaround);
+    free(t.prompt);
     free(t.tokens);
     return code;
 }
 
 /* A repro instead of a model. */
-static int check_repro(settings *s)
+static int check_repro(cli_check_settings *s)
 {
     state t = {.ctx = cli_context(s->job.verbose > 1 ? s->job.verbose - 1 : 0)};
     lp_report *report = NULL;
@@ -464,7 +431,9 @@ static int check_repro(settings *s)
 
 static int run(int argc, char **argv)
 {
-    settings s = {.job.options = LP_SESSION_DEFAULT, .check = LP_CHECK_DEFAULT};
+    static const lp_image_request usual = LP_IMAGE_REQUEST_DEFAULT;
+    cli_check_settings s = {
+        .job.options = LP_SESSION_DEFAULT, .check = LP_CHECK_DEFAULT, .request = usual};
     bool end = false;
     int code = parse(&s, argc, argv, &end);
     if (code == CLI_OK && !end && s.check.plant && strcmp(s.check.plant, "list") == 0)
@@ -488,12 +457,16 @@ const cli_command cli_check = {
         "Exit code 0: agrees; 1: disagrees (the sentence is on standard output), or the check\n"
         "could not be made (the reason is on standard error).\n"
         "\n"
-        "  -m, --model=FILE|DIR  GGUF file or Hugging Face folder; without: the model that\n"
-        "                        ships with lapilli\n"
+        "  -m, --model=FILE|DIR  GGUF file, Hugging Face folder, or folder of a\n"
+        "                        StableDiffusionPipeline; without: the model that ships with\n"
+        "                        lapilli\n"
         "  -p, --prompt=PROMPT   text to compute (default: a short sentence; some ids where the\n"
         "                        model has no tokenizer)\n"
         "  -f, --file=FILE       the text is in a file; - is standard input\n" CLI_ADAPTER_HELP
-        "      --image=FILE      a picture for a model that reads such, beside the text if it reads\n"
+        "  -W, -H, -s, --steps, --negative, --cfg-scale, --cfg-rescale, --sampler, --schedule\n"
+        "                        of a model that makes pictures: as for lapilli image (seed 0)\n"
+        "      --image=FILE      a picture for a model that reads such, beside the text if it "
+        "reads\n"
         "                        texts, too\n"
         "  -d, --device=DEVICE   to check: an id (vulkan:0, cpu) or a part of a name\n"
         "      --against=DEVICE  what is taken as right (default: reference)\n"

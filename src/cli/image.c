@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "request.h"
+
 int cli_image_begin(cli_image_job *job)
 {
     if (!(job->ctx = cli_context(job->verbose)))
@@ -21,34 +23,13 @@ void cli_image_say_device(const cli_image_job *job, const char *model)
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
-enum {
-    FROM_LATENTS = CLI_LONG_ONLY,
-    SAVE_LATENTS,
-    NEGATIVE,
-    STEPS,
-    CFG_SCALE,
-    CFG_RESCALE,
-    SAMPLER,
-    SCHEDULE,
-    STRENGTH,
-    MASK,
-    FILMSTRIP,
-    PREVIEW
-};
+enum { FROM_LATENTS = CLI_LONG_ONLY, SAVE_LATENTS, STRENGTH, MASK, FILMSTRIP, PREVIEW };
 
 static const struct option long_options[] = {
     {"model", required_argument, NULL, 'm'},
     {"prompt", required_argument, NULL, 'p'},
-    {"negative", required_argument, NULL, NEGATIVE},
-    {"width", required_argument, NULL, 'W'},
-    {"height", required_argument, NULL, 'H'},
-    {"steps", required_argument, NULL, STEPS},
-    {"cfg-scale", required_argument, NULL, CFG_SCALE},
-    {"cfg-rescale", required_argument, NULL, CFG_RESCALE},
-    {"seed", required_argument, NULL, 's'},
+    CLI_REQUEST_OPTIONS,
     {"batch", required_argument, NULL, 'b'},
-    {"sampler", required_argument, NULL, SAMPLER},
-    {"schedule", required_argument, NULL, SCHEDULE},
     {"strength", required_argument, NULL, STRENGTH},
     {"mask", required_argument, NULL, MASK},
     {"filmstrip", required_argument, NULL, FILMSTRIP},
@@ -64,39 +45,6 @@ static const struct option long_options[] = {
     {0},
 };
 
-static bool parse_count(const char *name, uint32_t most, uint32_t *value)
-{
-    uint64_t n;
-    if (!cli_parse_u64(&cli_image, name, optarg, 1, most, &n))
-        return false;
-    *value = (uint32_t)n;
-    return true;
-}
-
-static bool parse_sampler(const char **sampler)
-{
-    char names[256] = "";
-    for (size_t i = 0; lp_image_sampler(i); i++) {
-        if (strcmp(optarg, lp_image_sampler(i)) == 0) {
-            *sampler = lp_image_sampler(i);
-            return true;
-        }
-        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "",
-                 lp_image_sampler(i));
-    }
-    cli_usage_error(&cli_image, "--sampler: \"%s\" is none of %s", optarg, names);
-    return false;
-}
-
-static bool parse_schedule(int *karras)
-{
-    *karras = strcmp(optarg, "karras") == 0;
-    if (*karras || strcmp(optarg, "default") == 0)
-        return true;
-    cli_usage_error(&cli_image, "--schedule: \"%s\" is neither default nor karras", optarg);
-    return false;
-}
-
 static bool parse_preview(cli_preview *preview)
 {
     *preview = cli_preview_best();
@@ -109,42 +57,19 @@ static bool parse_preview(cli_preview *preview)
 /* Options of pictures of texts; *ok: whether it makes sense. False for another option. */
 static bool set_request(cli_image_job *job, int id, bool *ok)
 {
-    enum { MOST_SIDE = 8192, MOST_STEPS = 1000, MOST_PICTURES = 10000 };
+    enum { MOST_PICTURES = 10000 };
     lp_image_request *r = &job->request;
+    uint64_t n = 0;
+    job->has_seed |= id == 's';
+    if (cli_request_option(&cli_image, r, id, ok))
+        return true;
     switch (id) {
     case 'p':
         r->prompt = optarg;
         return true;
-    case NEGATIVE:
-        r->negative = optarg;
-        return true;
-    case 'W':
-        *ok = parse_count("-W", MOST_SIDE, &r->width);
-        return true;
-    case 'H':
-        *ok = parse_count("-H", MOST_SIDE, &r->height);
-        return true;
-    case STEPS:
-        *ok = parse_count("--steps", MOST_STEPS, &r->n_steps);
-        return true;
-    case CFG_SCALE:
-        *ok = cli_parse_float(&cli_image, "--cfg-scale", optarg, 0, 1000, &r->guidance);
-        return true;
-    case CFG_RESCALE:
-        *ok = cli_parse_float(&cli_image, "--cfg-rescale", optarg, 0, 1, &r->rescale);
-        return true;
-    case 's':
-        job->has_seed = true;
-        *ok = cli_parse_u64(&cli_image, "-s", optarg, 0, UINT64_MAX, &r->seed);
-        return true;
     case 'b':
-        *ok = parse_count("-b", MOST_PICTURES, &job->n_pictures);
-        return true;
-    case SAMPLER:
-        *ok = parse_sampler(&r->sampler);
-        return true;
-    case SCHEDULE:
-        *ok = parse_schedule(&r->karras);
+        *ok = cli_parse_u64(&cli_image, "-b", optarg, 1, MOST_PICTURES, &n);
+        job->n_pictures = (uint32_t)n;
         return true;
     case STRENGTH:
         *ok = cli_parse_float(&cli_image, "--strength", optarg, 0, 1, &r->strength);

@@ -93,8 +93,7 @@ static lp_status prepare(lp_denoise *d, uint32_t height, uint32_t width, uint32_
     return LP_OK;
 }
 
-/* [n_columns, n_rows] of `from` to [n_rows, n_columns]. */
-static void transpose(const float *from, size_t n_rows, size_t n_columns, float *to)
+void lp_planes_transpose(const float *from, size_t n_rows, size_t n_columns, float *to)
 {
     for (size_t r = 0; r < n_rows; r++)
         for (size_t c = 0; c < n_columns; c++)
@@ -113,7 +112,7 @@ lp_status lp_denoise_run(lp_denoise *d, const float *latents, uint32_t height, u
     const size_t n = (size_t)height * width, n_out = d->model->out_channels;
     uint64_t ticket = 0;
     LP_TRY(prepare(d, height, width, n_tokens));
-    transpose(latents, n, d->model->in_channels, d->rows);
+    lp_planes_transpose(latents, n, d->model->in_channels, d->rows);
     lp_denoiser_time(d->model, timestep, d->time);
     LP_TRY(write(d, "latents", d->rows));
     LP_TRY(write(d, "time", d->time));
@@ -125,6 +124,6 @@ lp_status lp_denoise_run(lp_denoise *d, const float *latents, uint32_t height, u
         if (!isfinite(d->rows[i]))
             return lp_fail(d->ctx, LP_E_DEVICE, "%s: number %zu of the result is %g",
                            d->model->path, i, (double)d->rows[i]);
-    transpose(d->rows, n_out, n, result);
+    lp_planes_transpose(d->rows, n_out, n, result);
     return LP_OK;
 }

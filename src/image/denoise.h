@@ -25,4 +25,8 @@ const lp_denoiser_model *lp_denoise_model(const lp_denoise *denoise);
 lp_status lp_denoise_run(lp_denoise *denoise, const float *latents, uint32_t height, uint32_t width,
                          double timestep, const float *context, uint32_t n_tokens, float *result);
 
+/* [n_columns, n_rows] of `from` to [n_rows, n_columns]: latents are planes outside of graphs, and
+ * rows of pixels in them. */
+void lp_planes_transpose(const float *from, size_t n_rows, size_t n_columns, float *to);
+
 #endif
