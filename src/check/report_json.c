@@ -1,10 +1,11 @@
 /* The report as JSON: the struct of lapilli/check.h, key by key, in its order, and the
  * bounds that errors are held against.
  *
- * Numbers are rounded to what they are worth (cells of maps to 6 digits), which halves the file. The
- * text is one line without blanks: a report has some hundred thousand numbers. */
+ * Numbers are rounded to what they are worth (cells of maps to 6 digits), which halves the file.
+ * The text is one line without blanks: a report has some hundred thousand numbers. */
 #include "check/report.h"
 
+#include <nettle/base64.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
@@ -184,6 +185,66 @@ static yyjson_mut_val *bounds_value(lp_json_writer *w)
     return object;
 }
 
+static yyjson_mut_val *png_value(lp_json_writer *w, const uint8_t *data, size_t bytes)
+{
+    static const char start[] = "data:image/png;base64,";
+    const size_t n = sizeof start - 1, all = n + BASE64_ENCODE_RAW_LENGTH(bytes);
+    char *text = malloc(all);
+    yyjson_mut_val *value = NULL;
+    if (text != NULL) {
+        memcpy(text, start, n);
+        base64_encode_raw(text + n, bytes, data);
+        value = yyjson_mut_strncpy(w->doc, text, all);
+    }
+    free(text);
+    w->failed = w->failed || value == NULL;
+    return value;
+}
+
+static yyjson_mut_val *picture_value(lp_json_writer *w, const lp_check_picture *p)
+{
+    if (p == NULL)
+        return yyjson_mut_null(w->doc);
+    yyjson_mut_val *object = yyjson_mut_obj(w->doc), *colors = yyjson_mut_arr(w->doc);
+    for (size_t i = 0; i < p->n_colors; i++)
+        lp_json_append(w, colors, lp_json_string(w, p->colors[i]));
+    lp_json_add_count(w, object, "width", p->width);
+    lp_json_add_count(w, object, "height", p->height);
+    lp_json_add(w, object, "pixels", difference_value(w, &p->pixels));
+    lp_json_add_count(w, object, "n_other", p->n_other);
+    lp_json_add_count(w, object, "most_levels", p->most_levels);
+    lp_json_add(w, object, "expected", png_value(w, p->expected, p->expected_bytes));
+    lp_json_add(w, object, "got", png_value(w, p->got, p->got_bytes));
+    lp_json_add(w, object, "map", png_value(w, p->map, p->map_bytes));
+    lp_json_add_number(w, object, "low", p->low);
+    lp_json_add_number(w, object, "high", p->high);
+    lp_json_add(w, object, "colors", colors);
+    return object;
+}
+
+static yyjson_mut_val *trajectory_value(lp_json_writer *w, const lp_check_trajectory *t)
+{
+    if (t == NULL)
+        return yyjson_mut_null(w->doc);
+    yyjson_mut_val *object = yyjson_mut_obj(w->doc), *latents = yyjson_mut_arr(w->doc);
+    for (size_t i = 0; i < t->n_latents; i++) {
+        yyjson_mut_val *step = yyjson_mut_obj(w->doc);
+        lp_json_add_count(w, step, "step", t->latents[i].step);
+        lp_json_add_number(w, step, "timestep", t->latents[i].timestep);
+        lp_json_add(w, step, "latents", difference_value(w, &t->latents[i].latents));
+        lp_json_append(w, latents, step);
+    }
+    lp_json_add_string(w, object, "sampler", t->sampler);
+    lp_json_add_number(w, object, "guidance", t->guidance);
+    lp_json_add_count(w, object, "seed", t->seed);
+    lp_json_add_count(w, object, "n_steps", t->n_steps);
+    lp_json_add(w, object, "steps", latents);
+    lp_json_add_number(w, object, "bound", t->bound);
+    lp_json_add_string(w, object, "failure", t->failure);
+    lp_json_add(w, object, "picture", picture_value(w, t->picture));
+    return object;
+}
+
 static yyjson_mut_val *report_value(lp_json_writer *w, const lp_report *r)
 {
     yyjson_mut_val *root = yyjson_mut_obj(w->doc), *facts = yyjson_mut_arr(w->doc);
@@ -220,6 +281,7 @@ static yyjson_mut_val *report_value(lp_json_writer *w, const lp_report *r)
     lp_json_add(w, root, "facts", facts);
     lp_json_add(w, root, "tokens", tokens);
     lp_json_add(w, root, "passes", passes);
+    lp_json_add(w, root, "trajectory", trajectory_value(w, r->trajectory));
     lp_json_add(w, root, "bad", bad);
     lp_json_add(w, root, "trials", trials);
     lp_json_add_string(w, root, "smallest_change", r->smallest_change);

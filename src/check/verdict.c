@@ -86,10 +86,10 @@ static void say_picture(lp_text *text, const lp_check_trajectory *t)
 {
     lp_text_printf(
         text,
-        "; latents within NMSE %.2g after %u step%s (bound %g), pictures of %u x %u with "
-        "%llu pixels of another colour",
+        "; latents within NMSE %.2g after %u step%s (bound %g), pictures of %u x %u within "
+        "%u of 255 levels",
         last_latents(t), t->n_steps, t->n_steps == 1 ? "" : "s", t->bound, t->picture->width,
-        t->picture->height, (unsigned long long)t->picture->n_other);
+        t->picture->height, t->picture->most_levels);
 }
 
 /* Every node is right, the picture is not. */
@@ -99,7 +99,8 @@ static void say_apart(lp_text *text, const lp_report *r)
     lp_text_printf(text, " disagrees with %s on %s: every node is right by itself, but ",
                    r->against, r->model);
     if (*t->failure)
-        lp_text_printf(text, "no picture comes of it (%s)", t->failure);
+        lp_text_printf(text, "no picture comes of it after %zu of %u steps (%s)", t->n_latents,
+                       t->n_steps, t->failure);
     else
         lp_text_printf(text, "after %zu steps the latents differ by NMSE %.2g (bound %g)",
                        t->n_latents, last_latents(t), t->bound);

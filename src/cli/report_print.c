@@ -63,37 +63,62 @@ static size_t count_bad(const lp_check_pass *pass)
     return n;
 }
 
+/* Columns that only make sense of texts. */
+static void print_texts_columns(FILE *to, const lp_check_pass *p)
+{
+    if (p->logits.n)
+        fprintf(to, " %9.2g  %-7s  %d/5  ", p->kl, p->top1_same ? "same" : "differs",
+                p->top5_common);
+    else
+        fprintf(to, " %9s  %-7s  %-5s", "-", "-", "-");
+}
+
+static void print_pass(FILE *to, const lp_check_pass *p, int width, bool texts)
+{
+    put(to, p->name, width);
+    if (texts)
+        fprintf(to, " %6u", p->n_tokens);
+    fprintf(to, " %5zu %5zu ", p->n_nodes, count_bad(p));
+    const lp_check_node *worst = p->worst < p->n_nodes ? &p->nodes[p->worst] : NULL;
+    if (worst)
+        fprintf(to, "%9.3g ", worst->isolated.largest);
+    else
+        fprintf(to, "%9s ", "-");
+    if (p->logits.n_nan + p->logits.n_inf > 0)
+        fprintf(to, "%12s", "not finite");
+    else if (p->logits.n)
+        fprintf(to, "%12.2g", p->logits.nmse);
+    else
+        fprintf(to, "%12s", "-");
+    if (texts)
+        print_texts_columns(to, p);
+    if (worst) {
+        fprintf(to, "  ");
+        put(to, worst->name, 0);
+        if (*worst->kernels)
+            fprintf(to, ", ");
+        put(to, worst->kernels, 0);
+    }
+    putc('\n', to);
+}
+
 static void print_passes(FILE *to, const lp_report *r)
 {
-    fprintf(to, "\n%-12s %6s %5s %5s %9s %12s %9s  %-7s  %-5s  %s\n", "pass", "tokens", "nodes",
-            "bad", "sigma", "logits NMSE", "KL", "top-1", "top-5", "worst node, kernels");
-    for (size_t i = 0; i < r->n_passes; i++) {
-        const lp_check_pass *p = &r->passes[i];
-        put(to, p->name, 12);
-        fprintf(to, " %6u %5zu %5zu ", p->n_tokens, p->n_nodes, count_bad(p));
-        const lp_check_node *worst = p->worst < p->n_nodes ? &p->nodes[p->worst] : NULL;
-        if (worst)
-            fprintf(to, "%9.3g ", worst->isolated.largest);
-        else
-            fprintf(to, "%9s ", "-");
-        if (p->logits.n_nan + p->logits.n_inf > 0)
-            fprintf(to, "%12s", "not finite");
-        else if (p->logits.n)
-            fprintf(to, "%12.2g", p->logits.nmse);
-        if (p->logits.n)
-            fprintf(to, " %9.2g  %-7s  %d/5  ", p->kl, p->top1_same ? "same" : "differs",
-                    p->top5_common);
-        else
-            fprintf(to, "%12s %9s  %-7s  %-5s", "-", "-", "-", "-");
-        if (worst) {
-            fprintf(to, "  ");
-            put(to, worst->name, 0);
-            if (*worst->kernels)
-                fprintf(to, ", ");
-            put(to, worst->kernels, 0);
-        }
-        putc('\n', to);
-    }
+    const bool texts = r->trajectory == NULL;
+    int width = 12;
+    for (size_t i = 0; i < r->n_passes; i++)
+        if ((int)strlen(r->passes[i].name) > width)
+            width = (int)strlen(r->passes[i].name);
+    fprintf(to, "\n%-*s", width, "pass");
+    if (texts)
+        fprintf(to, " %6s", "tokens");
+    fprintf(to, " %5s %5s %9s %12s", "nodes", "bad", "sigma",
+            texts ? "logits NMSE" : "result NMSE");
+    if (texts)
+        fprintf(to, " %9s  %-7s  %-5s", "KL", "top-1", "top-5");
+    fprintf(to, "  worst node, kernels\n");
+    for (size_t i = 0; i < r->n_passes; i++)
+        print_pass(to, &r->passes[i], width, texts);
     for (size_t i = 0; i < r->n_passes; i++) {
         if (!*r->passes[i].choices)
             continue;
@@ -104,10 +129,40 @@ static void print_passes(FILE *to, const lp_report *r)
     }
     fprintf(to, "sigma: largest error of a node that gets the reference's inputs, in units of what "
                 "rounding does\n");
-    if (!r->agrees && r->bad_pass + 1 < r->n_passes)
+    if (texts && !r->agrees && r->bad_pass + 1 < r->n_passes)
         fprintf(to,
                 "Passes after a bad one start from its keys and values: their logits may differ "
                 "though their nodes are right.\n");
+}
+
+/* At most so many steps, the first and the last among them. */
+static void print_trajectory(FILE *to, const lp_check_trajectory *t)
+{
+    enum { MOST = 10 };
+    const size_t n = t->n_latents, shown = n < MOST ? n : MOST;
+    fprintf(to, "\nThe picture of seed %llu, on each device by itself\n",
+            (unsigned long long)t->seed);
+    if (n > 0)
+        fprintf(to, "%6s  %8s  %13s\n", "step", "timestep", "latents NMSE");
+    for (size_t i = 0; i < shown; i++) {
+        const lp_check_latents *l = &t->latents[shown > 1 ? i * (n - 1) / (shown - 1) : 0];
+        fprintf(to, "%6u  %8.4g  %13.2g%s\n", l->step, l->timestep, l->latents.nmse,
+                l->latents.nmse <= t->bound ? "" : " !");
+    }
+    if (*t->failure) {
+        fprintf(to, "no picture, after %zu of %u steps: ", n, t->n_steps);
+        put(to, t->failure, 0);
+        putc('\n', to);
+    }
+    if (!t->picture)
+        return;
+    fprintf(to, "The bound behind the last step is %g. Pictures, %u x %u: NMSE %.2g; ", t->bound,
+            t->picture->width, t->picture->height, t->picture->pixels.nmse);
+    if (t->picture->n_other == 0)
+        fprintf(to, "all pixels have the same colour\n");
+    else
+        fprintf(to, "pixels of another colour: %llu, by up to %u of 255 levels\n",
+                (unsigned long long)t->picture->n_other, t->picture->most_levels);
 }
 
 static void print_nodes(FILE *to, const lp_check_pass *p)
@@ -181,8 +236,10 @@ static void print_bad_node(FILE *to, const lp_report *r)
     put_line(to, "detail", n->detail);
     fprintf(to, "  %-10s ", "pass");
     put(to, p->name, 0);
-    fprintf(to, ", %u token%s from position %u\n", p->n_tokens, p->n_tokens == 1 ? "" : "s",
-            p->position);
+    if (p->n_tokens > 0)
+        fprintf(to, ", %u token%s from position %u", p->n_tokens, p->n_tokens == 1 ? "" : "s",
+                p->position);
+    putc('\n', to);
     fprintf(to, "  %-10s ", "op");
     put(to, n->op, 0);
     fprintf(to, *n->type ? " " : "");
@@ -225,6 +282,8 @@ void cli_print_report(FILE *to, const lp_report *r, bool all_nodes)
     put(to, r->sentence, 0);
     putc('\n', to);
     print_passes(to, r);
+    if (r->trajectory)
+        print_trajectory(to, r->trajectory);
     for (size_t i = 0; all_nodes && i < r->n_passes; i++)
         print_nodes(to, &r->passes[i]);
     if (r->bad_pass < r->n_passes && r->bad_node < r->passes[r->bad_pass].n_nodes)

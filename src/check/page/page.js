@@ -157,8 +157,8 @@ function firstBad() {
       facts([
         ['finding', el('span', {class: 'is-bad'}, findingText(node))],
         node.detail && ['detail', node.detail],
-        ['pass', pass.name + ', ' + count(pass.n_tokens) + (pass.n_tokens === 1 ? ' token' : ' tokens') +
-          ' from position ' + count(pass.position)],
+        ['pass', pass.name + (pass.n_tokens === 0 ? '' : ', ' + count(pass.n_tokens) +
+          (pass.n_tokens === 1 ? ' token' : ' tokens') + ' from position ' + count(pass.position))],
         ['op', [node.op, node.type].filter(Boolean).join(' ')],
         node.kernels && ['kernels', el('span', {class: 'mono'}, node.kernels)],
         ['shape', shape(node.dims)],
@@ -197,26 +197,81 @@ function device() {
 /* --- Passes ------------------------------------------------------------------------------------ */
 
 function passes() {
-  const heads = [['pass'], ['tokens', 1], ['from', 1], ['nodes', 1], ['bad', 1], ['\u03c3', 1],
-    ['logits NMSE', 1], ['KL, nats', 1], ['top-1'], ['top-5', 1], ['worst node, isolated'], ['kernels']];
+  /* heading, class of its cells, whether it is of texts only; of a pass p, its worst node w and its
+     result l the text, and whether that is bad */
+  const all = [
+    ['pass', 'name', false, p => p.name],
+    ['tokens', 'num', true, p => count(p.n_tokens)],
+    ['from', 'num', true, p => count(p.position)],
+    ['nodes', 'num', false, p => count(p.nodes.length)],
+    ['bad', 'num', false, p => count(p.nodes.filter(isBad).length), p => p.nodes.some(isBad)],
+    ['\u03c3', 'num', false, (p, w) => w && w.isolated ? show(w.isolated.largest) : ''],
+    [report.trajectory ? 'result NMSE' : 'logits NMSE', 'num', false,
+      (p, w, l) => l ? l.n_nan + l.n_inf ? 'not finite' : show(l.nmse) : ''],
+    ['KL, nats', 'num', true, (p, w, l) => l ? show(p.kl) : ''],
+    ['top-1', '', true, (p, w, l) => l ? p.top1_same ? 'same' : 'differs' : '', (p, w, l) => l && !p.top1_same],
+    ['top-5', 'num', true, (p, w, l) => l ? p.top5_common + ' of 5' : ''],
+    ['worst node, isolated', 'mono', false, (p, w) => w ? w.name : '', (p, w) => w && isBad(w)],
+    ['kernels', 'mono soft', false, (p, w) => w ? w.kernels : '']].filter(c => !c[2] || !report.trajectory);
+  const heads = all.map(([text, kind]) => [text, kind === 'num']);
   const rows = report.passes.map((p, i) => {
-    const worst = p.nodes[p.worst], bad = p.nodes.filter(isBad).length, l = p.logits;
-    return el('tr', {class: 'row', onclick: () => select(i, null)},
-      el('td', {class: 'name'}, p.name), el('td', {class: 'num'}, count(p.n_tokens)),
-      el('td', {class: 'num'}, count(p.position)), el('td', {class: 'num'}, count(p.nodes.length)),
-      el('td', {class: bad ? 'num is-bad' : 'num'}, count(bad)),
-      el('td', {class: 'num'}, worst && worst.isolated ? show(worst.isolated.largest) : ''),
-      el('td', {class: 'num'}, l ? l.n_nan + l.n_inf ? 'not finite' : show(l.nmse) : ''), el('td', {class: 'num'}, l ? show(p.kl) : ''),
-      el('td', {class: l && !p.top1_same ? 'is-bad' : ''}, l ? p.top1_same ? 'same' : 'differs' : ''),
-      el('td', {class: 'num'}, l ? p.top5_common + ' of 5' : ''),
-      el('td', {class: worst && isBad(worst) ? 'is-bad mono' : 'mono'}, worst ? worst.name : ''),
-      el('td', {class: 'mono soft'}, worst ? worst.kernels : ''));
+    const about = [p, p.nodes[p.worst], p.logits];
+    return el('tr', {class: 'row', onclick: () => select(i, null)}, all.map(([, kind, , text, bad]) =>
+      el('td', {class: bad && bad(...about) ? kind + ' is-bad' : kind}, text(...about))));
   });
   at('passes').append(el('div', {class: 'scroll'}, el('table', {},
     el('thead', {}, el('tr', {}, heads.map(([t, n]) => el('th', {class: n && 'num'}, t)))),
     el('tbody', {}, rows))),
     ...report.passes.filter(p => p.choices).map(p => el('p', {}, p.name + ': ' + p.choices + '.')));
   return () => rows.forEach((r, i) => r.classList.toggle('picked', i === state.pass));
+}
+
+/* --- A picture being made ---------------------------------------------------------------------- */
+
+function picture() {
+  const t = report.trajectory;
+  if (!t) return () => {};
+  const section = at('picture'), p = t.picture, chart = el('div', {});
+  section.hidden = false;
+  const frame = (title, source, more) => el('figure', {}, el('figcaption', {}, title),
+    el('img', {src: source, alt: title, width: Math.max(p.width, 220)}), more);
+  section.append(el('h2', {}, 'The picture, on each device by itself'),
+    el('p', {class: 'note'}, `From the same noise (seed ${t.seed}), ${count(t.n_steps)} steps of ${t.sampler}, guidance ${show(t.guidance)}. ` +
+      'The errors of all nodes and steps add up here.'),
+    ...[t.failure && el('p', {class: 'is-bad'}, `No picture after ${count(t.steps.length)} of ${count(t.n_steps)} steps: ${t.failure}`),
+      p && el('div', {class: 'pictures'}, frame(report.against, p.expected), frame(report.device, p.got),
+        frame('largest difference of each pixel, of colours from 0 to 1', p.map,
+          scale(show(p.low), p.colors, show(p.high)))),
+      p && el('p', {class: 'note'}, `${count(p.width)} \u00d7 ${count(p.height)} pixels, NMSE ${show(p.pixels.nmse)}, largest difference ` +
+        `${show(p.pixels.max_abs)}. ` + (p.n_other === 0 ? 'In 8 bits all pixels have the same colour.'
+        : `In 8 bits ${count(p.n_other)} of ${count(p.width * p.height)} pixels have another colour, by up to ${p.most_levels} of 255 levels.`)),
+      t.steps.length > 0 && el('h3', {}, 'Latents behind each step')].filter(Boolean), chart);
+  return () => { if (t.steps.length > 0) chart.replaceChildren(latents(t)); };
+}
+
+/* NMSE of the latents over the steps, on a logarithmic scale. */
+function latents(t) {
+  const width = Math.max(340, at('picture').clientWidth - 44), height = 200, left = 56, right = 16, top = 20, bottom = 26;
+  const values = t.steps.map(s => real(s.latents.nmse)), shown = values.filter(v => v > 0 && isFinite(v)).concat(t.bound);
+  const low = Math.floor(Math.log10(Math.min(...shown))), high = Math.ceil(Math.log10(Math.max(...shown)));
+  const y = v => top + (height - top - bottom) * (1 - (Math.log10(Math.max(v, 10 ** low)) - low) / Math.max(1, high - low));
+  const x = step => left + (width - left - right) * (step - 0.5) / t.n_steps;
+  const parts = [svg('text', {x: 0, y: 8}, 'NMSE')];
+  for (let d = low; d <= high; d += Math.ceil((high - low) / 6)) parts.push(
+    svg('path', {d: `M${left} ${y(10 ** d)}H${width - right}`, stroke: 'var(--line)'}),
+    svg('text', {x: left - 7, y: y(10 ** d) + 4, 'text-anchor': 'end'}, '1e' + d));
+  parts.push(svg('path', {d: `M${left} ${y(t.bound)}H${width - right}`, stroke: 'var(--bad)', 'stroke-dasharray': '2 5'}),
+    svg('text', {x: width - right, y: y(t.bound) - 5, 'text-anchor': 'end'}, 'bound behind the last step: ' + t.bound));
+  const each = Math.ceil(t.n_steps / 20);
+  t.steps.forEach((s, i) => {
+    if (i % each === 0) parts.push(svg('text', {x: x(s.step), y: height - 8, 'text-anchor': 'middle'}, String(s.step)));
+    if (i > 0) parts.push(svg('path', {d: `M${x(t.steps[i - 1].step)} ${y(values[i - 1])}L${x(s.step)} ${y(values[i])}`, stroke: 'var(--drift)', 'stroke-width': 1.8}));
+    const tips = e => tip(e, el('b', {}, 'step ' + s.step), ', timestep ' + show(s.timestep), lines([['latents NMSE', show(values[i]), 'num'],
+      ['largest difference', show(s.latents.max_abs), 'num'], ['cosine', show(s.latents.cosine, 9), 'num']]));
+    parts.push(svg('circle', {cx: x(s.step), cy: y(values[i]), r: 4, fill: values[i] <= t.bound ? 'var(--drift)' : 'var(--bad)',
+      onmousemove: tips, onmouseleave: untip}));
+  });
+  return svg('svg', {viewBox: `0 0 ${width} ${height}`, height, role: 'img', 'aria-label': 'latent error over steps'}, parts);
 }
 
 /* --- Colours ----------------------------------------------------------------------------------- */
@@ -575,7 +630,7 @@ function select(pass, node) {
 verdict();
 firstBad();
 device();
-parts = [passes(), nodes(), maps()];
+parts = [passes(), picture(), nodes(), maps()];
 if (report.passes.some(p => p.nodes.length > 1)) parts.push(overview(), depth());
 else ['overview', 'depth'].forEach(id => { at(id).hidden = true; });
 update();
