@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/print.h"
 #include "check/compare.h"
 #include "check/pictures.h"
 #include "check/repro.h"
@@ -39,8 +40,7 @@ typedef struct image_check {
     lp_status stopped;        /* by progress */
 } image_check;
 
-/* ---- The judge --------------------------------------------------------------------------------
- */
+/* ---- The judge ------------------------------------------------------------------------------- */
 
 static lp_status open_judge(image_check *k)
 {
@@ -116,8 +116,7 @@ static lp_status run_judge(image_check *k)
     return judge_pixels(k->judge, &k->latents, &k->pixels);
 }
 
-/* ---- The device, by itself ----------------------------------------------------------------------
- */
+/* ---- The device, by itself ------------------------------------------------------------------- */
 
 static int compare(void *user, const lp_image_step *step)
 {
@@ -179,8 +178,7 @@ static lp_status run_device(image_check *k)
     return failed ? lp_fail_memory(k->ctx, "a report") : LP_OK;
 }
 
-/* ---- Node by node -------------------------------------------------------------------------------
- */
+/* ---- Node by node ---------------------------------------------------------------------------- */
 
 static lp_status check_text(image_check *k)
 {
@@ -223,8 +221,7 @@ static lp_status check_decoder(image_check *k, const lp_decoder_subject *subject
     return status;
 }
 
-/* ---- All of it ----------------------------------------------------------------------------------
- */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 static lp_status describe(image_check *k, const uint32_t shape[3])
 {
@@ -234,14 +231,14 @@ static lp_status describe(image_check *k, const uint32_t shape[3])
     const lp_image_generator_info info = lp_image_generator_describe(k->judge);
     lp_weights *const parts[] = {lp_prompt_network(k->judge->prompt)->weights,
                                  k->judge->denoiser->weights, k->judge->autoencoder->weights};
-    char text[160], digest[LP_IMAGE_DIGEST] = "";
+    char text[160], amount[LP_AMOUNT_TEXT], digest[LP_IMAGE_DIGEST] = "";
     bool failed = false;
-    int64_t n = 0;
+    uint64_t n = 0;
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
-        for (size_t i = 0; i < lp_weights_count(parts[p]); i++)
-            n += lp_shape_elements(lp_weights_at(parts[p], i)->shape);
-    snprintf(text, sizeof text, "%s + %s of %.3g M", info.denoiser, info.autoencoder,
-             (double)n / 1e6);
+        n += lp_weights_parameters(parts[p]);
+    r->model_type = lp_weights_type(k->judge->denoiser->weights);
+    snprintf(text, sizeof text, "%s + %s %s %s", info.denoiser, info.autoencoder,
+             lp_print_amount(n, amount), r->model_type);
     r->model = lp_check_copy(c->arena, text, &failed);
     r->path = lp_check_copy(c->arena, k->folder, &failed);
     if (k->options.digests)
@@ -290,12 +287,12 @@ static lp_status check_all(image_check *k)
     const uint32_t n = k->request->n_steps;
     c->total = (2ull * n + (n < 3 ? n : 3)) * k->n_nodes + n_decoder;
     LP_TRY(run_judge(k));
+    LP_TRY(describe(k, shape));
     LP_TRY(run_device(k));
     LP_TRY(check_text(k));
     LP_TRY(check_denoiser(k, &denoiser));
     decoder.latents = k->latents.values;
     LP_TRY(check_decoder(k, &decoder));
-    LP_TRY(describe(k, shape));
     return lp_checker_conclude(c);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/context.h"
+#include "base/print.h"
 #include "image/labels.h"
 #include "lapilli_private.h"
 #include "models/network.h"
@@ -26,8 +27,7 @@ struct lp_model {
     char meta_key[256], meta_value[512];            /* of the latest lp_model_metadata() */
 };
 
-/* The type that holds most bytes of the matrices, by name: it may be one that we do not read. */
-static const char *main_type(lp_weights *weights)
+const char *lp_weights_type(lp_weights *weights)
 {
     enum { MAX_TYPES = 16 }; /* of one file; more would not change the answer */
     const char *names[MAX_TYPES] = {lp_dtype_table[LP_F32].name};
@@ -117,12 +117,10 @@ static lp_status open_labels(lp_context *ctx, const char *path, lp_model *model)
 static void describe(lp_model *model)
 {
     model->n_facts = lp_hparams_describe(&model->network->hparams, model->facts);
-    model->type = main_type(model->network->weights);
-    uint64_t n = lp_model_parameters(model);
-    const char *unit = n >= 1000000000 ? "B" : n >= 1000000 ? "M" : "K";
-    double in_units = (double)n / (n >= 1000000000 ? 1e9 : n >= 1000000 ? 1e6 : 1e3);
-    snprintf(model->title, sizeof model->title, "%s %.*f%s %s", lp_model_architecture(model),
-             in_units < 100 ? 1 : 0, in_units, unit, model->type);
+    model->type = lp_weights_type(model->network->weights);
+    char amount[LP_AMOUNT_TEXT];
+    snprintf(model->title, sizeof model->title, "%s %s %s", lp_model_architecture(model),
+             lp_print_amount(lp_model_parameters(model), amount), model->type);
 }
 
 /* `look`: it works without tokenizers, too. */
@@ -224,14 +222,19 @@ const char *lp_model_type(const lp_model *model)
     return model->type;
 }
 
-uint64_t lp_model_parameters(const lp_model *model)
+uint64_t lp_weights_parameters(lp_weights *weights)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < lp_weights_count(model->network->weights); i++) {
-        int64_t elements = lp_shape_elements(lp_weights_at(model->network->weights, i)->shape);
+    for (size_t i = 0; i < lp_weights_count(weights); i++) {
+        int64_t elements = lp_shape_elements(lp_weights_at(weights, i)->shape);
         n += elements > 0 ? (uint64_t)elements : 0;
     }
     return n;
+}
+
+uint64_t lp_model_parameters(const lp_model *model)
+{
+    return lp_weights_parameters(model->network->weights);
 }
 
 uint64_t lp_model_bytes(const lp_model *model)

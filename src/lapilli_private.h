@@ -24,6 +24,10 @@ const lp_model *lp_session_model(const lp_session *session);
 lp_status lp_session_check_fault(const lp_session *session);
 /* A picture as the model's graph reads it, malloc'ed; LP_E_UNSUPPORTED of models that see none. */
 lp_status lp_model_patches(const lp_model *model, const lp_image *image, float **patches);
+struct lp_weights;
+/* The type that holds most bytes of the matrices, by name: it may be one that we do not read. */
+const char *lp_weights_type(struct lp_weights *weights);
+uint64_t lp_weights_parameters(struct lp_weights *weights);
 lp_context *lp_devices_context(const lp_devices *devices);
 /* Facts of a Vulkan device; NULL for the CPU. */
 const lp_gpu *lp_devices_gpu(const lp_devices *devices, size_t index);

@@ -1,6 +1,8 @@
 /* Numbers as people read them. Not printf's apostrophe flag: that depends on the locale. */
 #include "base/print.h"
 
+#include <stdio.h>
+
 char *lp_print_count(uint64_t count, char *text)
 {
     char digits[20];
@@ -16,5 +18,13 @@ char *lp_print_count(uint64_t count, char *text)
             *p++ = ',';
     }
     *p = '\0';
+    return text;
+}
+
+char *lp_print_amount(uint64_t count, char *text)
+{
+    const char *unit = count >= 1000000000 ? "B" : count >= 1000000 ? "M" : "K";
+    const double n = (double)count / (count >= 1000000000 ? 1e9 : count >= 1000000 ? 1e6 : 1e3);
+    snprintf(text, LP_AMOUNT_TEXT, "%.*f%s", n < 100 ? 1 : 0, n, unit);
     return text;
 }

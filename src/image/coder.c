@@ -168,7 +168,7 @@ lp_status lp_coder_encode_image(lp_coder *c, const lp_image *image, float *laten
 
 static uint8_t byte_of(float value)
 {
-    return value <= 0 ? 0 : value >= 1 ? 255 : (uint8_t)(value * 255 + 0.5f);
+    return !(value > 0) ? 0 : value >= 1 ? 255 : (uint8_t)(value * 255 + 0.5f);
 }
 
 lp_status lp_coder_image(lp_context *ctx, const float *pixels, uint32_t height, uint32_t width,

@@ -300,7 +300,8 @@ const scale = (low, stops, high, ...more) => el('div', {class: 'scale'}, el('spa
 
 function overview() {
   const top = Math.max(1, ...report.passes.map(p => p.nodes.length));
-  const left = 92, height = 20, axis = 20;
+  const letters = Math.max(...report.passes.map(p => p.name.length));
+  const left = Math.min(140, Math.max(92, 7 * letters)), height = 20, axis = 20;
   const canvas = el('canvas', {style: 'image-rendering: auto; cursor: pointer',
     'aria-label': 'largest isolated error of every node in every pass'});
   const box = el('div', {});
@@ -331,7 +332,7 @@ function overview() {
       const y = axis + row * height;
       c.fillStyle = color(row === state.pass ? '--ink' : '--soft');
       c.font = (row === state.pass ? '650 ' : '') + '12px system-ui, sans-serif';
-      c.fillText(p.name.length > 14 ? p.name.slice(0, 13) + '\u2026' : p.name, 0, y + height / 2, left - 8);
+      c.fillText(p.name.length > 20 ? p.name.slice(0, 19) + '\u2026' : p.name, 0, y + height / 2, left - 8);
       p.nodes.forEach((node, i) => {
         const value = metricOf(node, 'isolated', 'largest');
         c.fillStyle = isBad(node) ? color('--bad')
