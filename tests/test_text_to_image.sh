@@ -58,7 +58,7 @@ expect 0 'seed 1, 4 steps' -m "$model" -p dog -s 1 --steps 4 -W 28 -H 20 --sampl
 for way in blocks kitty iterm sixel; do
     expect 0 $'\033' -m "$model" -p dog -s 1 --steps 2 --preview=$way -o "$out/f.png"
 done
-"$LAPILLI" image -d cpu -m "$model" -p dog -s 1 --steps 900 -W 128 -H 128 --preview=blocks \
+"$LAPILLI" image -d cpu -m "$model" -p dog -s 1 --steps 900 -W 48 -H 48 --preview=blocks \
     -o "$out/g.png" > "$out/stdout" 2> "$out/stderr" &
 job=$!
 for _ in $(seq 600); do # until a step is shown
@@ -68,7 +68,7 @@ done
 kill -TERM $job # a background job of a script does not hear INT
 wait $job
 [ $? -eq 143 ] || fail "an interruption"
-[ "$(size "$out/g.png")" = ' 0 0 0 128 0 0 0 128' ] || fail "an interruption leaves no picture"
+[ "$(size "$out/g.png")" = ' 0 0 0 48 0 0 0 48' ] || fail "an interruption leaves no picture"
 "$LAPILLI" inspect "$out/g.png" > "$out/stdout" 2> "$out/stderr"
 grep -Eq '^steps  *[1-9][0-9]{0,2}$' "$out/stdout" || fail "steps of an interrupted picture"
 
@@ -130,7 +130,7 @@ echo old > "$out/old.png"
 (
     trap '' XFSZ
     ulimit -f 1
-    "$LAPILLI" image -d cpu -m "$model" -p dog --steps 1 -W 128 -H 128 -o "$out/old.png" \
+    "$LAPILLI" image -d cpu -m "$model" -p dog --steps 1 -W 48 -H 48 -o "$out/old.png" \
         > "$out/stdout" 2> "$out/stderr"
 )
 [ $? -eq 1 ] && grep -q "old.png: File too large" "$out/stderr" || fail "a full disk was not noticed"
