@@ -510,6 +510,9 @@ typedef struct lp_image_step {
     uint32_t shape[3];
     const float *noisy;   /* the latents, scaled to be as wide as those of pictures and noise, mixed */
     const float *picture; /* those of the picture that they seem to lead to */
+    const float *looks;   /* [n_tokens, height, width]: where this step's cross-attention looked for each token
+                             of the prompt, the mean of the softmax over layers and heads; NULL unless the
+                             request asks for it */
 } lp_image_step;
 
 typedef struct lp_image_request {
@@ -528,6 +531,7 @@ typedef struct lp_image_request {
                              the size asked for; NULL: none */
     float strength;       /* how much of it becomes noise: more than 0, up to 1 */
     const lp_image *mask; /* where it may change: white; resized, too. NULL: everywhere */
+    int looks;            /* 1: steps tell where cross-attention looked; takes more memory */
     int (*progress)(void *user, const lp_image_step *step); /* non-zero: no more steps; the picture is
                                                                then what the latest seemed to lead to */
     void *user;
@@ -538,6 +542,10 @@ typedef struct lp_image_request {
  * LP_E_DEVICE if a number that comes out is not finite. */
 LP_API lp_status lp_image_generator_run(lp_image_generator *generator,
                                         const lp_image_request *request, lp_image **image);
+/* Where a word (or several) stands among a prompt's tokens, for the first time: *first and *n. LP_E_MISSING if
+ * it does not. */
+LP_API lp_status lp_image_generator_find(lp_image_generator *generator, const char *prompt,
+                                         const char *word, uint32_t *first, uint32_t *n);
 /* The picture of a step's latents; may be called while it is being told. */
 LP_API lp_status lp_image_generator_decode(lp_image_generator *generator, const float *latents,
                                            const uint32_t shape[3], lp_image **image);

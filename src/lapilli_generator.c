@@ -217,6 +217,7 @@ typedef struct making {
     float *text, *negative;   /* [n_tokens, n_context] */
     float *latents, *picture; /* [n]; `picture`: those of the initial one */
     uint8_t *mask;            /* [height, width] */
+    float *looks;             /* [n_tokens, height, width], or NULL */
     uint32_t first;           /* step */
 } making;
 
@@ -299,7 +300,10 @@ static lp_status allocate(making *m)
     m->text = malloc(2 * n_text * sizeof *m->text);
     m->latents = malloc(2 * m->n * sizeof *m->latents);
     m->mask = malloc((size_t)m->shape[1] * m->shape[2]);
-    if (m->text == NULL || m->latents == NULL || m->mask == NULL)
+    if (m->request->looks)
+        m->looks = malloc(lp_prompt_length(m->g->prompt) * (m->n / m->shape[0]) * sizeof *m->looks);
+    if (m->text == NULL || m->latents == NULL || m->mask == NULL ||
+        (m->looks == NULL && m->request->looks))
         return lp_fail_memory(m->g->ctx, "latents");
     m->negative = m->text + n_text;
     m->picture = m->latents + m->n;
@@ -311,6 +315,7 @@ static void release(making *m)
     free(m->text);
     free(m->latents);
     free(m->mask);
+    free(m->looks);
 }
 
 /* The latents of the initial picture, of the size that is wanted. */
@@ -368,7 +373,8 @@ static bool tell(void *user, const lp_diffusion_step *step)
                                 .timestep = step->timestep,
                                 .shape = {m->shape[0], m->shape[1], m->shape[2]},
                                 .noisy = noisy,
-                                .picture = step->picture};
+                                .picture = step->picture,
+                                .looks = m->looks};
     const bool go_on = r->progress(r->user, &told) == 0;
     free(noisy);
     return go_on;
@@ -400,6 +406,7 @@ static lp_status make(making *m)
                                           .picture = r->init != NULL ? m->picture : NULL,
                                           .first = m->first,
                                           .mask = r->mask != NULL ? m->mask : NULL,
+                                          .share = m->looks,
                                           .draw = draw_noise,
                                           .progress = tell,
                                           .user = m};
@@ -416,6 +423,7 @@ lp_status lp_image_generator_latents(lp_image_generator *g, const lp_image_reque
     LP_TRY(choose_size(&m));
     LP_TRY(choose_steps(&m));
     lp_status status = allocate(&m);
+    lp_denoise_watch(g->denoise, request->looks != 0);
     if (status == LP_OK)
         status = make(&m);
     if (status == LP_OK) {
@@ -464,5 +472,29 @@ lp_status lp_image_generator_decode(lp_image_generator *g, const float *latents,
     lp_image_generator_plain(g, plain, n);
     const lp_status status = lp_coder_decode_image(g->coder, plain, shape[1], shape[2], image);
     free(plain);
+    return status;
+}
+
+lp_status lp_image_generator_find(lp_image_generator *g, const char *prompt, const char *word,
+                                  uint32_t *first, uint32_t *n)
+{
+    const uint32_t length = lp_prompt_length(g->prompt);
+    int32_t *tokens = malloc(2 * (size_t)length * sizeof *tokens), *of_word = tokens + length;
+    uint32_t n_tokens = 0, n_word = 0;
+    if (tokens == NULL)
+        return lp_fail_memory(g->ctx, "tokens");
+    lp_status status = lp_prompt_tokens(g->prompt, prompt, tokens, &n_tokens);
+    if (status == LP_OK)
+        status = lp_prompt_tokens(g->prompt, word, of_word, &n_word);
+    n_word = n_word > 2 ? n_word - 2 : 0; /* without what begins and ends a text */
+    bool found = false;
+    for (uint32_t at = 1; status == LP_OK && n_word > 0 && !found && at + n_word < n_tokens; at++) {
+        found = memcmp(tokens + at, of_word + 1, n_word * sizeof *tokens) == 0;
+        *first = at;
+        *n = n_word;
+    }
+    if (status == LP_OK && !found)
+        status = lp_fail(g->ctx, LP_E_MISSING, "\"%.200s\" is not in the prompt", word);
+    free(tokens);
     return status;
 }

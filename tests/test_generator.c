@@ -29,6 +29,7 @@ enum {
     WIDTH = 20,
     N = CHANNELS * HEIGHT * WIDTH,
     FACTOR = 2,
+    TOKENS = 11,
     STEPS = 10
 };
 #define GATE 1e-10
@@ -41,7 +42,8 @@ typedef struct test {
     lp_image *init, *mask;
     lp_image_request request;
     float latents[N]; // behind the last step
-    double off;       // the picture, at most: in bytes
+    float looks[TOKENS * HEIGHT * WIDTH];
+    double off; // the picture, at most: in bytes
     uint32_t n_seen, most;
 } test;
 
@@ -108,6 +110,9 @@ static int look(void *user, const lp_image_step *step)
     assert_int_equal(step->shape[1], HEIGHT);
     assert_int_equal(step->shape[2], WIDTH);
     memcpy(t->latents, step->done == t->most ? step->picture : step->noisy, sizeof t->latents);
+    assert_int_equal(step->looks != NULL, t->request.looks);
+    if (step->looks != NULL)
+        memcpy(t->looks, step->looks, sizeof t->looks);
     return step->done == t->most;
 }
 
@@ -223,6 +228,34 @@ static void mutants_are_noticed(void **state)
             fail_msg("mutant %d is not noticed", m);
         lp_image_destroy(black);
     }
+    tear_down(&t);
+}
+
+// Cross-attention is where diffusers says, and asking for it changes nothing else.
+static void tells_where_it_looks(void **state)
+{
+    (void)state;
+    test t;
+    uint32_t first = 0, n = 0;
+    set_up(&t, device_wanted());
+    prepare(&t, 0);
+    t.request.looks = 1;
+    assert_true(error_of(&t, 0) < GATE);
+    const double error =
+        nmse(tensor_of(&t, "looks", TOKENS * HEIGHT * WIDTH), t.looks, TOKENS * HEIGHT * WIDTH);
+    print_message("where it looks: NMSE %.2g\n", error);
+    assert_true(error < GATE);
+    prepare(&t, 0);
+    assert_true(error_of(&t, 0) < GATE);
+    check(&t, lp_image_generator_find(t.generator, "A small dog", "small", &first, &n));
+    assert_int_equal(first, 2);
+    assert_int_equal(n, 3);
+    check(&t, lp_image_generator_find(t.generator, "A small dog", "Dog", &first, &n));
+    assert_int_equal(first, 5);
+    assert_int_equal(lp_image_generator_find(t.generator, "A small dog", "cat", &first, &n),
+                     LP_E_MISSING);
+    assert_int_equal(lp_image_generator_find(t.generator, "A small dog", "", &first, &n),
+                     LP_E_MISSING);
     tear_down(&t);
 }
 
@@ -453,6 +486,7 @@ int main(void)
         cmocka_unit_test(noise_is_normal),
         cmocka_unit_test(pndm_asks_once_more),
         cmocka_unit_test(published_configs),
+        cmocka_unit_test(tells_where_it_looks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,12 @@ expect 0 'seed 1, 4 steps' -m "$model" -p dog -s 1 --steps 4 -W 28 -H 20 --sampl
     --filmstrip "$out/strip.png" -o "$out/e.png"
 [ "$(size "$out/strip.png")" = ' 0 0 0 122 0 0 0 46' ] || fail "a strip of another size"
 
+expect 0 'seed 1' -m "$model" -p "a small dog" -s 1 --steps 2 --attention dog -o "$out/h.png"
+[ "$(size "$out/h-attention.png")" = "$(size "$out/h.png")" ] || fail "no overlay"
+expect 0 'seed 1' -m "$model" -p "a small dog" -s 1 --steps 2 -o "$out/i.png"
+cmp "$out/h.png" "$out/i.png" || fail "an overlay changes the picture"
+expect 1 '"cat" is not in the prompt' -m "$model" -p "a small dog" --attention cat -o "$out/j.png"
+
 # --- A preview, though nobody looks; Ctrl-C leaves a picture
 for way in blocks kitty iterm sixel; do
     expect 0 $'\033' -m "$model" -p dog -s 1 --steps 2 --preview=$way -o "$out/f.png"

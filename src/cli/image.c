@@ -23,7 +23,7 @@ void cli_image_say_device(const cli_image_job *job, const char *model)
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
-enum { FROM_LATENTS = CLI_LONG_ONLY, SAVE_LATENTS, STRENGTH, MASK, FILMSTRIP, PREVIEW };
+enum { FROM_LATENTS = CLI_LONG_ONLY, SAVE_LATENTS, STRENGTH, MASK, FILMSTRIP, ATTENTION, PREVIEW };
 
 static const struct option long_options[] = {
     {"model", required_argument, NULL, 'm'},
@@ -33,6 +33,7 @@ static const struct option long_options[] = {
     {"strength", required_argument, NULL, STRENGTH},
     {"mask", required_argument, NULL, MASK},
     {"filmstrip", required_argument, NULL, FILMSTRIP},
+    {"attention", required_argument, NULL, ATTENTION},
     {"preview", optional_argument, NULL, PREVIEW},
     {"image", required_argument, NULL, 'i'},
     {"from-latents", required_argument, NULL, FROM_LATENTS},
@@ -79,6 +80,10 @@ static bool set_request(cli_image_job *job, int id, bool *ok)
         return true;
     case FILMSTRIP:
         *ok = cli_parse_name(&cli_image, "--filmstrip", optarg, &job->filmstrip);
+        return true;
+    case ATTENTION:
+        job->attention = optarg;
+        r->looks = 1;
         return true;
     case PREVIEW:
         *ok = parse_preview(&job->preview);
@@ -192,6 +197,9 @@ const cli_command cli_image = {
         "inspect\n"
         "      --filmstrip=PNG      all steps side by side: the noisy latents, and below them the\n"
         "                           picture that each seemed to lead to\n"
+        "      --attention=WORD     also OUTPUT-attention.png: where cross-attention looks for "
+        "that word of\n"
+        "                           the prompt, over the picture\n"
         "      --preview[=WAY]      show it growing; WAY: blocks, kitty, iterm, sixel (default: "
         "what\n"
         "                           the terminal can)\n"

@@ -27,6 +27,7 @@ typedef struct cli_image_job {
     bool has_seed;
     uint32_t n_pictures;
     const char *mask, *filmstrip;
+    const char *attention; /* a word of the prompt */
     cli_preview preview;
 
     lp_context *ctx;
@@ -51,6 +52,11 @@ bool cli_preview_parse(const char *text, cli_preview *preview);
 /* Draws on stderr, in the place of the one before; *drawn: lines of the terminal that it takes, 0
  * before the first. */
 void cli_preview_draw(cli_preview preview, const lp_image *image, uint32_t *drawn);
+
+/* The picture in grey under the colours of a map [height, width], which shows its least and most
+ * (image_overlay.c). */
+lp_status cli_overlay_save(lp_context *ctx, const lp_image *image, const float *map, uint32_t width,
+                           uint32_t height, const char *path);
 
 /* Rows of pictures of one size, from left to right (image_filmstrip.c). */
 typedef struct cli_filmstrip {

@@ -16,7 +16,10 @@ typedef struct making {
     uint32_t n_lines;     /* that the preview takes */
     bool terminal, shown; /* whether there is one; whether a line of progress stands there */
     cli_filmstrip strip;
-    lp_status failed; /* while a step was shown */
+    uint32_t word[2];  /* of --attention: its first token, and how many it has */
+    float *map;        /* [shape[1], shape[2]], of all steps so far */
+    uint32_t shape[3]; /* of the latents */
+    lp_status failed;  /* while a step was shown */
 } making;
 
 /* ---- While it grows -------------------------------------------------------------------------- */
@@ -61,6 +64,20 @@ static lp_status show_latents(making *m, const float *latents, const uint32_t sh
     return status;
 }
 
+/* Adds where this step looked for the word. */
+static bool add_looks(making *m, const lp_image_step *step)
+{
+    const size_t n = (size_t)step->shape[1] * step->shape[2];
+    if (!m->map && !(m->map = calloc(n, sizeof(*m->map))))
+        return false;
+    for (int i = 0; i < 3; i++)
+        m->shape[i] = step->shape[i];
+    for (uint32_t t = m->word[0]; t < m->word[0] + m->word[1]; t++)
+        for (size_t i = 0; i < n; i++)
+            m->map[i] += step->looks[t * n + i];
+    return true;
+}
+
 static int progress(void *user, const lp_image_step *step)
 {
     making *m = user;
@@ -68,7 +85,9 @@ static int progress(void *user, const lp_image_step *step)
     m->done = step->done;
     m->strip.n_columns = step->n_steps;
     m->strip.n_rows = 2;
-    if (m->job->filmstrip)
+    if (m->job->attention && !add_looks(m, step))
+        m->failed = LP_E_MEMORY;
+    if (m->failed == LP_OK && m->job->filmstrip)
         m->failed = show_latents(m, step->noisy, step->shape, 0, false);
     if (m->failed == LP_OK && (m->job->filmstrip || preview))
         m->failed = show_latents(m, step->picture, step->shape, 1, preview);
@@ -79,20 +98,39 @@ static int progress(void *user, const lp_image_step *step)
 
 /* ---- Results --------------------------------------------------------------------------------- */
 
-/* Of several pictures each has its seed in its name: "out.png" becomes "out-7.png". malloc'ed. */
-static char *output_of(const making *m)
+/* "out.png" and "7" make "out-7.png", malloc'ed; a NULL end leaves it as it is. */
+static char *name_with(const char *name, const char *end)
 {
-    const char *name = m->job->output ? m->job->output : "out.png";
     const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
     const size_t n = dot ? (size_t)(dot - name) : strlen(name);
-    char *path = malloc(strlen(name) + 24);
+    char *path = malloc(strlen(name) + (end ? strlen(end) : 0) + 2);
     if (!path)
         cli_error("out of memory");
-    else if (m->job->n_pictures > 1)
-        sprintf(path, "%.*s-%llu%s", (int)n, name, (unsigned long long)m->seed, dot ? dot : "");
+    else if (end)
+        sprintf(path, "%.*s-%s%s", (int)n, name, end, dot ? dot : "");
     else
         strcpy(path, name);
     return path;
+}
+
+/* Of several pictures each has its seed in its name. */
+static char *output_of(const making *m)
+{
+    char seed[24];
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)m->seed);
+    return name_with(m->job->output ? m->job->output : "out.png",
+                     m->job->n_pictures > 1 ? seed : NULL);
+}
+
+static lp_status save_looks(const making *m, const lp_image *image, const char *output)
+{
+    char *path = name_with(output, "attention");
+    if (!path)
+        return LP_E_MEMORY;
+    const lp_status status =
+        cli_overlay_save(m->job->ctx, image, m->map, m->shape[2], m->shape[1], path);
+    free(path);
+    return status;
 }
 
 /* What made it goes into the file. */
@@ -162,10 +200,13 @@ static int make_one(making *m)
         status = save(m, image, path);
     if (status == LP_OK && m->job->filmstrip)
         status = cli_filmstrip_save(&m->strip, ctx, m->done, m->job->filmstrip);
+    if (status == LP_OK && m->job->attention)
+        status = save_looks(m, image, path);
     if (status == LP_OK)
         say_done(m, path, m->latest - m->begin, end - m->latest);
     lp_image_destroy(image);
     free(m->strip.rgb);
+    free(m->map);
     free(path);
     return status == LP_OK ? CLI_OK : cli_failed(ctx, status);
 }
@@ -179,7 +220,11 @@ static int make_all(cli_image_job *job, lp_image_generator *generator)
                     .info = lp_image_generator_describe(generator),
                     .seed = job->request.seed + i,
                     .terminal = isatty(STDERR_FILENO)};
-        code = make_one(&m);
+        lp_status status = LP_OK;
+        if (job->attention)
+            status = lp_image_generator_find(generator, job->request.prompt, job->attention,
+                                             &m.word[0], &m.word[1]);
+        code = status == LP_OK ? make_one(&m) : cli_failed(job->ctx, status);
     }
     return code;
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct lp_denoise {
     lp_context *ctx;
@@ -14,6 +15,7 @@ struct lp_denoise {
     lp_graph *graph;
     lp_program *program;
     float *rows, *time; /* [h w, in or out], [channels of the first stage] */
+    bool watched;       /* all activations can be read */
 };
 
 static void forget(lp_denoise *d)
@@ -79,6 +81,8 @@ static lp_status prepare(lp_denoise *d, uint32_t height, uint32_t width, uint32_
     const lp_denoiser_model *m = d->model;
     if (d->height == height && d->width == width && d->n_tokens == n_tokens)
         return LP_OK;
+    lp_plan_options plan = d->how.plan;
+    plan.keep_all |= d->watched;
     forget(d);
     LP_TRY(lp_denoiser_graph(d->ctx, m, &d->store, height, width, n_tokens, d->how.no_fusion,
                              &d->graph));
@@ -86,7 +90,7 @@ static lp_status prepare(lp_denoise *d, uint32_t height, uint32_t width, uint32_
     d->rows = malloc((size_t)height * width * n * sizeof *d->rows);
     if (d->rows == NULL)
         return lp_fail_memory(d->ctx, "latents");
-    LP_TRY(d->backend->table->program_create(d->backend, d->graph, d->how.plan, &d->program));
+    LP_TRY(d->backend->table->program_create(d->backend, d->graph, plan, &d->program));
     d->height = height;
     d->width = width;
     d->n_tokens = n_tokens;
@@ -126,4 +130,104 @@ lp_status lp_denoise_run(lp_denoise *d, const float *latents, uint32_t height, u
                            d->model->path, i, (double)d->rows[i]);
     lp_planes_transpose(d->rows, n_out, n, result);
     return LP_OK;
+}
+
+/* ---- Cross-attention ------------------------------------------------------------------------- */
+
+void lp_denoise_watch(lp_denoise *d, bool on)
+{
+    if (d->watched != on)
+        forget(d);
+    d->watched = on;
+}
+
+static bool is_cross_attention(const lp_node *node)
+{
+    static const char end[] = ".attn2";
+    const size_t n = strlen(node->name);
+    return node->op == LP_OP_ATTENTION && n >= sizeof end &&
+           strcmp(node->name + n - (sizeof end - 1), end) == 0;
+}
+
+static lp_status read_tensor(lp_denoise *d, lp_tensor_id id, float **values)
+{
+    const int64_t n = lp_shape_elements(d->graph->tensors[id].shape);
+    *values = malloc((size_t)n * sizeof **values);
+    if (*values == NULL)
+        return lp_fail_memory(d->ctx, "attention");
+    return d->backend->table->tensor_read(d->program, id, *values);
+}
+
+/* p [n_keys] = softmax of a query's products with keys [n_keys, H, D], of one head. */
+static void weigh_keys(const float *q, const float *keys, const lp_shape *shape, float scale,
+                       double *p)
+{
+    const int64_t n = shape->dim[0], row = shape->dim[1] * shape->dim[2];
+    double top = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < n; j++) {
+        p[j] = 0;
+        for (int64_t i = 0; i < shape->dim[2]; i++)
+            p[j] += (double)q[i] * (double)keys[j * row + i];
+        p[j] *= (double)scale;
+        top = fmax(top, p[j]);
+    }
+    for (int64_t j = 0; j < n; j++)
+        sum += p[j] = exp(p[j] - top);
+    for (int64_t j = 0; j < n; j++)
+        p[j] /= sum;
+}
+
+/* Adds a layer's shares, of `weight` in all; p [n_tokens] is working memory. */
+static void add_layer(const lp_denoise *d, const lp_node *node, const float *q, const float *keys,
+                      double weight, double *p, float *share)
+{
+    const lp_shape *of_q = &d->graph->tensors[node->src[0]].shape;
+    const lp_shape *of_keys = &d->graph->tensors[node->src[1]].shape;
+    const int64_t n_heads = of_q->dim[1], size = of_q->dim[2],
+                  n_latents = (int64_t)d->height * d->width;
+    uint32_t factor = 1; /* latents per pixel of the layer, each way */
+    while ((int64_t)(d->height / factor) * (d->width / factor) > of_q->dim[0])
+        factor *= 2;
+    const int64_t width = d->width / factor;
+    for (int64_t at = 0; at < of_q->dim[0]; at++)
+        for (int64_t h = 0; h < n_heads; h++) {
+            weigh_keys(q + (at * n_heads + h) * size, keys + h * size, of_keys,
+                       node->p.attention.scale, p);
+            for (int64_t j = 0; j < d->n_tokens; j++)
+                for (int64_t k = 0; k < factor * factor; k++)
+                    share[j * n_latents + (at / width * factor + k / factor) * d->width +
+                          at % width * factor + k % factor] +=
+                        (float)(weight * p[j] / (double)n_heads);
+        }
+}
+
+lp_status lp_denoise_look(lp_denoise *d, float *share)
+{
+    lp_status status = LP_OK;
+    uint32_t n_layers = 0;
+    if (!d->watched || d->graph == NULL)
+        return lp_fail(d->ctx, LP_E_ARG, "nobody watched the cross-attention");
+    for (uint32_t i = 0; i < d->graph->n_nodes; i++)
+        n_layers += is_cross_attention(&d->graph->nodes[i]);
+    if (n_layers == 0)
+        return lp_fail(d->ctx, LP_E_UNSUPPORTED, "%s: no cross-attention", d->model->path);
+    double *p = malloc(d->n_tokens * sizeof *p);
+    if (p == NULL)
+        return lp_fail_memory(d->ctx, "attention");
+    memset(share, 0, (size_t)d->n_tokens * d->height * d->width * sizeof *share);
+    for (uint32_t i = 0; i < d->graph->n_nodes && status == LP_OK; i++) {
+        const lp_node *node = &d->graph->nodes[i];
+        float *q = NULL, *keys = NULL;
+        if (!is_cross_attention(node))
+            continue;
+        status = read_tensor(d, node->src[0], &q);
+        if (status == LP_OK)
+            status = read_tensor(d, node->src[1], &keys);
+        if (status == LP_OK)
+            add_layer(d, node, q, keys, 1.0 / n_layers, p, share);
+        free(q);
+        free(keys);
+    }
+    free(p);
+    return status;
 }

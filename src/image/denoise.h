@@ -28,5 +28,12 @@ lp_status lp_denoise_run(lp_denoise *denoise, const float *latents, uint32_t hei
 /* [n_columns, n_rows] of `from` to [n_rows, n_columns]: latents are planes outside of graphs, and
  * rows of pixels in them. */
 void lp_planes_transpose(const float *from, size_t n_rows, size_t n_columns, float *to);
+/* From now on, or no longer: that lp_denoise_look() can be asked. It takes more memory. */
+void lp_denoise_watch(lp_denoise *denoise, bool on);
+/* Where the cross-attention of the latest run looked: share [n, h, w] becomes, for every token of
+ * the text and every latent, the mean over layers and heads of the softmax; a coarser layer's pixel
+ * counts for all latents below it. LP_E_ARG if nobody watched, LP_E_UNSUPPORTED for a model without
+ * cross-attention. */
+lp_status lp_denoise_look(lp_denoise *denoise, float *share);
 
 #endif

@@ -58,6 +58,8 @@ static lp_status answer_of(const diffusion *d, uint32_t step, const float *laten
         d->input[i] = (float)(factor * (double)latents[i]);
     *answer = d->text;
     LP_TRY(ask(d, timestep, d->options->text, d->text));
+    if (d->options->share != NULL)
+        LP_TRY(lp_denoise_look(d->denoise, d->options->share));
     if (d->options->negative.n == 0 || !(d->options->guidance > 1))
         return LP_OK;
     LP_TRY(ask(d, timestep, d->options->negative, d->negative));

@@ -41,6 +41,9 @@ typedef struct lp_diffusion_options {
     /* [h, w], 1 where the picture may change; the rest is put back after every step (Lugmayr et al.
      * 2022, arXiv:2201.09865, without going back). NULL: all may. Needs a picture. */
     const uint8_t *mask;
+    /* [n, h, w], filled before `progress`: where the text's cross-attention looked in this step
+     * (lp_denoise_look()). NULL: nobody asks. */
+    float *share;
     /* Standard normal numbers for a step that draws; may be NULL if none does. */
     void (*draw)(void *user, uint32_t step, float *noise, size_t n);
     /* After every step; false: no more. May be NULL. */
