@@ -15,6 +15,10 @@
 
 #include "check/checker.h"
 #include "check/pictures.h"
+#include "cpu/cpu_backend.h"
+#include "image/denoise.h"
+#include "image/noise.h"
+#include "image/prompt.h"
 #include "lapilli.h"
 #include "support/model_files.h"
 #include "support/model_run.h"
@@ -104,6 +108,58 @@ static void has_pictures(const lp_report *report, const lp_image_request *reques
     assert_true(p->most_levels <= 1);
 }
 
+static const lp_difference *of_last_node(const lp_check_pass *pass)
+{
+    return &pass->nodes[pass->n_nodes - 1].isolated;
+}
+
+/* The decoder's pass is about the picture that the reference made. */
+static void decodes_the_picture(const lp_report *report, const lp_image_request *request)
+{
+    const lp_difference *d = of_last_node(&report->passes[report->n_passes - 1]);
+    lp_image_generator *generator = NULL;
+    lp_image *image = NULL;
+    CHECK(lp_image_generator_open(devices, reference, FOLDER, NULL, &generator));
+    CHECK(lp_image_generator_run(generator, request, &image));
+    const double level = fmin(fmax((d->expected + 1) / 2, 0), 1) * 255;
+    assert_true(d->worst < SIDE * SIDE * 3);
+    assert_true(fabs(level - lp_image_rgb(image)[d->worst]) <= 0.51);
+    lp_image_destroy(image);
+    lp_image_generator_destroy(generator);
+}
+
+/* The first step is about the seed's noise, the prompt and the schedule's timestep. */
+static void asks_of_the_noise(const lp_report *report, const lp_image_request *request)
+{
+    enum { N_PIXELS = SIDE / 2 * SIDE / 2, N = 4 * N_PIXELS };
+    const lp_denoise_options how = {{0}, false};
+    const lp_runner_programs programs = {.no_int8 = true};
+    const lp_difference *d = of_last_node(&report->passes[1]);
+    lp_backend *backends[2];
+    lp_denoiser_model *model = NULL;
+    lp_denoise *denoise = NULL;
+    lp_prompt_encoder *prompt = NULL;
+    float noise[N], answer[N];
+    for (int i = 0; i < 2; i++)
+        CHECK(lp_cpu_backend_create(ctx, false, &backends[i]));
+    CHECK(lp_prompt_encoder_create(ctx, FOLDER, backends[0], &programs, &prompt));
+    CHECK(lp_denoiser_model_open(ctx, FOLDER "/unet", &model));
+    CHECK(lp_denoise_create(ctx, model, backends[1], &how, &denoise));
+    const uint32_t n_tokens = lp_prompt_length(prompt);
+    float *context = malloc((size_t)n_tokens * lp_prompt_width(prompt) * sizeof *context);
+    assert_non_null(context);
+    CHECK(lp_prompt_encode(prompt, request->prompt, context));
+    lp_noise_fill(request->seed, 0, noise, N);
+    CHECK(lp_denoise_run(denoise, noise, SIDE / 2, SIDE / 2,
+                         report->trajectory->latents[0].timestep, context, n_tokens, answer));
+    const size_t pixel = d->worst / 4, channel = d->worst % 4;
+    assert_true(fabs(d->expected - (double)answer[channel * N_PIXELS + pixel]) < 1e-6);
+    free(context);
+    lp_denoise_destroy(denoise);
+    lp_denoiser_model_destroy(model);
+    lp_prompt_encoder_destroy(prompt);
+}
+
 static void a_sound_device_agrees(void **state)
 {
     (void)state;
@@ -131,6 +187,8 @@ static void a_sound_device_agrees(void **state)
     }
     assert_true(t->latents[0].timestep > t->latents[STEPS - 1].timestep);
     has_pictures(report, &request);
+    decodes_the_picture(report, &request);
+    asks_of_the_noise(report, &request);
     lp_report_destroy(report);
 }
 
@@ -150,6 +208,21 @@ static void other_requests_agree(void **state)
     assert_int_equal(report->n_passes, 3);
     assert_int_equal(report->trajectory->picture->width, 20);
     assert_string_equal(report->trajectory->sampler, "euler");
+    lp_report_destroy(report);
+}
+
+static void a_quick_check_asks_once(void **state)
+{
+    (void)state;
+    const lp_image_request request = usual();
+    lp_check_options options = LP_CHECK_DEFAULT;
+    lp_report *report = NULL;
+    options.quick = 1;
+    options.n_runs = 1;
+    CHECK(lp_check_image(devices, device, reference, FOLDER, &request, &options, &report));
+    assert_true(report->agrees);
+    assert_int_equal(report->n_passes, 3);
+    assert_string_equal(report->passes[1].name, "denoiser, step 1");
     lp_report_destroy(report);
 }
 
@@ -267,7 +340,7 @@ static void a_picture_that_is_apart(void **state)
     CHECK(lp_checker_conclude(&c));
     assert_false(report.agrees);
     assert_string_equal(report.sentence, "D disagrees with R on M: every node is right by itself, "
-                                         "but after 1 steps the latents differ by NMSE 0.02 "
+                                         "but after 1 step the latents differ by NMSE 0.02 "
                                          "(bound 0.001)");
     latents.latents.nmse = 1e-9;
     CHECK(lp_checker_conclude(&c));
@@ -374,10 +447,11 @@ static void a_check_can_be_stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sound_device_agrees),       cmocka_unit_test(other_requests_agree),
-        cmocka_unit_test(the_report_has_the_pictures), cmocka_unit_test(faults_are_found),
-        cmocka_unit_test(a_picture_that_is_apart),     cmocka_unit_test(differences_are_told),
-        cmocka_unit_test(what_cannot_be_is_refused),   cmocka_unit_test(a_check_can_be_stopped),
+        cmocka_unit_test(a_sound_device_agrees),   cmocka_unit_test(other_requests_agree),
+        cmocka_unit_test(a_quick_check_asks_once), cmocka_unit_test(the_report_has_the_pictures),
+        cmocka_unit_test(faults_are_found),        cmocka_unit_test(a_picture_that_is_apart),
+        cmocka_unit_test(differences_are_told),    cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(a_check_can_be_stopped),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -182,7 +182,8 @@ typedef struct lp_check_options {
     const struct lp_image *image; /* lp_image_open(): what such a model sees; NULL: nothing */
     uint32_t n_ctx;          /* as in lp_session_options */
     lp_dtype cache_type;
-    int quick;               /* the prompt and one decode step only, not every batch size */
+    int quick;               /* the prompt and one decode step only, not every batch size; of a model
+                                that makes pictures only the denoiser's first step */
     int deterministic;       /* as in lp_session_options */
     int no_int8;             /* as in lp_session_options */
     uint32_t n_runs;         /* how often each node runs to find flaky results, at least 1 */

@@ -102,8 +102,8 @@ static void say_apart(lp_text *text, const lp_report *r)
         lp_text_printf(text, "no picture comes of it after %zu of %u steps (%s)", t->n_latents,
                        t->n_steps, t->failure);
     else
-        lp_text_printf(text, "after %zu steps the latents differ by NMSE %.2g (bound %g)",
-                       t->n_latents, last_latents(t), t->bound);
+        lp_text_printf(text, "after %zu step%s the latents differ by NMSE %.2g (bound %g)",
+                       t->n_latents, t->n_latents == 1 ? "" : "s", last_latents(t), t->bound);
 }
 
 static void say_good(lp_text *text, const lp_report *r, bool encoder)
