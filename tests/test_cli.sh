@@ -115,6 +115,7 @@ expect 0 "^lapilli: warning: .*/gpt_oss: no tokenizer: neither tokenizer.json no
 stdout_has '^tokenizer +none$'
 expect 0 "no tokenizer" inspect --json "$fixture"
 stdout_has '"tokenizer": "none"'
+expect_line 1 "^lapilli: .*/gpt_oss: no tokenizer: neither" check -m "$fixture" -d cpu -p x
 mkdir "$out/odd"
 cp "$fixture"/{config.json,model.safetensors} "$out/odd"
 echo '{"model": {"type": "Odd"}}' > "$out/odd/tokenizer.json"

@@ -161,12 +161,17 @@ static void print_what(const cli_check_settings *s, const state *t)
             against->name, against->id);
 }
 
+static bool has_prompt(const settings *s)
+{
+    return s->prompt_text || s->prompt_file;
+}
+
 /* The prompt's tokens; without a tokenizer, ids spread over the vocabulary. Prints failures;
  * returns the exit code. */
 static int make_tokens(cli_check_settings *s, state *t)
 {
     enum { N_IDS = 24 };
-    const bool given = s->prompt_text || s->prompt_file;
+    const bool given = has_prompt(s);
     if (!given && !lp_model_reads_texts(t->model))
         return CLI_OK;
     if (given || strcmp(lp_model_tokenizer(t->model), "none") != 0) {
@@ -230,7 +235,9 @@ static int prepare_model(cli_check_settings *s, state *t)
     }
     if (!s->job.path && !(t->shipped = cli_default_model()))
         return CLI_FAILED;
-    lp_status status = lp_model_look(t->ctx, s->job.path ? s->job.path : t->shipped, &t->model);
+    const char *path = s->job.path ? s->job.path : t->shipped;
+    lp_status status = has_prompt(s) ? lp_model_open(t->ctx, path, &t->model)
+                                     : lp_model_look(t->ctx, path, &t->model);
     if (status == LP_OK)
         status = cli_adapters_apply(&s->job.adapters, t->model);
     if (status == LP_OK && s->image)
