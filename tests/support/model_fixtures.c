@@ -70,6 +70,7 @@ const model_fixture model_fixtures[] = {
     FOLDER("solu", 1),
     ENCODER("bert", 1),
     ENCODER("roberta", 1),
+    ENCODER("xlm-roberta", 1),
     ENCODER("distilbert", 1),
     ENCODER("electra", 1),
     ENCODER("modernbert", 2),
