@@ -161,7 +161,7 @@ static void print_what(const cli_check_settings *s, const state *t)
             against->name, against->id);
 }
 
-static bool has_prompt(const settings *s)
+static bool has_prompt(const cli_check_settings *s)
 {
     return s->prompt_text || s->prompt_file;
 }
