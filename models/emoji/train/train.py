@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""The U-Net and the text encoder, together: train.py data.npz ../ RUN SECONDS [key=value ...]
+
+Velocity prediction (Salimans and Ho 2022), the loss weighted by min-SNR (Hang et al. 2023), one caption in eight
+left out for guidance without a classifier (Ho and Salimans 2022). Matrices and kernels learn by Muon
+(orthogonalised momentum, K. Jordan 2024), the rest by AdamW. The rate follows the clock: it rises, stays, and
+falls to nothing over the last part (`fall`) of SECONDS. The folder gets the mean of the weights over the last steps, in F16, every
+five minutes; RUN/state.pt has what is needed to go on exactly. Without that file the run starts from the
+folder's weights.
+"""
+import os
+import sys
+import time
+
+import torch
+
+import parts
+
+options = dict(batch=32, muon=4e-3, adam=2e-3, fall=0.4, average=0.998, empty=0.12, gamma=5.0)
+BETAS, MOMENTUM, DECAY = (0.9, 0.98), 0.95, 0.01
+
+
+class Muon(torch.optim.Optimizer):
+    def __init__(self, weights, rate):
+        super().__init__(weights, {"lr": rate})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state["momentum"] = torch.zeros_like(p.grad)
+                momentum = state["momentum"].mul_(MOMENTUM).add_(p.grad)
+                direction = orthogonal((p.grad + MOMENTUM * momentum).flatten(1))
+                p.mul_(1 - group["lr"] * DECAY)
+                p.add_(direction.view(p.shape), alpha=-0.2 * group["lr"] * max(direction.shape) ** 0.5)
+
+
+def orthogonal(g):
+    """Near to U V' of g = U S V': a few steps of Newton and Schulz."""
+    x = g if g.shape[0] <= g.shape[1] else g.T
+    x = x / (x.norm() + 1e-7)
+    for _ in range(4):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return x if g.shape[0] <= g.shape[1] else x.T
+
+
+class Captions:
+    """Draws pictures and what they are called, both by weight."""
+
+    def __init__(self, rows, tokenizer):
+        texts = sorted({c for r in rows for c in r["captions"]})
+        places = {c: i for i, c in enumerate(texts)}
+        self.ids = tokenizer(texts + [""], padding="max_length", truncation=True, max_length=parts.LENGTH,
+                             return_tensors="pt").input_ids
+        width = max(len(r["captions"]) for r in rows)
+        self.of, self.weights = torch.zeros(len(rows), width, dtype=torch.long), torch.zeros(len(rows), width)
+        for i, row in enumerate(rows):
+            for k, (caption, weight) in enumerate(row["captions"].items()):
+                self.of[i, k], self.weights[i, k] = places[caption], weight
+        self.chance = torch.tensor([r["weight"] if r["captions"] else 0.0 for r in rows])
+
+    def draw(self, n, empty):
+        which = torch.multinomial(self.chance, n, replacement=True)
+        caption = self.of[which, torch.multinomial(self.weights[which], 1)[:, 0]]
+        caption[torch.rand(n) < empty] = len(self.ids) - 1
+        return which, self.ids[caption]
+
+
+def loss_of(unet, encoder, alphas, clean, ids):
+    n = len(clean)
+    times = ((torch.arange(n) + torch.rand(n)) / n * len(alphas)).long().clamp(max=len(alphas) - 1)
+    a = alphas[times].view(-1, 1, 1, 1)
+    noise = torch.randn_like(clean)
+    noisy, velocity = a.sqrt() * clean + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * clean
+    context = encoder(ids).last_hidden_state
+    guess = unet(noisy.contiguous(memory_format=torch.channels_last), times, context).sample
+    ratio = a / (1 - a)
+    weights = ratio.clamp(max=options["gamma"]) / (ratio + 1) + 0.05
+    return (weights * (guess - velocity).square()).mean()
+
+
+def optimizers_of(unet, encoder):
+    matrices, others = [], []
+    for model in (unet, encoder):
+        for name, p in model.named_parameters():
+            is_matrix = p.ndim > 1 and "embedding.weight" not in name and not name.startswith("conv_")
+            (matrices if is_matrix else others).append(p)
+    return [Muon(matrices, options["muon"]),
+            torch.optim.AdamW(others, options["adam"], betas=BETAS, weight_decay=DECAY, fused=True)]
+
+
+def train(data, folder, run, seconds):
+    torch.set_num_threads(1)
+    os.makedirs(run, exist_ok=True)
+    pictures, rows = parts.read_data(data)
+    latents, captions = parts.Patches(pictures).latents(pictures), Captions(rows, parts.make_tokenizer())
+    unet, encoder = parts.load("unet", folder), parts.load("text_encoder", folder)
+    unet = unet.to(memory_format=torch.channels_last)
+    models, optimizers = {"unet": unet, "text_encoder": encoder}, optimizers_of(unet, encoder)
+    weights = [p for m in models.values() for p in m.parameters()]
+    mean = [p.detach().clone() for p in weights]
+    alphas = parts.make_scheduler().alphas_cumprod
+    steps, spent, path = 0, 0.0, os.path.join(run, "state.pt")
+    if os.path.exists(path):
+        state = torch.load(path)
+        steps, spent, mean = state["steps"], state["spent"], state["mean"]
+        for p, w in zip(weights, state["weights"]):
+            p.data.copy_(w)
+        for optimizer, s in zip(optimizers, state["optimizers"]):
+            optimizer.load_state_dict(s)
+
+    def save():
+        torch.save({"steps": steps, "spent": spent, "mean": mean, "weights": [p.data for p in weights],
+                    "optimizers": [o.state_dict() for o in optimizers]}, path + ".new")
+        os.replace(path + ".new", path)
+        means = iter(mean)
+        for part, model in models.items():
+            parts.save(part, model, folder, {name: next(means) for name, _ in model.named_parameters()})
+        parts.save_index(folder)
+
+    rates, saved, told, smooth = [o.param_groups[0]["lr"] for o in optimizers], spent, spent, None
+    rates = [options["muon"], options["adam"]]
+    while spent < seconds:
+        begun = time.time()
+        rise = min(1, (steps + 1) / 200, max(0.0, 1 - spent / seconds) / options["fall"])
+        for optimizer, rate in zip(optimizers, rates):
+            optimizer.param_groups[0]["lr"] = rate * rise
+        which, ids = captions.draw(options["batch"], options["empty"])
+        loss = loss_of(unet, encoder, alphas, latents[which], ids)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+        steps += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(mean, [p.data for p in weights], 1 - min(options["average"], (1 + steps) / (10 + steps)))
+        smooth = loss.item() if smooth is None else smooth + 0.01 * (loss.item() - smooth)
+        spent += time.time() - begun
+        if steps % 50 == 0:
+            print(f"step {steps} {spent:.0f} s loss {smooth:.4f} rate {rise:.2f}", flush=True)
+        if spent > saved + 300:
+            save()
+            saved = spent
+    save()
+    print(f"{steps} steps of {options['batch']}, loss {smooth:.4f}, {time.process_time():.0f} s of CPU time")
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[5:]:
+        key, value = argument.split("=")
+        options[key] = type(options[key])(float(value))
+    train(*sys.argv[1:4], float(sys.argv[4]))
