@@ -24,9 +24,9 @@ NAMES = "/usr/share/unicode/cldr/common/annotations/en.xml"
 LIST = "/usr/share/unicode/emoji/emoji-test.txt"
 SIDE = 64
 
-# how often a picture of a group is drawn; groups and subgroups that are not here are left out
-WEIGHTS = {"Animals & Nature": 1.5, "Food & Drink": 1.5, "Travel & Places": 1, "Activities": 1, "Objects": 1,
-           "Smileys & Emotion": 0.4, "People & Body": 0.2, "geometric": 0.3}
+# how often a picture of a group is drawn (everyday things: 1.5); groups and subgroups that are not here are left out
+WEIGHTS = {"Animals & Nature": 0.2, "Food & Drink": 0.2, "Travel & Places": 0.04, "Activities": 0.03, "Objects": 0.03,
+           "Smileys & Emotion": 0.03, "People & Body": 0.01, "geometric": 0.02}
 NO_SUBGROUPS = {"family", "person-symbol", "place-map", "monkey-face", "hand-single-finger"}
 # single pictures that say nothing: clocks, moons twice over, boards of one game, labels in Japanese
 NO_CHARACTERS = {*map(chr, range(0x1F550, 0x1F568)), *"🌚🌛🌜🌝🀄🃏🎴💮🈁🎞📟📠🎚🎛🔘🗞🖇🗜🪪🏧🪧⛓🏷"}
@@ -40,7 +40,13 @@ EVERYDAY = {"🚗": "car", "🛻": "pickup", "⛵": "boat", "📕": "book", "�
             "😢": "sad face", "😀": "happy face", "😡": "angry face", "🐦": "bird", "🦋": "butterfly", "⭐": "star",
             "💡": "lamp", "✏": "pencil", "🔨": "hammer", "🚌": "bus", "🚲": "bike", "🎂": "birthday cake", "🏰": "castle",
             "🍦": "ice cream", "👓": "glasses", "👑": "crown", "🔑": "key", "🎁": "present", "🥚": "egg", "🌹": "rose",
-            "🪑": "chair", "🚪": "door", "👀": "eyes", "✋": "hand", "🍷": "wine", "🧸": "teddy", "🌈": "rainbow"}
+            "🪑": "chair", "🚪": "door", "👀": "eyes", "✋": "hand", "🍷": "wine", "🧸": "teddy", "🌈": "rainbow",
+            "🍎": "apple", "🐈": "cat", "🐕": "dog", "🐘": "elephant", "🐖": "pig", "🐸": "frog", "🍌": "banana",
+            "🥕": "carrot", "🌻": "sunflower", "🍕": "pizza", "🐄": "cow", "🐎": "horse", "🐇": "rabbit", "🐁": "mouse",
+            "🐢": "turtle", "🐍": "snake", "🦁": "lion", "🐝": "bee", "🐞": "ladybird", "🍓": "strawberry", "🍇": "grapes",
+            "🍋": "lemon", "🍐": "pear", "🍒": "cherries", "🍅": "tomato", "🍔": "burger", "🍟": "fries", "🐧": "penguin",
+            "🐤": "chick", "🐙": "octopus", "🦆": "duck", "🐑": "sheep", "🐻": "bear", "🐒": "monkey", "🌵": "cactus",
+            "🥛": "milk", "🍩": "doughnut", "🎻": "violin", "🥁": "drum", "🚁": "helicopter", "🚢": "ship", "✂": "scissors"}
 
 # colour: hue in turns, saturation and value that an object's mean is moved to
 COLOURS = {"red": (0.99, 0.80, 0.86), "orange": (0.075, 0.85, 0.97), "yellow": (0.14, 0.75, 0.98),
@@ -188,7 +194,7 @@ def nouns_of(character, name, keywords, times):
     """What a picture may be called: its name, and keywords that few others have, with weights."""
     nouns = {name: 3.0}
     if character in EVERYDAY:
-        nouns[EVERYDAY[character]] = 3.0
+        nouns[EVERYDAY[character]] = 5.0
     for k in keywords:
         if k != name and times[k] <= 6 and len(k) > 2:
             nouns[k] = nouns.get(k, 0) + 2 / times[k] ** 2
@@ -229,13 +235,13 @@ def main(path):
         nouns = nouns_of(character, name, keywords, times)
         paint = Paint(rgba) if group not in NO_COLOURS else None
         own = paint.colour() if paint and paint.is_single else None
-        weight = WEIGHTS[group]
+        weight = 1.5 if character in EVERYDAY else WEIGHTS[group]
         add(rgba, character, name, weight, captions_of(nouns, own, False))
         others = [w for w in COLOURS if own and w != own
                   and not any(is_held_out(f"{w} {n}") for n in [*nouns, *keywords])]
         nouns = {without_colours(n): v for n, v in nouns.items() if without_colours(n)}
         for word in others:
-            add(paint.painted(word), character, f"{word} {without_colours(name)}", weight * 0.8 / len(others),
+            add(paint.painted(word), character, f"{word} {without_colours(name)}", weight * 0.4 / len(others),
                 captions_of(nouns, word, True))
     numpy.savez_compressed(path, pictures=numpy.stack(pictures), rows=json.dumps(rows))
     print(f"{len(chosen)} emoji, {len(pictures)} pictures, {sum(len(r['captions']) for r in rows)} captions")

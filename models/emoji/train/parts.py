@@ -44,7 +44,7 @@ def make_vae():
 
 def make_scheduler():
     return DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=False,
-                         timestep_spacing="trailing", set_alpha_to_one=True)
+                         timestep_spacing="trailing", set_alpha_to_one=True, steps_offset=1)
 
 
 MAKERS = {"unet": make_unet, "text_encoder": make_text_encoder, "vae": make_vae}
@@ -73,6 +73,7 @@ def save(part, model, folder, state=None):
     path = os.path.join(folder, FILES[part])
     save_file({k: v.half().contiguous() for k, v in state.items() if v.is_floating_point()}, path + ".new",
               metadata={"format": "pt"})
+    os.chmod(path + ".new", 0o644)
     os.replace(path + ".new", path)
 
 

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """The U-Net and the text encoder, together: train.py data.npz ../ RUN SECONDS [key=value ...]
 
-Velocity prediction (Salimans and Ho 2022), the loss weighted by min-SNR (Hang et al. 2023), one caption in eight
-left out for guidance without a classifier (Ho and Salimans 2022). Matrices and kernels learn by Muon
+Velocity prediction (Salimans and Ho 2022); the loss counts less where there is little noise, as in min-SNR (Hang et
+al. 2023), but not less where there is much: there the shape is
+decided, and such times are drawn more often. One caption in eight is left out for guidance without a classifier (Ho and Salimans 2022). Matrices and kernels learn by Muon
 (orthogonalised momentum, K. Jordan 2024), the rest by AdamW. The rate follows the clock: it rises, stays, and
 falls to nothing over the last part (`fall`) of SECONDS. The folder gets the mean of the weights over the last steps, in F16, every
 five minutes; RUN/state.pt has what is needed to go on exactly. Without that file the run starts from the
 folder's weights.
 """
 import os
+import signal
 import sys
 import time
 
@@ -16,8 +18,8 @@ import torch
 
 import parts
 
-options = dict(batch=32, muon=4e-3, adam=2e-3, fall=0.4, average=0.998, empty=0.12, gamma=5.0)
-BETAS, MOMENTUM, DECAY = (0.9, 0.98), 0.95, 0.01
+options = dict(batch=32, muon=0.01, adam=1e-3, words=5e-3, fall=0.8, average=0.998, empty=0.12, gamma=5.0)
+BETAS, MOMENTUM, DECAY = (0.9, 0.98), 0.95, 0.003
 
 
 class Muon(torch.optim.Optimizer):
@@ -34,16 +36,21 @@ class Muon(torch.optim.Optimizer):
                 momentum = state["momentum"].mul_(MOMENTUM).add_(p.grad)
                 direction = orthogonal((p.grad + MOMENTUM * momentum).flatten(1))
                 p.mul_(1 - group["lr"] * DECAY)
-                p.add_(direction.view(p.shape), alpha=-0.2 * group["lr"] * max(direction.shape) ** 0.5)
+                p.add_(direction.view(p.shape), alpha=-group["lr"] * max(1, len(direction) / direction.shape[1]) ** 0.5)
 
 
 def orthogonal(g):
-    """Near to U V' of g = U S V': a few steps of Newton and Schulz."""
+    """Near to U V' of g = U S V': a few steps of Newton and Schulz. All of them are polynomials of g g', so only the
+    last product is with g itself."""
     x = g if g.shape[0] <= g.shape[1] else g.T
     x = x / (x.norm() + 1e-7)
+    gram, product = x @ x.T, None
     for _ in range(4):
-        a = x @ x.T
-        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+        step = -4.7750 * gram + 2.0315 * gram @ gram
+        step.diagonal().add_(3.4445)
+        product = step if product is None else step @ product
+        gram = step @ gram @ step
+    x = product @ x
     return x if g.shape[0] <= g.shape[1] else x.T
 
 
@@ -71,25 +78,25 @@ class Captions:
 
 def loss_of(unet, encoder, alphas, clean, ids):
     n = len(clean)
-    times = ((torch.arange(n) + torch.rand(n)) / n * len(alphas)).long().clamp(max=len(alphas) - 1)
+    times = (((torch.arange(n) + torch.rand(n)) / n).sqrt() * len(alphas)).long().clamp(max=len(alphas) - 1)
     a = alphas[times].view(-1, 1, 1, 1)
     noise = torch.randn_like(clean)
     noisy, velocity = a.sqrt() * clean + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * clean
     context = encoder(ids).last_hidden_state
     guess = unet(noisy.contiguous(memory_format=torch.channels_last), times, context).sample
     ratio = a / (1 - a)
-    weights = ratio.clamp(max=options["gamma"]) / (ratio + 1) + 0.05
+    weights = (ratio + 1).clamp(max=options["gamma"]) / (ratio + 1)
     return (weights * (guess - velocity).square()).mean()
 
 
 def optimizers_of(unet, encoder):
-    matrices, others = [], []
+    matrices, words, others = [], [], []
     for model in (unet, encoder):
         for name, p in model.named_parameters():
-            is_matrix = p.ndim > 1 and "embedding.weight" not in name and not name.startswith("conv_")
-            (matrices if is_matrix else others).append(p)
-    return [Muon(matrices, options["muon"]),
-            torch.optim.AdamW(others, options["adam"], betas=BETAS, weight_decay=DECAY, fused=True)]
+            is_matrix = p.ndim > 1 and not name.startswith("conv_")
+            (words if "embedding.weight" in name else matrices if is_matrix else others).append(p)
+    adam = [torch.optim.AdamW(ps, options["adam"], betas=BETAS, weight_decay=DECAY, fused=True) for ps in (others, words)]
+    return [Muon(matrices, options["muon"]), *adam]
 
 
 def train(data, folder, run, seconds):
@@ -121,11 +128,12 @@ def train(data, folder, run, seconds):
             parts.save(part, model, folder, {name: next(means) for name, _ in model.named_parameters()})
         parts.save_index(folder)
 
-    rates, saved, told, smooth = [o.param_groups[0]["lr"] for o in optimizers], spent, spent, None
-    rates = [options["muon"], options["adam"]]
-    while spent < seconds:
+    told = []
+    signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+    rates, saved, smooth = [options["muon"], options["adam"], options["words"]], spent, None
+    while spent < seconds and not told:
         begun = time.time()
-        rise = min(1, (steps + 1) / 200, max(0.0, 1 - spent / seconds) / options["fall"])
+        rise = min(1, (steps + 1) / 100, max(0.0, 1 - spent / seconds) / options["fall"])
         for optimizer, rate in zip(optimizers, rates):
             optimizer.param_groups[0]["lr"] = rate * rise
         which, ids = captions.draw(options["batch"], options["empty"])
