@@ -42,6 +42,11 @@ expect 0 '' -q -m "$model" -p "A small dög" --negative blurry -s 7 --steps 3 --
 [ -s "$out/stderr" ] && fail "not quiet"
 cmp "$out/a.png" "$out/b.png" || fail "the same seed makes another picture"
 
+"$LAPILLI" inspect "$model" > "$out/stdout" 2> "$out/stderr" || fail "inspect a folder"
+grep -Eq '^autoencoder  *AutoencoderKL$' "$out/stdout" && grep -Eq '^multiple  *4$' "$out/stdout" ||
+    fail "inspect does not know the folder"
+"$LAPILLI" inspect -j "$model" | jq -e '.width == 24 and .tokens == 11' > /dev/null || fail "inspect -j DIR"
+
 # --- Several, each by its own seed; from a picture, in a part of it
 expect 0 'c-8.png: seed 8' -m "$model" -p "A small dög" --negative blurry -s 7 --steps 3 --cfg-scale 2.5 \
     -b 2 -o "$out/c.png"

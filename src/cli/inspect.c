@@ -138,6 +138,70 @@ static int inspect_picture(lp_context *ctx, const char *path, bool json)
     return code;
 }
 
+/* ---- Folders of image generators ------------------------------------------------------------ */
+
+static bool is_generator(const char *path)
+{
+    char name[4096];
+    const int n = snprintf(name, sizeof name, "%s/model_index.json", path);
+    FILE *file = n > 0 && (size_t)n < sizeof name ? fopen(name, "rb") : NULL;
+    if (file)
+        fclose(file);
+    return file != NULL;
+}
+
+static int print_generator(const lp_image_generator *generator, const char *path, bool json)
+{
+    const lp_image_generator_info info = lp_image_generator_describe(generator);
+    const struct {
+        const char *name;
+        uint32_t value;
+    } numbers[] = {{"width", info.width},       {"height", info.height},
+                   {"multiple", info.multiple}, {"factor", info.factor},
+                   {"channels", info.channels}, {"tokens", info.n_tokens}};
+    const struct {
+        const char *name, *value;
+    } texts[] = {
+        {"denoiser", info.denoiser}, {"autoencoder", info.autoencoder}, {"sampler", info.sampler}};
+    yyjson_mut_doc *doc = json ? yyjson_mut_doc_new(NULL) : NULL;
+    yyjson_mut_val *root = json ? yyjson_mut_obj(doc) : NULL;
+    if (!json)
+        printf("makes pictures of texts\n\n");
+    else
+        cli_json_text(doc, root, "folder", path);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (json)
+            cli_json_text(doc, root, texts[i].name, texts[i].value);
+        else
+            printf("%-28s %s\n", texts[i].name, texts[i].value);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (json)
+            yyjson_mut_obj_add_uint(doc, root, numbers[i].name, numbers[i].value);
+        else
+            printf("%-28s %u\n", numbers[i].name, numbers[i].value);
+    if (!json)
+        return CLI_OK;
+    yyjson_mut_doc_set_root(doc, root);
+    return cli_json_print(doc);
+}
+
+static int inspect_generator(lp_context *ctx, const char *path, bool json)
+{
+    lp_devices *devices = NULL;
+    lp_image_generator *generator = NULL;
+    size_t device = 0;
+    lp_status status = lp_devices_create_host(ctx, &devices);
+    if (status == LP_OK)
+        status = lp_devices_choose(devices, "cpu", &device, NULL);
+    if (status == LP_OK)
+        status = lp_image_generator_open(devices, device, path, NULL, &generator);
+    const int code =
+        status == LP_OK ? print_generator(generator, path, json) : cli_failed(ctx, status);
+    lp_image_generator_destroy(generator);
+    lp_devices_destroy(devices);
+    return code;
+}
+
 static int inspect_model(lp_context *ctx, const char *path, bool json, bool metadata)
 {
     lp_model *model = NULL;
@@ -185,8 +249,9 @@ static int run(int argc, char **argv)
     lp_context *ctx = cli_context(verbose);
     if (!ctx)
         return CLI_FAILED;
-    const int code =
-        is_png(path) ? inspect_picture(ctx, path, json) : inspect_model(ctx, path, json, metadata);
+    const int code = is_png(path)         ? inspect_picture(ctx, path, json)
+                     : is_generator(path) ? inspect_generator(ctx, path, json)
+                                          : inspect_model(ctx, path, json, metadata);
     lp_context_destroy(ctx);
     return code;
 }
@@ -198,7 +263,9 @@ const cli_command cli_inspect = {
     .help = "Shows architecture, hyperparameters, tokenizer and tensors of a GGUF file or of a\n"
             "Hugging Face folder. Weights are not read. Tensors of types that cannot be run are\n"
             "listed, and a folder needs no tokenizer. Of a PNG file: the texts in it, with which\n"
-            "lapilli image says how it was made.\n"
+            "lapilli image says how it was made. Of a folder of a StableDiffusionPipeline: what "
+            "its parts\n"
+            "are, after all of them were opened.\n"
             "\n"
             "  -a, --metadata  also the file's metadata (always in JSON)\n"
             "  -j, --json      as JSON\n"
