@@ -505,7 +505,8 @@ LP_API const char *lp_image_sampler(size_t index);
 
 /* Behind a step. Latents are [channels, height, width]. */
 typedef struct lp_image_step {
-    uint32_t done, n_steps; /* steps taken, and to be taken in all */
+    uint32_t done, n_steps; /* steps taken, and to be taken in all: fewer than the request's with an initial
+                               picture, one more with "pndm" */
     double timestep;
     uint32_t shape[3];
     const float *noisy;   /* the latents, scaled to be as wide as those of pictures and noise, mixed */
@@ -518,7 +519,8 @@ typedef struct lp_image_step {
 typedef struct lp_image_request {
     const char *prompt;
     const char *negative;   /* what shall not be seen; NULL: "" */
-    uint32_t width, height; /* pixels; 0: those of the initial picture, or else the model's own */
+    uint32_t width, height; /* pixels; 0: those of the initial picture, down to the next multiple, or else the
+                               model's own */
     uint32_t n_steps;
     const char *sampler;  /* NULL: the folder's own */
     int karras;           /* spaces its steps as Karras et al. 2022 (arXiv:2206.00364) do */
@@ -528,7 +530,7 @@ typedef struct lp_image_request {
     const float *noise;   /* other noise, standard normal, [channels, height / factor, width / factor];
                              NULL: the seed's */
     const lp_image *init; /* a picture to begin with (Meng et al. 2022, arXiv:2108.01073), resized to
-                             the size asked for; NULL: none */
+                             the size asked for; of its latents the means count. NULL: none */
     float strength;       /* how much of it becomes noise: more than 0, up to 1 */
     const lp_image *mask; /* where it may change: white; resized, too. NULL: everywhere */
     int looks;            /* 1: steps tell where cross-attention looked; takes more memory */
@@ -538,8 +540,9 @@ typedef struct lp_image_request {
 } lp_image_request;
 #define LP_IMAGE_REQUEST_DEFAULT {.n_steps = 20, .guidance = 7.5f, .strength = 0.8f}
 
-/* *image is to be destroyed. LP_E_ARG for sizes, steps, guidance or a sampler that cannot be,
- * LP_E_DEVICE if a number that comes out is not finite. */
+/* *image is to be destroyed. LP_E_ARG for sizes, steps, guidance or a sampler that cannot be, LP_E_UNSUPPORTED
+ * for a sampler without Karras' steps or an initial picture without an encoder, LP_E_DEVICE if a number that
+ * comes out is not finite. */
 LP_API lp_status lp_image_generator_run(lp_image_generator *generator,
                                         const lp_image_request *request, lp_image **image);
 /* Where a word (or several) stands among a prompt's tokens, for the first time: *first and *n. LP_E_MISSING if

@@ -32,6 +32,7 @@ typedef struct image_check {
     float *context;           /* [n_tokens, width] of the prompt, from the judge */
     lp_image_latents latents; /* that the judge came to */
     float *pixels;            /* their picture [height, width, 3] */
+    uint32_t n_steps;         /* that the scheduler makes of those asked for */
     float *inputs;            /* what the denoiser reads at each step, [n_steps, n], and once more
                                  behind the last */
     double *timesteps;        /* [n_steps] */
@@ -70,13 +71,20 @@ static int record(void *user, const lp_image_step *step)
     return k->stopped != LP_OK;
 }
 
-/* What the denoiser reads at the first step. */
+/* How many steps there are, and what the denoiser reads at the first one. */
 static lp_status begin_inputs(image_check *k)
 {
     lp_scheduler_config config;
     lp_scheduler *scheduler = NULL;
     LP_TRY(lp_image_generator_scheduler(k->judge, k->request, &config));
     LP_TRY(lp_scheduler_create(k->ctx, &config, k->request->n_steps, k->n, &scheduler));
+    k->trajectory->n_steps = k->n_steps = lp_scheduler_count(scheduler);
+    k->inputs = malloc((k->n_steps + 1) * k->n * sizeof *k->inputs);
+    k->timesteps = malloc(k->n_steps * sizeof *k->timesteps);
+    if (k->inputs == NULL || k->timesteps == NULL) {
+        lp_scheduler_destroy(scheduler);
+        return lp_fail_memory(k->ctx, "latents");
+    }
     const double factor = lp_scheduler_input(scheduler, 0), start = lp_scheduler_start(scheduler);
     if (k->request->noise != NULL)
         memcpy(k->inputs, k->request->noise, k->n * sizeof *k->inputs);
@@ -106,11 +114,6 @@ static lp_status run_judge(image_check *k)
     lp_image_request request = *k->request;
     request.progress = record;
     request.user = k;
-    k->inputs = malloc((request.n_steps + 1) * k->n * sizeof *k->inputs);
-    k->timesteps = malloc(request.n_steps * sizeof *k->timesteps);
-    if (k->inputs == NULL || k->timesteps == NULL)
-        return lp_fail_memory(k->ctx, "latents");
-    LP_TRY(begin_inputs(k));
     LP_TRY(lp_image_generator_latents(k->judge, &request, &k->latents));
     LP_TRY(k->stopped);
     return judge_pixels(k->judge, &k->latents, &k->pixels);
@@ -196,7 +199,7 @@ static lp_status check_text(image_check *k)
 static lp_status check_denoiser(image_check *k, const lp_denoiser_subject *subject)
 {
     enum { MOST = 3 };
-    const uint32_t n = k->request->n_steps, steps[MOST] = {0, n / 2, n - 1};
+    const uint32_t n = k->n_steps, steps[MOST] = {0, n / 2, n - 1};
     const uint32_t most = k->options.quick ? 1 : MOST;
     lp_denoiser_question questions[MOST];
     uint32_t n_questions = 0;
@@ -237,9 +240,9 @@ static lp_status describe(image_check *k, const uint32_t shape[3])
     uint64_t n = 0;
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
         n += lp_weights_parameters(parts[p]);
-    r->model_type = lp_weights_type(k->judge->denoiser->weights);
+    r->model_type = lp_check_copy(c->arena, lp_weights_type(k->judge->denoiser->weights), &failed);
     snprintf(text, sizeof text, "%s + %s %s %s", info.denoiser, info.autoencoder,
-             lp_print_amount(n, amount), r->model_type);
+             lp_print_amount(n, amount), lp_weights_type(k->judge->denoiser->weights));
     r->model = lp_check_copy(c->arena, text, &failed);
     r->path = lp_check_copy(c->arena, k->folder, &failed);
     if (k->options.digests)
@@ -258,7 +261,7 @@ static lp_status start_trajectory(image_check *k)
     lp_arena *arena = k->checker.arena;
     lp_check_trajectory *t = lp_arena_alloc(arena, sizeof *t);
     if (t == NULL ||
-        (t->latents = lp_arena_array(arena, q->n_steps + 1, sizeof *t->latents)) == NULL)
+        (t->latents = lp_arena_array(arena, (size_t)q->n_steps + 1, sizeof *t->latents)) == NULL)
         return lp_fail_memory(k->ctx, "a report");
     t->guidance = (double)q->guidance;
     t->seed = q->seed;
@@ -285,7 +288,8 @@ static lp_status check_all(image_check *k)
         .model = k->judge->autoencoder, .height = shape[1], .width = shape[2]};
     LP_TRY(lp_subject_nodes(c, lp_subject_of_denoiser(&denoiser), &k->n_nodes));
     LP_TRY(lp_subject_nodes(c, lp_subject_of_decoder(&decoder), &n_decoder));
-    const uint32_t n = k->request->n_steps;
+    LP_TRY(begin_inputs(k));
+    const uint32_t n = k->n_steps;
     const uint32_t n_asked = k->options.quick ? 1 : n < 3 ? n : 3;
     c->total = (2ull * n + n_asked) * k->n_nodes + n_decoder;
     LP_TRY(run_judge(k));

@@ -170,14 +170,14 @@ static uint32_t multiple_of(const lp_image_generator *g)
 
 lp_image_generator_info lp_image_generator_describe(const lp_image_generator *g)
 {
-    const uint32_t side = g->denoiser->sample_size * g->autoencoder->factor;
+    const uint32_t factor = g->autoencoder->factor;
     return (lp_image_generator_info){.denoiser = "UNet2DConditionModel",
                                      .autoencoder = g->autoencoder->arch->class_name,
                                      .sampler = g->scheduler.kind->name,
-                                     .width = side,
-                                     .height = side,
+                                     .width = g->denoiser->sample_width * factor,
+                                     .height = g->denoiser->sample_height * factor,
                                      .multiple = multiple_of(g),
-                                     .factor = g->autoencoder->factor,
+                                     .factor = factor,
                                      .channels = g->autoencoder->latent_channels,
                                      .n_tokens = lp_prompt_length(g->prompt)};
 }
@@ -218,6 +218,7 @@ typedef struct making {
     float *latents, *picture; /* [n]; `picture`: those of the initial one */
     uint8_t *mask;            /* [height, width] */
     float *looks;             /* [n_tokens, height, width], or NULL */
+    lp_status told;           /* what went wrong while a step was told */
     uint32_t first;           /* step */
 } making;
 
@@ -285,12 +286,13 @@ static lp_status choose_steps(making *m)
     if (!(r->strength > 0 && r->strength <= 1))
         return lp_fail(ctx, LP_E_ARG, "a strength of %g; more than 0 and up to 1 is possible",
                        (double)r->strength);
-    /* of a float like 0.7 not less than its digits say */
-    const uint32_t taken = (uint32_t)((double)r->strength * r->n_steps * (1 + 1e-6));
+    /* of a float like 0.57 not less than its digits say: of 100 steps 57, where Python's has 56 */
+    const double wanted = (double)r->strength * r->n_steps * (1 + 1e-6);
+    const uint32_t taken = wanted < r->n_steps ? (uint32_t)wanted : r->n_steps;
     if (taken == 0 && r->n_steps > 0)
         return lp_fail(ctx, LP_E_ARG, "a strength of %g leaves none of %u steps",
                        (double)r->strength, r->n_steps);
-    m->first = r->n_steps - (taken < r->n_steps ? taken : r->n_steps);
+    m->first = r->n_steps - taken;
     return LP_OK;
 }
 
@@ -359,13 +361,15 @@ static void draw_noise(void *user, uint32_t step, float *noise, size_t n)
 
 static bool tell(void *user, const lp_diffusion_step *step)
 {
-    const making *m = user;
+    making *m = user;
     const lp_image_request *r = m->request;
     if (r->progress == NULL)
         return true;
     float *noisy = malloc(m->n * sizeof *noisy);
-    if (noisy == NULL)
+    if (noisy == NULL) {
+        m->told = lp_fail_memory(m->g->ctx, "latents");
         return false;
+    }
     for (size_t i = 0; i < m->n; i++)
         noisy[i] = (float)(step->scale * (double)step->latents[i]);
     const lp_image_step told = {.done = step->step + 1 - m->first,
@@ -410,7 +414,8 @@ static lp_status make(making *m)
                                           .draw = draw_noise,
                                           .progress = tell,
                                           .user = m};
-    return lp_diffusion_run(g->ctx, g->denoise, &options, m->shape[1], m->shape[2], m->latents);
+    LP_TRY(lp_diffusion_run(g->ctx, g->denoise, &options, m->shape[1], m->shape[2], m->latents));
+    return m->told;
 }
 
 lp_status lp_image_generator_latents(lp_image_generator *g, const lp_image_request *request,

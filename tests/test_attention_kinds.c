@@ -127,6 +127,36 @@ static void kinds_equal_numpy(void **state)
             check_kind(&kinds[i], way & 1, ways[way / 2]);
 }
 
+// An infinite value reaches those who see it, and nobody else, however many rows are computed together.
+static void infinities_stay_where_they_are(void **state)
+{
+    (void)state;
+    enum { T = 6, D = 8, LAST = T - 1 };
+    float q[T * D], k[T * D], v[T * D], y[2][T * D];
+    int32_t cursor[LP_CURSOR_WORDS] = {0};
+    lp_node node = {.op = LP_OP_ATTENTION, .name = "attn"};
+    node.p.attention.scale = 0.4f;
+    node.p.attention.kv_max = T;
+    node.p.attention.mask = LP_MASK_CAUSAL;
+    fill(q, T * D, 37);
+    fill(k, T * D, 29);
+    fill(v, T * D, 23);
+    lp_cpu_call call = {.node = &node, .simd = lp_simd_choose()};
+    call.src[0] = heads(q, LP_F32, T, 1, D);
+    call.src[1] = heads(k, LP_F32, T, 1, D);
+    call.src[2] = heads(v, LP_F32, T, 1, D);
+    call.src[3] = (lp_view){cursor, LP_I32, LP_SHAPE1(LP_CURSOR_WORDS), 1};
+    for (int run = 0; run < 2; run++) {
+        call.dst[0] = heads(y[run], LP_F32, T, 1, D);
+        v[LAST * D + 2] = run == 0 ? 1 : INFINITY;
+        assert_int_equal(lp_op_attention_cpu(&call), LP_OK);
+    }
+    for (int i = 0; i < LAST * D; i++)
+        assert_true(fabsf(y[0][i] - y[1][i]) < 1e-6f);
+    assert_true(y[1][LAST * D + 2] == INFINITY);
+    assert_true(isfinite(y[1][LAST * D + 1]));
+}
+
 // The fixture tells all kinds of one shape apart.
 static void kinds_differ(void **state)
 {
@@ -319,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_equal_numpy),
         cmocka_unit_test(kinds_differ),
+        cmocka_unit_test(infinities_stay_where_they_are),
         cmocka_unit_test(what_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

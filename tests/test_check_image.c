@@ -211,6 +211,21 @@ static void other_requests_agree(void **state)
     lp_report_destroy(report);
 }
 
+/* One step more than was asked for. */
+static void pndm_agrees(void **state)
+{
+    (void)state;
+    lp_image_request request = usual();
+    request.n_steps = 3;
+    request.sampler = "pndm";
+    lp_report *report = check(&request, NULL);
+    if (!report->agrees)
+        fail_msg("%s", report->sentence);
+    assert_int_equal(report->trajectory->n_steps, 4);
+    assert_int_equal(report->trajectory->n_latents, 4);
+    lp_report_destroy(report);
+}
+
 static void a_quick_check_asks_once(void **state)
 {
     (void)state;
@@ -448,7 +463,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_device_agrees),   cmocka_unit_test(other_requests_agree),
-        cmocka_unit_test(a_quick_check_asks_once), cmocka_unit_test(the_report_has_the_pictures),
+        cmocka_unit_test(pndm_agrees),
+        cmocka_unit_test(a_quick_check_asks_once),
+        cmocka_unit_test(the_report_has_the_pictures),
         cmocka_unit_test(faults_are_found),        cmocka_unit_test(a_picture_that_is_apart),
         cmocka_unit_test(differences_are_told),    cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_check_can_be_stopped),

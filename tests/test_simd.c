@@ -328,7 +328,8 @@ static void test_exponentials_of_infinities(void **unused)
         tables[t]->exps(x, 0, LP_SIMD_LANES);
         assert_true(isnan(x[0]) && x[1] == 0 && x[2] == 1 && x[3] == 0);
         tables[t]->silu(y, LP_SIMD_LANES);
-        assert_true(isnan(y[0]) && y[2] == INFINITY && y[3] == 0 && y[4] == 3e38f && y[6] == 0);
+        assert_true(isnan(y[0]) && isnan(y[1]) && y[2] == INFINITY && y[3] == 0);
+        assert_true(y[4] == 3e38f && y[5] == 0 && y[6] == 0);
         assert_true(y[7] > 0.73105f && y[7] < 0.73107f);
         tables[t]->exps(z, INFINITY, LP_SIMD_LANES);
         assert_true(isnan(z[0]) && z[1] == 0);

@@ -97,8 +97,11 @@ static bool set_request(cli_image_job *job, int id, bool *ok)
 static bool set_option(cli_image_job *job, int id)
 {
     bool ok = true;
-    if (set_request(job, id, &ok))
+    if (set_request(job, id, &ok)) {
+        job->asks |= id != 'p';
+        job->has_strength |= id == STRENGTH;
         return ok;
+    }
     switch (id) {
     case 'm':
         return cli_parse_name(&cli_image, "-m", optarg, &job->model);
@@ -129,10 +132,14 @@ static int check_settings(const cli_image_job *job)
                                    "-p goes with neither --from-latents nor --save-latents");
         if (job->filmstrip && job->n_pictures > 1)
             return cli_usage_error(&cli_image, "--filmstrip is of one picture, without -b");
-        if (job->mask && !job->input)
-            return cli_usage_error(&cli_image, "--mask needs a picture, -i");
+        if ((job->mask || job->has_strength) && !job->input)
+            return cli_usage_error(&cli_image, "%s needs a picture, -i",
+                                   job->mask ? "--mask" : "--strength");
         return CLI_OK;
     }
+    if (job->asks)
+        return cli_usage_error(&cli_image, "-p PROMPT is missing: one of the options is about "
+                                           "pictures of texts");
     if (!job->model)
         return cli_usage_error(&cli_image, "-p PROMPT is missing, or -m DIR of an autoencoder");
     if (!job->input == !job->from_latents)

@@ -24,7 +24,8 @@ typedef struct cli_image_job {
 
     /* A picture of a text. */
     lp_image_request request;
-    bool has_seed;
+    bool has_seed, has_strength;
+    bool asks; /* any of the options of this kind */
     uint32_t n_pictures;
     const char *mask, *filmstrip;
     const char *attention; /* a word of the prompt */

@@ -4,7 +4,7 @@
 
 #include "image.h"
 
-enum { MOST_WIDTH = 8192, GAP = 2 };
+enum { MOST_WIDTH = 8192, MOST_HEIGHT = 4096, GAP = 2 };
 
 static uint32_t width_of(const cli_filmstrip *s, uint32_t n_columns)
 {
@@ -20,8 +20,9 @@ static bool make_room(cli_filmstrip *s, const lp_image *image)
 {
     const uint32_t width = lp_image_width(image), height = lp_image_height(image);
     s->shrink = 1;
-    while (s->n_columns * (width / s->shrink + GAP) > MOST_WIDTH && s->shrink < width &&
-           s->shrink < height)
+    while ((s->n_columns * (width / s->shrink + GAP) + GAP > MOST_WIDTH ||
+            s->n_rows * (height / s->shrink + GAP) + GAP > MOST_HEIGHT) &&
+           s->shrink < width && s->shrink < height)
         s->shrink++;
     s->width = width / s->shrink;
     s->height = height / s->shrink;

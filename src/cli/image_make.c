@@ -13,6 +13,7 @@ typedef struct making {
     uint64_t seed;
     double begin, latest; /* of the steps, in seconds */
     uint32_t done;        /* steps */
+    uint32_t n_steps;     /* to be taken */
     uint32_t n_lines;     /* that the preview takes */
     bool terminal, shown; /* whether there is one; whether a line of progress stands there */
     cli_filmstrip strip;
@@ -83,6 +84,7 @@ static int progress(void *user, const lp_image_step *step)
     making *m = user;
     const bool preview = m->job->preview != CLI_PREVIEW_NONE;
     m->done = step->done;
+    m->n_steps = step->n_steps;
     m->strip.n_columns = step->n_steps;
     m->strip.n_rows = 2;
     if (m->job->attention && !add_looks(m, step))
@@ -139,14 +141,16 @@ static lp_status save(const making *m, const lp_image *image, const char *path)
     const cli_image_job *job = m->job;
     const lp_image_request *r = &job->request;
     const lp_device_info *device = lp_devices_info(job->devices, job->device_index);
-    char software[40], digest[LP_IMAGE_DIGEST], seed[24], steps[24], guidance[24], strength[24],
-        on[256];
-    lp_fact texts[12];
+    char software[40], digest[LP_IMAGE_DIGEST], seed[24], steps[24], taken[40], guidance[24];
+    char rescale[24], strength[24], on[256];
+    lp_fact texts[16];
     size_t n = 0;
     lp_image_generator_digest(m->generator, digest);
     snprintf(software, sizeof software, "lapilli %s", lp_version());
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)m->seed);
-    snprintf(steps, sizeof steps, "%u", m->done);
+    snprintf(steps, sizeof steps, "%u", r->n_steps);
+    snprintf(taken, sizeof taken, "%u of %u", m->done, m->n_steps);
+    snprintf(rescale, sizeof rescale, "%g", (double)r->rescale);
     snprintf(guidance, sizeof guidance, "%g", (double)r->guidance);
     snprintf(strength, sizeof strength, "%g", (double)r->strength);
     snprintf(on, sizeof on, "%s%s%s", device->name, *device->driver ? ", " : "", device->driver);
@@ -156,9 +160,17 @@ static lp_status save(const making *m, const lp_image *image, const char *path)
         texts[n++] = (lp_fact){.name = "negative prompt", .value = r->negative};
     texts[n++] = (lp_fact){.name = "seed", .value = seed};
     texts[n++] = (lp_fact){.name = "steps", .value = steps};
+    if (m->done < m->n_steps)
+        texts[n++] = (lp_fact){.name = "interrupted after step", .value = taken};
     texts[n++] = (lp_fact){.name = "sampler", .value = r->sampler ? r->sampler : m->info.sampler};
     texts[n++] = (lp_fact){.name = "schedule", .value = r->karras ? "karras" : "default"};
     texts[n++] = (lp_fact){.name = "guidance", .value = guidance};
+    if (r->rescale > 0)
+        texts[n++] = (lp_fact){.name = "guidance rescale", .value = rescale};
+    if (r->mask)
+        texts[n++] = (lp_fact){.name = "mask", .value = job->mask};
+    if (r->init)
+        texts[n++] = (lp_fact){.name = "first picture", .value = job->input};
     if (r->init)
         texts[n++] = (lp_fact){.name = "strength", .value = strength};
     texts[n++] = (lp_fact){.name = "model", .value = job->model};
@@ -208,6 +220,10 @@ static int make_one(making *m)
     free(m->strip.rgb);
     free(m->map);
     free(path);
+    if (status == LP_E_MEMORY) { /* of the library or of the command, which leaves no message */
+        cli_error("out of memory");
+        return CLI_FAILED;
+    }
     return status == LP_OK ? CLI_OK : cli_failed(ctx, status);
 }
 

@@ -86,8 +86,10 @@ static lp_status begin(lp_context *ctx, const diffusion *d, float *latents)
     memcpy(d->begin, latents, d->n * sizeof *latents);
     if (d->options->picture != NULL) {
         LP_TRY(lp_scheduler_begin(ctx, d->scheduler, d->options->first));
-        mix(d, d->options->first, true, latents);
-        return LP_OK;
+        if (d->options->mask == NULL || d->options->first > 0) {
+            mix(d, d->options->first, true, latents);
+            return LP_OK;
+        } /* where all may change, nothing shall be left of the picture */
     }
     for (size_t i = 0; i < d->n; i++)
         latents[i] = (float)(lp_scheduler_start(d->scheduler) * (double)latents[i]);

@@ -113,8 +113,10 @@ lp_status lp_png_texts_read(lp_context *ctx, const uint8_t *data, size_t bytes, 
     }
     if (status == LP_OK)
         *texts = list;
-    else
+    else {
         lp_png_texts_free(list, *n);
+        *n = 0;
+    }
     return status;
 }
 

@@ -65,7 +65,8 @@ void lp_scheduler_destroy(lp_scheduler *scheduler);
 uint32_t lp_scheduler_count(const lp_scheduler *scheduler);
 
 /* That the first step to be taken is this one of those that were asked for, on latents that are
- * made of a picture: nothing is known of steps before it. */
+ * made of a picture: nothing is known of steps before it. PNDM then takes its first steps there,
+ * where diffusers begins in the middle of the list of all steps, and so at another timestep. */
 lp_status lp_scheduler_begin(lp_context *ctx, lp_scheduler *scheduler, uint32_t step);
 /* The latents in front of a step, or behind the last one, as a sum: so much of a
  * picture's latents, and of noise. */

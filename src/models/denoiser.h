@@ -31,7 +31,7 @@ typedef struct lp_denoiser_model {
     lp_denoiser_stage stages[LP_DENOISER_STAGES]; /* on the way down */
     bool has_middle;
     uint32_t in_channels, out_channels, n_context; /* n_context: elements of a text's vectors */
-    uint32_t sample_size;                          /* of the latents' sides that it is made for */
+    uint32_t sample_height, sample_width;          /* of the latents that it is made for */
     uint32_t n_groups;                             /* of norms */
     float eps;
     bool cosine_first;        /* in the embedding of a timestep */

@@ -120,19 +120,31 @@ static lp_status read_stages(const lp_config *c, lp_denoiser_model *m)
     return LP_OK;
 }
 
+/* A number or a pair of them, height and width; what is neither, or too large, is no matter: it
+ * only is what is made if nothing else is asked for. */
+static void read_sample_size(const lp_config *c, lp_denoiser_model *m)
+{
+    enum { USUAL = 64 };
+    yyjson_val *size = yyjson_obj_get(c->root, "sample_size");
+    yyjson_val *height = yyjson_is_arr(size) ? yyjson_arr_get(size, 0) : size;
+    yyjson_val *width = yyjson_is_arr(size) ? yyjson_arr_get(size, 1) : size;
+    const uint64_t h = yyjson_get_uint(height), w = yyjson_get_uint(width);
+    const bool possible = h >= 1 && w >= 1 && h <= LP_DENOISER_SIDE && w <= LP_DENOISER_SIDE;
+    m->sample_height = possible ? (uint32_t)h : USUAL;
+    m->sample_width = possible ? (uint32_t)w : USUAL;
+}
+
 lp_status lp_denoiser_read(const lp_config *c, lp_denoiser_model *m)
 {
     LP_TRY(lp_config_must_be(c, "_class_name", "UNet2DConditionModel"));
     LP_TRY(refuse_others(c));
     m->in_channels = m->out_channels = 4;
-    m->sample_size = 64;
     m->n_groups = 32;
     m->n_context = 1280;
     m->eps = 1e-5f;
     m->cosine_first = true;
     LP_TRY(lp_config_u32(c, "in_channels", LP_JSON_OPTIONAL, &m->in_channels));
     LP_TRY(lp_config_u32(c, "out_channels", LP_JSON_OPTIONAL, &m->out_channels));
-    LP_TRY(lp_config_u32(c, "sample_size", LP_JSON_OPTIONAL, &m->sample_size));
     LP_TRY(lp_config_u32(c, "norm_num_groups", LP_JSON_OPTIONAL, &m->n_groups));
     LP_TRY(lp_config_u32(c, "cross_attention_dim", LP_JSON_OPTIONAL, &m->n_context));
     LP_TRY(lp_config_positive(c, "norm_eps", &m->eps));
@@ -140,7 +152,7 @@ lp_status lp_denoiser_read(const lp_config *c, lp_denoiser_model *m)
     LP_TRY(lp_config_u32(c, "freq_shift", LP_JSON_OPTIONAL, &m->frequency_shift));
     LP_TRY(lp_config_bool(c, "use_linear_projection", &m->linear_projections));
     LP_TRY(check_limit(c, "in_channels", m->in_channels, MOST_CHANNELS));
-    LP_TRY(check_limit(c, "sample_size", m->sample_size, LP_DENOISER_SIDE));
+    read_sample_size(c, m);
     LP_TRY(check_limit(c, "out_channels", m->out_channels, MOST_CHANNELS));
     LP_TRY(check_limit(c, "norm_num_groups", m->n_groups, MOST_CHANNELS));
     LP_TRY(check_limit(c, "cross_attention_dim", m->n_context, MOST_CONTEXT));

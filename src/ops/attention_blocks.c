@@ -24,6 +24,7 @@ typedef struct block {
     float *values; /* [KEYS, padded] */
     float *scores; /* [ROWS, KEYS] */
     float *out;    /* [ROWS, padded] */
+    bool finite;   /* all of `values` are */
 } block;
 
 bool lp_attention_in_blocks(const lp_cpu_call *call)
@@ -59,6 +60,18 @@ static void take_rows(block *b, int64_t group, int64_t n_heads, int64_t first, i
     memset(b->out, 0, (size_t)(n * b->padded) * sizeof *b->out);
 }
 
+/* x - x is 0 of all numbers but infinities and NaN. */
+static bool all_finite(const float *x, int64_t n)
+{
+    float sums[LP_SIMD_LANES] = {0}, sum = 0;
+    for (int64_t j = 0; j < n; j += LP_SIMD_LANES)
+        for (int i = 0; i < LP_SIMD_LANES; i++)
+            sums[i] += x[j + i] - x[j + i];
+    for (int i = 0; i < LP_SIMD_LANES; i++)
+        sum += sums[i];
+    return sum == 0;
+}
+
 /* Keys [first, first + n) and their values; what is missing is zeros. */
 static void pack(block *b, int64_t first, int64_t n)
 {
@@ -78,6 +91,24 @@ static void pack(block *b, int64_t first, int64_t n)
         from = lp_attention_load(b->call->simd, values, first + j, group * b->dv, b->dv, row);
         memcpy(value, from, (size_t)b->dv * sizeof *value);
     }
+    b->finite = all_finite(b->values, KEYS * b->padded);
+}
+
+/* What the weights make of the values. A value that is not finite would reach rows that do not see
+ * it, as 0 times infinity is NaN: such blocks go row by row. */
+static void add_values(block *b, int64_t n)
+{
+    const lp_simd *simd = b->call->simd;
+    if (b->finite) {
+        simd->product(b->scores, KEYS, b->values, b->padded, b->out, b->padded, b->n_rows,
+                      b->padded, n);
+        return;
+    }
+    for (int64_t r = 0; r < b->n_rows; r++)
+        for (int64_t j = 0; j < n; j++)
+            if (b->scores[r * KEYS + j] != 0)
+                simd->add(b->out + r * b->padded, b->scores[r * KEYS + j],
+                          b->values + j * b->padded, b->padded);
 }
 
 /* The score of a key: of q k the whole formula; -infinity where the row does not look. */
@@ -177,8 +208,7 @@ static void attend(block *b)
         simd->product(b->q, b->dk, b->keys, KEYS, b->scores, KEYS, b->n_rows, KEYS, b->dk);
         for (int64_t r = 0; r < b->n_rows; r++)
             softmax_row(b, r, first, n);
-        simd->product(b->scores, KEYS, b->values, b->padded, b->out, b->padded, b->n_rows,
-                      b->padded, n);
+        add_values(b, n);
     }
     for (int64_t r = 0; r < b->n_rows; r++)
         for (int64_t i = 0; i < b->dv; i++)

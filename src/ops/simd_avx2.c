@@ -353,13 +353,13 @@ static void exps(float *x, float largest, int64_t n)
         _mm256_storeu_ps(x + k, exp_of(_mm256_sub_ps(_mm256_loadu_ps(x + k), top)));
 }
 
-/* Where exp(-x) would be too large, x / (1 + exp(87)) is next to nothing. */
+/* By e = exp(-|x|): x / (1 + e), or of a negative x what that is times e. */
 LP_INLINE __m256 silu_of(__m256 x)
 {
-    const __m256 one = _mm256_set1_ps(1), most = _mm256_set1_ps(87);
-    const __m256 d =
-        _mm256_min_ps(most, _mm256_sub_ps(_mm256_setzero_ps(), x)); /* NaN: the second */
-    return _mm256_div_ps(x, _mm256_add_ps(one, exp_of(d)));
+    const __m256 one = _mm256_set1_ps(1), sign = _mm256_set1_ps(-0.0f);
+    const __m256 e = exp_of(_mm256_or_ps(x, sign));
+    const __m256 top = _mm256_blendv_ps(x, _mm256_mul_ps(x, e), x); /* by the sign of x */
+    return _mm256_div_ps(top, _mm256_add_ps(one, e));
 }
 
 static void silu(float *x, int64_t n)
