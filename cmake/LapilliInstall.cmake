@@ -16,6 +16,10 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/models/story)
     install(DIRECTORY models/story DESTINATION ${CMAKE_INSTALL_DATADIR}/lapilli/models
         FILES_MATCHING PATTERN "*.gguf" PATTERN "*.md")
 endif()
+if(EXISTS ${PROJECT_SOURCE_DIR}/models/emoji)
+    install(DIRECTORY models/emoji DESTINATION ${CMAKE_INSTALL_DATADIR}/lapilli/models
+        PATTERN "train" EXCLUDE PATTERN "*.png" EXCLUDE)
+endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lapilli)
 configure_package_config_file(cmake/lapilliConfig.cmake.in ${PROJECT_BINARY_DIR}/lapilliConfig.cmake

@@ -368,6 +368,46 @@ static void published_configs(void **state)
     assert_int_equal(scheduler.spacing, LP_SPACING_LEADING);
 }
 
+// The model that ships draws what diffusers draws with it, from the prompt's words to the picture.
+static void emoji_are_those_of_diffusers(void **state)
+{
+    (void)state;
+    enum { PIXELS = 64 * 64, LATENTS = 16 * 8 * 8 };
+    test t;
+    size_t index;
+    const char *reason;
+    lp_image *image = NULL;
+    lp_image_request request = LP_IMAGE_REQUEST_DEFAULT;
+    static float got[3 * PIXELS], wanted[3 * PIXELS];
+    t = (test){.ctx = lp_context_create(NULL, NULL, LP_LOG_ERROR), .weights = lp_weights_create()};
+    check(&t, lp_devices_create(t.ctx, &t.devices));
+    check(&t, lp_devices_choose(t.devices, device_wanted(), &index, &reason));
+    check(&t, lp_safetensors_open(t.ctx, LAPILLI_TEST_FIXTURES "/emoji/expected.safetensors",
+                                  t.weights));
+    check(&t, lp_image_generator_open(t.devices, index, LAPILLI_MODELS_DIR "/emoji", NULL,
+                                      &t.generator));
+    request.prompt = "a red apple";
+    request.n_steps = 10;
+    request.guidance = 4;
+    request.noise = tensor_of(&t, "noise", LATENTS);
+    check(&t, lp_image_generator_run(t.generator, &request, &image));
+    assert_int_equal(lp_image_width(image), 64);
+    assert_int_equal(lp_image_height(image), 64);
+    const float *picture = tensor_of(&t, "picture", 3 * PIXELS); // planes, -1 to 1
+    for (int i = 0; i < 3 * PIXELS; i++) {
+        got[i] = lp_image_rgb(image)[i] / 255.0f;
+        wanted[i] = fminf(fmaxf(picture[i % 3 * PIXELS + i / 3] / 2 + 0.5f, 0), 1);
+    }
+    const double error = nmse(wanted, got, 3 * PIXELS);
+    print_message("emoji: NMSE %.2g\n", error);
+    assert_true(error < 1e-5); // half a level of 255 is about 4e-6 of white
+    lp_image_destroy(image);
+    lp_image_generator_destroy(t.generator);
+    lp_weights_destroy(t.weights);
+    lp_devices_destroy(t.devices);
+    lp_context_destroy(t.ctx);
+}
+
 static void what_cannot_be(void **state)
 {
     (void)state;
@@ -485,6 +525,7 @@ int main(void)
         cmocka_unit_test(encodes_texts),
         cmocka_unit_test(noise_is_normal),
         cmocka_unit_test(pndm_asks_once_more),
+        cmocka_unit_test(emoji_are_those_of_diffusers),
         cmocka_unit_test(published_configs),
         cmocka_unit_test(tells_where_it_looks),
     };
