@@ -476,13 +476,19 @@ LP_API lp_status lp_latents_open(lp_context *ctx, const char *path, float **late
  * (Rombach et al. 2022, arXiv:2112.10752). */
 typedef struct lp_image_generator lp_image_generator;
 
+typedef struct lp_image_generator_options {
+    const char *cache_folder; /* for compiled pipelines, and for what doctor found out about the device; NULL:
+                                 none kept */
+    const char *workaround;   /* JSON that a check wrote (lp_report.workaround); NULL: none */
+} lp_image_generator_options;
 /* A folder of a StableDiffusionPipeline of diffusers: model_index.json, text_encoder/ (CLIP's),
  * tokenizer/, unet/ (UNet2DConditionModel), vae/ (AutoencoderKL, AutoencoderTiny), scheduler/. A safety
- * checker is not heeded. Weights are F32, F16 or BF16; they are computed with in f32. `cache_folder`:
- * where compiled pipelines are kept, or NULL. The devices must live as long. Errors name file and key or
+ * checker is not heeded. Weights are F32, F16 or BF16; they are computed with in f32. `options`
+ * NULL: none. The devices must live as long. Errors name file and key or
  * tensor: LP_E_MISSING, LP_E_SHAPE for parts that do not fit each other, LP_E_UNSUPPORTED. */
 LP_API lp_status lp_image_generator_open(lp_devices *devices, size_t device, const char *folder,
-                                         const char *cache_folder, lp_image_generator **generator);
+                                         const lp_image_generator_options *options,
+                                         lp_image_generator **generator);
 LP_API void lp_image_generator_destroy(lp_image_generator *generator);
 
 typedef struct lp_image_generator_info {

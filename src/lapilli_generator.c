@@ -129,19 +129,23 @@ cleanup:
 }
 
 lp_status lp_image_generator_open(lp_devices *devices, size_t device, const char *folder,
-                                  const char *cache_folder, lp_image_generator **result)
+                                  const lp_image_generator_options *options,
+                                  lp_image_generator **result)
 {
+    static const lp_image_generator_options none = {0};
     lp_context *ctx = lp_devices_context(devices);
     const lp_device_info *info = lp_devices_info(devices, device);
     lp_quirks quirks;
     *result = NULL;
     if (info == NULL)
         return lp_fail(ctx, LP_E_ARG, "device %zu of %zu", device, lp_devices_count(devices));
-    LP_TRY(lp_quirks_gather(ctx, (lp_quirks_device){info->name, info->driver}, NULL, cache_folder,
-                            &quirks));
+    if (options == NULL)
+        options = &none;
+    LP_TRY(lp_quirks_gather(ctx, (lp_quirks_device){info->name, info->driver}, options->workaround,
+                            options->cache_folder, &quirks));
     const opening o = {.devices = devices,
                        .device = device,
-                       .cache_folder = cache_folder,
+                       .cache_folder = options->cache_folder,
                        .plan = lp_quirks_plan_options(&quirks),
                        .no_fusion = quirks.no_fusion,
                        .batch = quirks.batch};

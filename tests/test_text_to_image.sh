@@ -65,6 +65,12 @@ expect 0 'seed 1' -m "$model" -p "a small dog" -s 1 --steps 2 -o "$out/i.png"
 cmp "$out/h.png" "$out/i.png" || fail "an overlay changes the picture"
 expect 1 '"cat" is not in the prompt' -m "$model" -p "a small dog" --attention cat -o "$out/j.png"
 
+# --- What a check found: it is obeyed, or refused for another driver
+echo '{"lapilli": "0.1.0", "device": "CPU", "driver": "", "no_fusion": true}' > "$out/good.json"
+echo '{"lapilli": "0.1.0", "device": "CPU", "driver": "1.2", "no_fusion": true}' > "$out/driver.json"
+expect 0 'seed 1' -m "$model" -p "a small dog" -s 1 --steps 2 --workaround "$out/good.json" -o "$out/k.png"
+expect 1 'driver.json: workaround: this is for the driver 1.2' -m "$model" -p dog --workaround "$out/driver.json"
+
 # --- A preview, though nobody looks; Ctrl-C leaves a picture
 for way in blocks kitty iterm sixel; do
     expect 0 $'\033' -m "$model" -p dog -s 1 --steps 2 --preview=$way -o "$out/f.png"

@@ -331,7 +331,8 @@ static int write_files(const cli_check_settings *s, state *t, const lp_report *r
     else if (!cli_output_finish(&t->workaround_out, report->workaround))
         code = CLI_FAILED;
     else if (s->workaround_out)
-        fprintf(to, "Workaround: lapilli run --workaround %s\n", s->workaround_out);
+        fprintf(to, "Workaround: lapilli %s --workaround %s\n",
+                report->trajectory ? "image" : "run", s->workaround_out);
     return code;
 }
 
@@ -484,7 +485,7 @@ const cli_command cli_check = {
         "      --cache-type=TYPE of keys and values: f16 (default), f32, or q8_0\n"
         "      --deterministic   as lapilli run --deterministic computes\n" CLI_NO_INT8_HELP
         "      --workaround=FILE with what an earlier check found to make it right\n"
-        "      --workaround-out=FILE  write what makes a bad node right, for lapilli run\n"
+        "      --workaround-out=FILE  write what makes a bad node right, for lapilli run, image\n"
         "      --html=FILE       write the report as a page: charts, heat maps, every node\n"
         "      --certificate=FILE  write digests of all that was computed; to compare two:\n"
         "                        lapilli certificate diff A B\n"

@@ -23,7 +23,16 @@ void cli_image_say_device(const cli_image_job *job, const char *model)
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
-enum { FROM_LATENTS = CLI_LONG_ONLY, SAVE_LATENTS, STRENGTH, MASK, FILMSTRIP, ATTENTION, PREVIEW };
+enum {
+    FROM_LATENTS = CLI_LONG_ONLY,
+    SAVE_LATENTS,
+    STRENGTH,
+    MASK,
+    FILMSTRIP,
+    ATTENTION,
+    PREVIEW,
+    WORKAROUND
+};
 
 static const struct option long_options[] = {
     {"model", required_argument, NULL, 'm'},
@@ -34,6 +43,7 @@ static const struct option long_options[] = {
     {"mask", required_argument, NULL, MASK},
     {"filmstrip", required_argument, NULL, FILMSTRIP},
     {"attention", required_argument, NULL, ATTENTION},
+    {"workaround", required_argument, NULL, WORKAROUND},
     {"preview", optional_argument, NULL, PREVIEW},
     {"image", required_argument, NULL, 'i'},
     {"from-latents", required_argument, NULL, FROM_LATENTS},
@@ -84,6 +94,9 @@ static bool set_request(cli_image_job *job, int id, bool *ok)
     case ATTENTION:
         job->attention = optarg;
         r->looks = 1;
+        return true;
+    case WORKAROUND:
+        *ok = cli_parse_name(&cli_image, "--workaround", optarg, &job->workaround);
         return true;
     case PREVIEW:
         *ok = parse_preview(&job->preview);
@@ -210,6 +223,7 @@ const cli_command cli_image = {
         "      --preview[=WAY]      show it growing; WAY: blocks, kitty, iterm, sixel (default: "
         "what\n"
         "                           the terminal can)\n"
+        "      --workaround=FILE    what lapilli check wrote for this device and driver\n"
         "\n"
         "Without a prompt: makes latents of a picture, the numbers that diffusion models work on, "
         "and a\n"

@@ -28,7 +28,8 @@ typedef struct cli_image_job {
     bool asks; /* any of the options of this kind */
     uint32_t n_pictures;
     const char *mask, *filmstrip;
-    const char *attention; /* a word of the prompt */
+    const char *workaround; /* file */
+    const char *attention;  /* a word of the prompt */
     cli_preview preview;
 
     lp_context *ctx;

@@ -3,7 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "image.h"
+#include "job.h"
 
 /* One picture being made. */
 typedef struct making {
@@ -262,10 +264,14 @@ int cli_image_make(cli_image_job *job)
 {
     lp_image *init = NULL, *mask = NULL;
     lp_image_generator *generator = NULL;
-    char *shipped = NULL;
+    char *shipped = NULL, *workaround = NULL;
     int code = CLI_OK;
     if (!job->model && !(job->model = shipped = cli_default_image_model()))
         return CLI_FAILED;
+    if (job->workaround && !(workaround = cli_read_text(job->workaround))) {
+        free(shipped);
+        return CLI_FAILED;
+    }
     if (!job->has_seed)
         job->request.seed = cli_any_seed();
     code = cli_image_begin(job);
@@ -273,10 +279,11 @@ int cli_image_make(cli_image_job *job)
         code = open_pictures(job, &init, &mask);
     if (code == CLI_OK) {
         char *cache = cli_cache_folder();
-        const lp_status status =
-            lp_image_generator_open(job->devices, job->device_index, job->model, cache, &generator);
+        const lp_image_generator_options options = {cache, workaround};
+        const lp_status status = lp_image_generator_open(job->devices, job->device_index,
+                                                         job->model, &options, &generator);
         free(cache);
-        code = status == LP_OK ? CLI_OK : cli_failed(job->ctx, status);
+        code = status == LP_OK ? CLI_OK : cli_job_failed(job->ctx, status, job->workaround);
     }
     if (code == CLI_OK) {
         cli_image_say_device(job, job->model);
@@ -286,5 +293,6 @@ int cli_image_make(cli_image_job *job)
     lp_image_destroy(init);
     lp_image_destroy(mask);
     free(shipped);
+    free(workaround);
     return code;
 }

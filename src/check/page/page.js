@@ -178,7 +178,7 @@ function firstBad() {
       el('b', {}, report.smallest_change || 'none of these'), '.'),
     report.repro && el('h3', {}, 'This node alone, without the model'),
     report.repro && copyable('lapilli check --repro ' + report.repro),
-    report.workaround && el('h3', {}, 'Workaround, for lapilli run --workaround FILE'),
+    report.workaround && el('h3', {}, 'Workaround, for lapilli ' + (report.trajectory ? 'image' : 'run') + ' --workaround FILE'),
     report.workaround && copyable(typeof report.workaround === 'string' ? report.workaround
       : JSON.stringify(report.workaround, null, 2), true)].filter(Boolean));
 }
