@@ -211,35 +211,6 @@ static void test_all_halves(void **unused)
     free(values);
 }
 
-static void test_tiles(void **unused)
-{
-    (void)unused;
-    static float w[LP_SIMD_TILE_W][MOST], x[LP_SIMD_TILE_X][MOST];
-    const lp_simd *tables[N_TABLES];
-    const int n_tables = tables_of(tables);
-    for (int t = 0; t < n_tables; t++)
-        for (int64_t n = 1; n <= 70; n++) {
-            const float *ws[LP_SIMD_TILE_W], *xs[LP_SIMD_TILE_X];
-            float out[LP_SIMD_TILE_X][LP_SIMD_TILE_W] = {{0}};
-            for (int c = 0; c < LP_SIMD_TILE_W; c++) {
-                ws[c] = w[c];
-                for (int64_t i = 0; i < n; i++)
-                    w[c][i] = number();
-            }
-            for (int r = 0; r < LP_SIMD_TILE_X; r++) {
-                xs[r] = x[r];
-                for (int64_t i = 0; i < n; i++)
-                    x[r][i] = number();
-            }
-            tables[t]->tile(ws, xs, n, out);
-            for (int r = 0; r < LP_SIMD_TILE_X; r++)
-                for (int c = 0; c < LP_SIMD_TILE_W; c++)
-                    assert_sum(out[r][c], w[c], x[r], n);
-            tables[t]->tile(ws, xs, n, out); /* adds to what is there */
-            assert_true(fabsf(out[1][2] - 2 * tables[t]->dot(w[2], x[1], n)) < 1e-4f);
-        }
-}
-
 /* Every number of rows, widths of one vector and more; nothing is written beside them. */
 static void test_products(void **unused)
 {
@@ -258,18 +229,40 @@ static void test_products(void **unused)
                     b[i / ROW][i % ROW] = number();
                 for (int64_t i = 0; i < (ROWS + 1) * ROW; i++)
                     before[i / ROW][i % ROW] = c[i / ROW][i % ROW] = number();
-                tables[t]->product(a[0], INNER + 1, b[0], ROW, c[0], ROW, m, n, k);
+                const float *rows[ROWS];
+                for (int r = 0; r < ROWS; r++)
+                    rows[r] = a[r];
+                tables[t]->product(rows, 1, b[0], ROW, c[0], ROW, m, n, k);
                 for (int64_t r = 0; r <= ROWS; r++)
                     for (int64_t j = 0; j < ROW; j++) {
                         double sum = (double)before[r][j];
                         for (int64_t i = 0; i < k && r < m && j < n; i++)
-                            sum += (double)a[r][i] * (double)b[i][j];
+                            sum += (double)a[r][i + 1] * (double)b[i][j];
                         if (r < m && j < n)
                             assert_true(fabs((double)c[r][j] - sum) < 1e-5);
                         else
                             assert_true(c[r][j] == before[r][j]);
                     }
             }
+}
+
+static void test_transposes(void **unused)
+{
+    (void)unused;
+    enum { M = 24, N = 16, ROW = 27 };
+    static float from[M][ROW], to[N][ROW];
+    const lp_simd *tables[N_TABLES];
+    const int n_tables = tables_of(tables);
+    for (int t = 0; t < n_tables; t++) {
+        for (int i = 0; i < M * ROW; i++)
+            from[i / ROW][i % ROW] = (float)i;
+        for (int i = 0; i < N * ROW; i++)
+            to[i / ROW][i % ROW] = -1;
+        tables[t]->transpose(from[0], ROW, to[0], ROW, M, N);
+        for (int r = 0; r < N; r++)
+            for (int c = 0; c < ROW; c++)
+                assert_true(to[r][c] == (c < M ? from[c][r] : -1));
+    }
 }
 
 /* Units in the last place between a float and what it should be. */
@@ -365,7 +358,7 @@ int main(void)
                                        cmocka_unit_test(test_int8_of_odd_blocks),
                                        cmocka_unit_test(test_conversions),
                                        cmocka_unit_test(test_all_halves),
-                                       cmocka_unit_test(test_tiles),
+                                       cmocka_unit_test(test_transposes),
                                        cmocka_unit_test(test_products),
                                        cmocka_unit_test(test_exponentials),
                                        cmocka_unit_test(test_exponentials_of_infinities),

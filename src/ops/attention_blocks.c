@@ -19,12 +19,12 @@ typedef struct block {
     int64_t n_rows;         /* that there are */
     lp_attention_row rows[ROWS];
     float largest[ROWS], sums[ROWS];
-    float *q;      /* [ROWS, dk] */
-    float *keys;   /* [dk, KEYS] */
-    float *values; /* [KEYS, padded] */
-    float *scores; /* [ROWS, KEYS] */
-    float *out;    /* [ROWS, padded] */
-    bool finite;   /* all of `values` are */
+    const float *q[ROWS], *weights[ROWS]; /* rows of queries, of scores */
+    float *keys;                          /* [dk, KEYS] */
+    float *values;                        /* [KEYS, padded] */
+    float *scores;                        /* [ROWS, KEYS] */
+    float *out;                           /* [ROWS, padded] */
+    bool finite;                          /* all of `values` are */
 } block;
 
 bool lp_attention_in_blocks(const lp_cpu_call *call)
@@ -34,15 +34,15 @@ bool lp_attention_in_blocks(const lp_cpu_call *call)
 
 static bool make_room(block *b)
 {
-    const size_t n =
-        (size_t)(ROWS * b->dk + KEYS * b->dk + KEYS * b->padded + ROWS * KEYS + ROWS * b->padded);
-    b->q = malloc(n * sizeof *b->q);
-    if (b->q == NULL)
+    const size_t n = (size_t)(KEYS * b->dk + KEYS * b->padded + ROWS * KEYS + ROWS * b->padded);
+    b->keys = malloc(n * sizeof *b->keys);
+    if (b->keys == NULL)
         return false;
-    b->keys = b->q + ROWS * b->dk;
     b->values = b->keys + KEYS * b->dk;
     b->scores = b->values + KEYS * b->padded;
     b->out = b->scores + ROWS * KEYS;
+    for (int r = 0; r < ROWS; r++)
+        b->weights[r] = b->scores + r * KEYS;
     return true;
 }
 
@@ -53,7 +53,7 @@ static void take_rows(block *b, int64_t group, int64_t n_heads, int64_t first, i
     for (int64_t r = 0; r < n; r++) {
         const int64_t t = (first + r) / n_heads, h = group * n_heads + (first + r) % n_heads;
         b->rows[r] = lp_attention_row_of(b->call, t, h);
-        memcpy(b->q + r * b->dk, b->rows[r].q, (size_t)b->dk * sizeof *b->q);
+        b->q[r] = b->rows[r].q;
         b->largest[r] = b->rows[r].sink;
         b->sums[r] = b->rows[r].sink > -INFINITY ? 1 : 0;
     }
@@ -100,8 +100,8 @@ static void add_values(block *b, int64_t n)
 {
     const lp_simd *simd = b->call->simd;
     if (b->finite) {
-        simd->product(b->scores, KEYS, b->values, b->padded, b->out, b->padded, b->n_rows,
-                      b->padded, n);
+        simd->product(b->weights, 0, b->values, b->padded, b->out, b->padded, b->n_rows, b->padded,
+                      n);
         return;
     }
     for (int64_t r = 0; r < b->n_rows; r++)
@@ -205,7 +205,7 @@ static void attend(block *b)
         const int64_t n = end - first < KEYS ? end - first : KEYS;
         pack(b, first, n);
         memset(b->scores, 0, (size_t)(b->n_rows * KEYS) * sizeof *b->scores);
-        simd->product(b->q, b->dk, b->keys, KEYS, b->scores, KEYS, b->n_rows, KEYS, b->dk);
+        simd->product(b->q, 0, b->keys, KEYS, b->scores, KEYS, b->n_rows, KEYS, b->dk);
         for (int64_t r = 0; r < b->n_rows; r++)
             softmax_row(b, r, first, n);
         add_values(b, n);
@@ -241,7 +241,7 @@ lp_status lp_attention_blocks(const lp_cpu_call *call)
             take_rows(&b, group, n_heads, first, n_rows - first < ROWS ? n_rows - first : ROWS);
             attend(&b);
         }
-        free(b.q);
+        free(b.keys);
     }
     return failed ? lp_fail_memory(call->ctx, call->node->name) : LP_OK;
 }

@@ -1,22 +1,26 @@
 /* The dense layer of the `cpu` device, in float with vector kernels (simd.h).
  *
  * Few rows: a weight's row is read once for up to four rows of x, from the file's type right into
- * registers; the memory is what limits it. Many rows: four weight rows become f32 in the
- * first-level cache, a stretch at a time, and meet a tile of rows of x that stays in the
- * second-level cache. */
+ * registers; the memory is what limits it. Many rows: weight rows become panels of f32 in the
+ * first-level cache, a stretch at a time, and meet a tile of rows of x. */
 #include <math.h>
+#include <string.h>
 
 #include "ops/linear.h"
 #include "ops/simd.h"
 
 enum {
-    STRETCH = 1024,   /* columns of four weight rows that are f32 at a time; 16 KiB */
-    CACHED = 1 << 16, /* elements of the rows of x that stay cached; 256 KiB */
-    LEAST_ROWS = 24,  /* of a tile, so that dequantising is worth its while */
-    MOST_ROWS = 96
+    FEW = 12,                  /* rows that are served one weight row at a time */
+    PANEL = 2 * LP_SIMD_LANES, /* weight rows of a panel */
+    STRETCH = 512,             /* columns of a panel; 32 KiB */
+    PIECE = 256,               /* columns that are dequantised at a time */
+    CACHED = 1 << 17,          /* elements of the rows of x of a tile; 512 KiB */
+    LEAST_ROWS = 48,           /* of a tile, so that making panels is worth its while */
+    MOST_ROWS = 144
 };
 
-typedef float (*sums_of_tile)[LP_SIMD_TILE_W];
+/* Outputs of a tile of rows, a panel of them each. */
+typedef float (*panel_sums)[PANEL];
 
 static float act_of(lp_act_kind kind, float x)
 {
@@ -96,42 +100,54 @@ static void one_output(const lp_cpu_call *call, const lp_linear_rows *rows, int6
     }
 }
 
-/* sums[r] = x[first + r] . w[n ... n + 3] for a tile of rows; weight rows that are not there are
- * the last one again. */
-static void sums_of(const lp_cpu_call *call, const lp_linear_rows *rows, const lp_view *w,
-                    int64_t n, int64_t first, int64_t n_rows, sums_of_tile sums)
+/* panel [count, PANEL]: columns [k, k + count) of weight rows n to n + PANEL - 1, which are zeros
+ * behind the last one; count is filled up to whole vectors. */
+static void make_panel(const lp_cpu_call *call, const lp_view *w, int64_t n, int64_t k,
+                       int64_t count, float *panel)
 {
-    float part[LP_SIMD_TILE_W][STRETCH];
-    const int64_t n_inputs = w->shape.dim[1], last = w->shape.dim[0] - 1;
-    const float *const parts[LP_SIMD_TILE_W] = {part[0], part[1], part[2], part[3]};
-    for (int64_t r = 0; r < n_rows; r++)
-        for (int c = 0; c < LP_SIMD_TILE_W; c++)
-            sums[r][c] = 0;
-    for (int64_t k = 0; k < n_inputs; k += STRETCH) {
-        const int64_t count = n_inputs - k < STRETCH ? n_inputs - k : STRETCH;
-        for (int c = 0; c < LP_SIMD_TILE_W; c++)
-            lp_simd_to_f32(call->simd, w->dtype, weights_at(w, n + c < last ? n + c : last, k),
-                           part[c], (size_t)count);
-        for (int64_t r = 0; r < n_rows; r += LP_SIMD_TILE_X) {
-            const float *x[LP_SIMD_TILE_X];
-            for (int i = 0; i < LP_SIMD_TILE_X; i++) /* sums has room for a whole tile */
-                x[i] = lp_linear_x(call, rows, first + (r + i < n_rows ? r + i : n_rows - 1)) + k;
-            call->simd->tile(parts, x, count, sums + r);
+    float rows[PANEL][PIECE];
+    const int64_t n_rows = w->shape.dim[0] - n < PANEL ? w->shape.dim[0] - n : PANEL;
+    if (n_rows < PANEL)
+        memset(rows, 0, sizeof rows);
+    for (int64_t at = 0; at < count; at += PIECE) {
+        const int64_t size = count - at < PIECE ? count - at : PIECE;
+        const int64_t padded = (size + LP_SIMD_LANES - 1) / LP_SIMD_LANES * LP_SIMD_LANES;
+        for (int64_t r = 0; r < n_rows; r++) {
+            lp_simd_to_f32(call->simd, w->dtype, weights_at(w, n + r, k + at), rows[r],
+                           (size_t)size);
+            memset(rows[r] + size, 0, (size_t)(padded - size) * sizeof(float));
         }
+        call->simd->transpose(rows[0], PIECE, panel + at * PANEL, PANEL, PANEL, padded);
     }
 }
 
-/* Four outputs of a tile of rows. */
-static void four_outputs(const lp_cpu_call *call, const lp_linear_rows *rows, int64_t n,
-                         int64_t first, int64_t n_rows)
+/* sums[r] = x[r] . w[n … n + PANEL - 1] for a tile of rows */
+static void sums_of(const lp_cpu_call *call, const float *const x[], const lp_view *w, int64_t n,
+                    int64_t n_rows, panel_sums sums)
 {
-    float values[MOST_ROWS][LP_SIMD_TILE_W], gates[MOST_ROWS][LP_SIMD_TILE_W] = {{0}};
-    sums_of(call, rows, &rows->w, n, first, n_rows, values);
+    float panel[STRETCH * PANEL];
+    const int64_t n_inputs = w->shape.dim[1];
+    memset(sums, 0, (size_t)n_rows * sizeof *sums);
+    for (int64_t k = 0; k < n_inputs; k += STRETCH) {
+        const int64_t count = n_inputs - k < STRETCH ? n_inputs - k : STRETCH;
+        make_panel(call, w, n, k, count, panel);
+        call->simd->product(x, k, panel, PANEL, sums[0], PANEL, n_rows, PANEL, count);
+    }
+}
+
+/* Outputs n to n + PANEL - 1 of a tile of rows. */
+static void panel_of_tile(const lp_cpu_call *call, const lp_linear_rows *rows, int64_t n,
+                          int64_t first, int64_t n_rows)
+{
+    float values[MOST_ROWS][PANEL], gates[MOST_ROWS][PANEL], bias[PANEL], gate_bias[PANEL];
+    const float *x[MOST_ROWS];
+    for (int64_t r = 0; r < n_rows; r++)
+        x[r] = lp_linear_x(call, rows, first + r);
+    sums_of(call, x, &rows->w, n, n_rows, values);
     if (rows->gate.data != NULL)
-        sums_of(call, rows, &rows->gate, n, first, n_rows, gates);
+        sums_of(call, x, &rows->gate, n, n_rows, gates);
     const int64_t n_left = rows->w.shape.dim[0] - n;
-    const int n_columns = n_left < LP_SIMD_TILE_W ? (int)n_left : LP_SIMD_TILE_W;
-    float bias[LP_SIMD_TILE_W], gate_bias[LP_SIMD_TILE_W];
+    const int n_columns = n_left < PANEL ? (int)n_left : PANEL;
     for (int c = 0; c < n_columns; c++) {
         bias[c] = bias_at(call, LP_LINEAR_BIAS, rows, n + c);
         gate_bias[c] = bias_at(call, LP_LINEAR_GATE_BIAS, rows, n + c);
@@ -142,7 +158,7 @@ static void four_outputs(const lp_cpu_call *call, const lp_linear_rows *rows, in
 
 bool lp_linear_is_few(const lp_cpu_call *call, int64_t n_rows)
 {
-    return n_rows <= LP_SIMD_ROWS || call->deterministic;
+    return n_rows <= FEW || call->deterministic;
 }
 
 void lp_linear_fast(const lp_cpu_call *call, const lp_linear_rows *rows)
@@ -155,12 +171,10 @@ void lp_linear_fast(const lp_cpu_call *call, const lp_linear_rows *rows)
             one_output(call, rows, n);
         return;
     }
-    int64_t tile = CACHED / n_inputs / LP_SIMD_TILE_X * LP_SIMD_TILE_X;
+    int64_t tile = CACHED / n_inputs;
     tile = tile < LEAST_ROWS ? LEAST_ROWS : tile > MOST_ROWS ? MOST_ROWS : tile;
-    for (int64_t first = 0; first < rows->n; first += tile) {
-        const int64_t n_rows = rows->n - first < tile ? rows->n - first : tile;
-#pragma omp parallel for schedule(static) if (work > LP_PARALLEL_WORK)
-        for (int64_t n = 0; n < n_outputs; n += LP_SIMD_TILE_W)
-            four_outputs(call, rows, n, first, n_rows);
-    }
+#pragma omp parallel for collapse(2) schedule(static) if (work > LP_PARALLEL_WORK)
+    for (int64_t first = 0; first < rows->n; first += tile)
+        for (int64_t n = 0; n < n_outputs; n += PANEL)
+            panel_of_tile(call, rows, n, first, rows->n - first < tile ? rows->n - first : tile);
 }

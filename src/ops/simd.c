@@ -27,20 +27,20 @@ static void add(float *to, float factor, const float *from, int64_t n)
         to[i] += factor * from[i];
 }
 
-static void tile(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_SIMD_TILE_X],
-                 int64_t n, float out[LP_SIMD_TILE_X][LP_SIMD_TILE_W])
-{
-    for (int r = 0; r < LP_SIMD_TILE_X; r++)
-        for (int c = 0; c < LP_SIMD_TILE_W; c++)
-            out[r][c] += dot(w[c], x[r], n);
-}
-
-static void product(const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
+static void product(const float *const a[], int64_t first, const float *b, int64_t b_row, float *c,
                     int64_t c_row, int64_t m, int64_t n, int64_t k)
 {
     for (int64_t r = 0; r < m; r++)
         for (int64_t i = 0; i < k; i++)
-            add(c + r * c_row, a[r * a_row + i], b + i * b_row, n);
+            add(c + r * c_row, a[r][first + i], b + i * b_row, n);
+}
+
+static void transpose(const float *from, int64_t from_row, float *to, int64_t to_row, int64_t m,
+                      int64_t n)
+{
+    for (int64_t r = 0; r < m; r++)
+        for (int64_t c = 0; c < n; c++)
+            to[c * to_row + r] = from[r * from_row + c];
 }
 
 static void exps(float *x, float largest, int64_t n)
@@ -70,8 +70,8 @@ static void halves_to_f32(const void *from, float *to, size_t n)
 const lp_simd lp_simd_portable = {.name = "portable",
                                   .int8_round = lp_int8_round,
                                   .to_f32 = {[LP_F16] = halves_to_f32},
-                                  .tile = tile,
                                   .product = product,
+                                  .transpose = transpose,
                                   .exps = exps,
                                   .silu = silu,
                                   .dot = dot,

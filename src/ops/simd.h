@@ -9,10 +9,8 @@
 #include "tensor/dtype.h"
 
 enum {
-    LP_SIMD_LANES = 8,  /* numbers that widths of products are multiples of */
-    LP_SIMD_ROWS = 4,   /* rows of x that one pass over a weight row serves */
-    LP_SIMD_TILE_W = 4, /* of a tile of dot products: weight rows, rows of x */
-    LP_SIMD_TILE_X = 3
+    LP_SIMD_LANES = 8, /* numbers that widths of products are multiples of */
+    LP_SIMD_ROWS = 4   /* rows of x that one pass over a weight row serves */
 };
 
 typedef struct lp_simd {
@@ -28,13 +26,13 @@ typedef struct lp_simd {
     void (*int8_round)(const float *x, int64_t n, int8_t *q, float *scales, float *sums);
     /* n elements, a multiple of the type's block. */
     void (*to_f32[LP_N_DTYPES])(const void *from, float *to, size_t n);
-    /* out[r][c] += x[r] . w[c] */
-    void (*tile)(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_SIMD_TILE_X],
-                 int64_t n, float out[LP_SIMD_TILE_X][LP_SIMD_TILE_W]);
-    /* c [m, n] += a [m, k] b [k, n], rows of a, b, c so far apart; n is a multiple of
-     * LP_SIMD_LANES. */
-    void (*product)(const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
+    /* c [m, n] += a [m, k] b [k, n]: row r of a begins at a[r] + first, rows of b and c are so far
+     * apart; n is a multiple of LP_SIMD_LANES. */
+    void (*product)(const float *const a[], int64_t first, const float *b, int64_t b_row, float *c,
                     int64_t c_row, int64_t m, int64_t n, int64_t k);
+    /* to [n, m] = from [m, n], both multiples of LP_SIMD_LANES */
+    void (*transpose)(const float *from, int64_t from_row, float *to, int64_t to_row, int64_t m,
+                      int64_t n);
     /* x = exp(x - largest) of n numbers, a multiple of LP_SIMD_LANES, none of them larger: within 3
      * units in the last place, 0 where it would be subnormal; NaN stays. */
     void (*exps)(float *x, float largest, int64_t n);

@@ -252,37 +252,9 @@ static void int8_round(const float *x, int64_t n, int8_t *q, float *scales, floa
     }
 }
 
-/* Twelve sums in registers: seven loads for twelve products. */
-static void tile(const float *const w[LP_SIMD_TILE_W], const float *const x[LP_SIMD_TILE_X],
-                 int64_t n, float out[LP_SIMD_TILE_X][LP_SIMD_TILE_W])
-{
-    __m256 sums[LP_SIMD_TILE_X][LP_SIMD_TILE_W];
-    int64_t k = 0;
-    for (int r = 0; r < LP_SIMD_TILE_X; r++)
-        for (int c = 0; c < LP_SIMD_TILE_W; c++)
-            sums[r][c] = _mm256_setzero_ps();
-    for (; k + LANES <= n; k += LANES) {
-        __m256 v[LP_SIMD_TILE_X];
-        for (int r = 0; r < LP_SIMD_TILE_X; r++)
-            v[r] = _mm256_loadu_ps(x[r] + k);
-        for (int c = 0; c < LP_SIMD_TILE_W; c++) {
-            const __m256 u = _mm256_loadu_ps(w[c] + k);
-            for (int r = 0; r < LP_SIMD_TILE_X; r++)
-                sums[r][c] = _mm256_fmadd_ps(u, v[r], sums[r][c]);
-        }
-    }
-    for (int r = 0; r < LP_SIMD_TILE_X; r++)
-        for (int c = 0; c < LP_SIMD_TILE_W; c++) {
-            float sum = lp_avx2_sum(sums[r][c]);
-            for (int64_t i = k; i < n; i++)
-                sum += x[r][i] * w[c][i];
-            out[r][c] += sum;
-        }
-}
-
 /* Rows of c, a vector or two of each in registers. */
-LP_INLINE void product_tile(const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
-                            int64_t c_row, int64_t k, int n_rows, int n_vectors)
+LP_INLINE void product_tile(const float *const a[], int64_t first, const float *b, int64_t b_row,
+                            float *c, int64_t c_row, int64_t k, int n_rows, int n_vectors)
 {
     __m256 sums[PRODUCT_ROWS][2];
     for (int r = 0; r < n_rows; r++)
@@ -293,7 +265,7 @@ LP_INLINE void product_tile(const float *a, int64_t a_row, const float *b, int64
         for (int v = 0; v < n_vectors; v++)
             u[v] = _mm256_loadu_ps(b + i * b_row + LANES * v);
         for (int r = 0; r < n_rows; r++) {
-            const __m256 f = _mm256_broadcast_ss(a + r * a_row + i);
+            const __m256 f = _mm256_broadcast_ss(a[r] + first + i);
             for (int v = 0; v < n_vectors; v++)
                 sums[r][v] = _mm256_fmadd_ps(f, u[v], sums[r][v]);
         }
@@ -303,28 +275,76 @@ LP_INLINE void product_tile(const float *a, int64_t a_row, const float *b, int64
             _mm256_storeu_ps(c + r * c_row + LANES * v, sums[r][v]);
 }
 
+/* Any number of rows up to PRODUCT_ROWS, each with a loop of its own. */
+LP_INLINE void product_rows(const float *const a[], int64_t first, const float *b, int64_t b_row,
+                            float *c, int64_t c_row, int64_t k, int64_t n_rows, int n_vectors)
+{
+    switch (n_rows) {
+    case 1:
+        product_tile(a, first, b, b_row, c, c_row, k, 1, n_vectors);
+        break;
+    case 2:
+        product_tile(a, first, b, b_row, c, c_row, k, 2, n_vectors);
+        break;
+    case 3:
+        product_tile(a, first, b, b_row, c, c_row, k, 3, n_vectors);
+        break;
+    case 4:
+        product_tile(a, first, b, b_row, c, c_row, k, 4, n_vectors);
+        break;
+    case 5:
+        product_tile(a, first, b, b_row, c, c_row, k, 5, n_vectors);
+        break;
+    default:
+        product_tile(a, first, b, b_row, c, c_row, k, PRODUCT_ROWS, n_vectors);
+    }
+}
+
 /* Twelve sums in registers, for eight loads. */
-static void product(const float *a, int64_t a_row, const float *b, int64_t b_row, float *c,
+static void product(const float *const a[], int64_t first, const float *b, int64_t b_row, float *c,
                     int64_t c_row, int64_t m, int64_t n, int64_t k)
 {
     for (int64_t column = 0; column < n;) {
         const bool two = n - column >= 2 * LANES;
-        for (int64_t r = 0; r < m;) {
-            const bool six = m - r >= PRODUCT_ROWS;
-            const float *x = a + r * a_row, *y = b + column;
-            float *z = c + r * c_row + column;
-            if (six && two)
-                product_tile(x, a_row, y, b_row, z, c_row, k, PRODUCT_ROWS, 2);
-            else if (six)
-                product_tile(x, a_row, y, b_row, z, c_row, k, PRODUCT_ROWS, 1);
-            else if (two)
-                product_tile(x, a_row, y, b_row, z, c_row, k, 1, 2);
+        for (int64_t r = 0; r < m; r += PRODUCT_ROWS) {
+            const int64_t n_rows = m - r < PRODUCT_ROWS ? m - r : PRODUCT_ROWS;
+            float *to = c + r * c_row + column;
+            if (two)
+                product_rows(a + r, first, b + column, b_row, to, c_row, k, n_rows, 2);
             else
-                product_tile(x, a_row, y, b_row, z, c_row, k, 1, 1);
-            r += six ? PRODUCT_ROWS : 1;
+                product_rows(a + r, first, b + column, b_row, to, c_row, k, n_rows, 1);
         }
         column += two ? 2 * LANES : LANES;
     }
+}
+
+/* Eight rows of eight: pairs, then pairs of pairs, then halves change places. */
+LP_INLINE void transpose_eight(const float *from, int64_t from_row, float *to, int64_t to_row)
+{
+    __m256 x[LANES], y[LANES];
+    for (int r = 0; r < LANES; r++)
+        x[r] = _mm256_loadu_ps(from + r * from_row);
+    for (int r = 0; r < LANES; r += 2) {
+        y[r] = _mm256_unpacklo_ps(x[r], x[r + 1]);
+        y[r + 1] = _mm256_unpackhi_ps(x[r], x[r + 1]);
+    }
+    for (int r = 0; r < LANES; r += 4)
+        for (int i = 0; i < 2; i++) {
+            x[r + 2 * i] = _mm256_shuffle_ps(y[r + i], y[r + i + 2], 0x44);
+            x[r + 2 * i + 1] = _mm256_shuffle_ps(y[r + i], y[r + i + 2], 0xee);
+        }
+    for (int r = 0; r < LANES / 2; r++) {
+        _mm256_storeu_ps(to + r * to_row, _mm256_permute2f128_ps(x[r], x[r + 4], 0x20));
+        _mm256_storeu_ps(to + (r + 4) * to_row, _mm256_permute2f128_ps(x[r], x[r + 4], 0x31));
+    }
+}
+
+static void transpose(const float *from, int64_t from_row, float *to, int64_t to_row, int64_t m,
+                      int64_t n)
+{
+    for (int64_t r = 0; r < m; r += LANES)
+        for (int64_t c = 0; c < n; c += LANES)
+            transpose_eight(from + r * from_row + c, from_row, to + c * to_row + r, to_row);
 }
 
 /* exp(d) of d up to 88: Cody & Waite's reduction to half of ln 2 on either side, Taylor's
@@ -421,8 +441,8 @@ static const lp_simd avx2 = {
                [LP_Q4_K] = lp_avx2_q4_k_to_f32,
                [LP_Q5_K] = lp_avx2_q5_k_to_f32,
                [LP_Q6_K] = lp_avx2_q6_k_to_f32},
-    .tile = tile,
     .product = product,
+    .transpose = transpose,
     .exps = exps,
     .silu = silu,
     .dot = dot,
