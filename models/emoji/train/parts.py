@@ -79,8 +79,8 @@ def save(part, model, folder, state=None):
 
 def save_index(folder):
     make_scheduler().save_config(os.path.join(folder, "scheduler"))
-    index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.30.0", "feature_extractor": [None, None],
-             "requires_safety_checker": False, "safety_checker": [None, None],
+    index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.30.0",
+             "feature_extractor": [None, None], "requires_safety_checker": False, "safety_checker": [None, None],
              "scheduler": ["diffusers", "DDIMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
              "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
              "vae": ["diffusers", "AutoencoderKL"]}

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """The U-Net and the text encoder, together: train.py data.npz ../ RUN SECONDS [key=value ...]
 
-Velocity prediction (Salimans and Ho 2022); the loss counts less where there is little noise, as in min-SNR (Hang et
-al. 2023), but not less where there is much: there the shape is
-decided, and such times are drawn more often. One caption in eight is left out for guidance without a classifier (Ho and Salimans 2022). Matrices and kernels learn by Muon
-(orthogonalised momentum, K. Jordan 2024), the rest by AdamW. The rate follows the clock: it rises, stays, and
-falls to nothing over the last part (`fall`) of SECONDS. The folder gets the mean of the weights over the last steps, in F16, every
-five minutes; RUN/state.pt has what is needed to go on exactly. Without that file the run starts from the
-folder's weights.
+Velocity prediction (Salimans and Ho 2022). The loss counts less where there is little noise, as in min-SNR (Hang
+et al. 2023), but not less where there is much: there the shape is decided, and such times are drawn more often.
+One caption in eight is left out, for guidance without a classifier (Ho and Salimans 2022). Matrices and kernels
+learn by Muon (orthogonalised momentum, K. Jordan 2024), the rest by AdamW.
+
+The rate follows the clock: it rises, stays, and falls to nothing over the last part (`fall`) of SECONDS. The
+folder gets the mean of the weights over the last steps, in F16, every five minutes and at the end, also if the
+program is told to stop; RUN/state.pt has what is needed to go on exactly. Without that file the run starts from
+the folder's weights, if there are any.
 """
 import os
 import signal
@@ -89,72 +91,86 @@ def loss_of(unet, encoder, alphas, clean, ids):
     return (weights * (guess - velocity).square()).mean()
 
 
-def optimizers_of(unet, encoder):
-    matrices, words, others = [], [], []
-    for model in (unet, encoder):
-        for name, p in model.named_parameters():
-            is_matrix = p.ndim > 1 and not name.startswith("conv_")
-            (words if "embedding.weight" in name else matrices if is_matrix else others).append(p)
-    adam = [torch.optim.AdamW(ps, options["adam"], betas=BETAS, weight_decay=DECAY, fused=True) for ps in (others, words)]
-    return [Muon(matrices, options["muon"]), *adam]
+class Run:
+    """The models, what their optimizers remember, and the mean of the last weights."""
+
+    def __init__(self, folder, run):
+        os.makedirs(run, exist_ok=True)
+        self.folder, self.path = folder, os.path.join(run, "state.pt")
+        self.unet = parts.load("unet", folder).to(memory_format=torch.channels_last)
+        self.encoder = parts.load("text_encoder", folder)
+        self.models = {"unet": self.unet, "text_encoder": self.encoder}
+        self.weights = [p for model in self.models.values() for p in model.parameters()]
+        self.mean = [p.detach().clone() for p in self.weights]
+        self.rates, self.optimizers = zip(*self.make_optimizers())
+        self.steps, self.spent = 0, 0.0
+        if os.path.exists(self.path):
+            self.go_on(torch.load(self.path))
+
+    def make_optimizers(self):
+        """(rate, optimizer) of matrices, of the vectors of words and places, and of the rest."""
+        matrices, words, others = [], [], []
+        for model in self.models.values():
+            for name, p in model.named_parameters():
+                is_matrix = p.ndim > 1 and not name.startswith("conv_")
+                (words if "embedding.weight" in name else matrices if is_matrix else others).append(p)
+        yield options["muon"], Muon(matrices, options["muon"])
+        for key, group in (("adam", others), ("words", words)):
+            yield options[key], torch.optim.AdamW(group, options[key], BETAS, weight_decay=DECAY, fused=True)
+
+    def go_on(self, state):
+        self.steps, self.spent, self.mean = state["steps"], state["spent"], state["mean"]
+        for p, saved in zip(self.weights, state["weights"]):
+            p.data.copy_(saved)
+        for optimizer, saved in zip(self.optimizers, state["optimizers"]):
+            optimizer.load_state_dict(saved)
+
+    def save(self):
+        torch.save({"steps": self.steps, "spent": self.spent, "mean": self.mean,
+                    "weights": [p.data for p in self.weights],
+                    "optimizers": [o.state_dict() for o in self.optimizers]}, self.path + ".new")
+        os.replace(self.path + ".new", self.path)
+        mean = iter(self.mean)
+        for part, model in self.models.items():
+            parts.save(part, model, self.folder, {name: next(mean) for name, _ in model.named_parameters()})
+        parts.save_index(self.folder)
+
+    def step(self, loss, slow):
+        """One step at `slow` times the rates."""
+        for rate, optimizer in zip(self.rates, self.optimizers):
+            optimizer.param_groups[0]["lr"] = rate * slow
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.steps += 1
+        keep = min(options["average"], (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.mean, [p.data for p in self.weights], 1 - keep)
 
 
 def train(data, folder, run, seconds):
     torch.set_num_threads(1)
-    os.makedirs(run, exist_ok=True)
     pictures, rows = parts.read_data(data)
     latents, captions = parts.Patches(pictures).latents(pictures), Captions(rows, parts.make_tokenizer())
-    unet, encoder = parts.load("unet", folder), parts.load("text_encoder", folder)
-    unet = unet.to(memory_format=torch.channels_last)
-    models, optimizers = {"unet": unet, "text_encoder": encoder}, optimizers_of(unet, encoder)
-    weights = [p for m in models.values() for p in m.parameters()]
-    mean = [p.detach().clone() for p in weights]
-    alphas = parts.make_scheduler().alphas_cumprod
-    steps, spent, path = 0, 0.0, os.path.join(run, "state.pt")
-    if os.path.exists(path):
-        state = torch.load(path)
-        steps, spent, mean = state["steps"], state["spent"], state["mean"]
-        for p, w in zip(weights, state["weights"]):
-            p.data.copy_(w)
-        for optimizer, s in zip(optimizers, state["optimizers"]):
-            optimizer.load_state_dict(s)
-
-    def save():
-        torch.save({"steps": steps, "spent": spent, "mean": mean, "weights": [p.data for p in weights],
-                    "optimizers": [o.state_dict() for o in optimizers]}, path + ".new")
-        os.replace(path + ".new", path)
-        means = iter(mean)
-        for part, model in models.items():
-            parts.save(part, model, folder, {name: next(means) for name, _ in model.named_parameters()})
-        parts.save_index(folder)
-
-    told = []
+    run, alphas = Run(folder, run), parts.make_scheduler().alphas_cumprod
+    told, smooth, saved = [], None, run.spent
     signal.signal(signal.SIGTERM, lambda *_: told.append(True))
-    rates, saved, smooth = [options["muon"], options["adam"], options["words"]], spent, None
-    while spent < seconds and not told:
+    while run.spent < seconds and not told:
         begun = time.time()
-        rise = min(1, (steps + 1) / 100, max(0.0, 1 - spent / seconds) / options["fall"])
-        for optimizer, rate in zip(optimizers, rates):
-            optimizer.param_groups[0]["lr"] = rate * rise
+        slow = min(1, (run.steps + 1) / 100, max(0.0, 1 - run.spent / seconds) / options["fall"])
         which, ids = captions.draw(options["batch"], options["empty"])
-        loss = loss_of(unet, encoder, alphas, latents[which], ids)
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        loss.backward()
-        for optimizer in optimizers:
-            optimizer.step()
-        steps += 1
-        with torch.no_grad():
-            torch._foreach_lerp_(mean, [p.data for p in weights], 1 - min(options["average"], (1 + steps) / (10 + steps)))
+        loss = loss_of(run.unet, run.encoder, alphas, latents[which], ids)
+        run.step(loss, slow)
         smooth = loss.item() if smooth is None else smooth + 0.01 * (loss.item() - smooth)
-        spent += time.time() - begun
-        if steps % 50 == 0:
-            print(f"step {steps} {spent:.0f} s loss {smooth:.4f} rate {rise:.2f}", flush=True)
-        if spent > saved + 300:
-            save()
-            saved = spent
-    save()
-    print(f"{steps} steps of {options['batch']}, loss {smooth:.4f}, {time.process_time():.0f} s of CPU time")
+        run.spent += time.time() - begun
+        if run.steps % 50 == 0:
+            print(f"step {run.steps} {run.spent:.0f} s loss {smooth:.4f} rate {slow:.2f}", flush=True)
+        if run.spent > saved + 300:
+            run.save()
+            saved = run.spent
+    run.save()
+    print(f"{run.steps} steps of {options['batch']}, loss {smooth:.4f}, {time.process_time():.0f} s of CPU time")
 
 
 if __name__ == "__main__":
