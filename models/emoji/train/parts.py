@@ -66,6 +66,7 @@ def save(part, model, folder, state=None):
     state = model.state_dict() if state is None else state
     if part == "text_encoder":
         model.config.architectures = ["CLIPTextModel"]
+        model.config.dtype = torch.float32  # for loading: diffusers takes the other parts so, too
         model.config.save_pretrained(folder)
         state = {PREFIX + k: v for k, v in state.items()}
     else:
