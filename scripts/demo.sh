@@ -11,4 +11,4 @@ step "build" configure_and_build "$root/build" -DLAPILLI_TESTS=OFF -DLAPILLI_WER
     -n 0 --temp 0.8 "$@"
 preview=()
 [ ! -t 2 ] || preview=(--preview)
-"$root/build/lapilli" image -m "$root/models/emoji" -p "a red apple" -s 1 -o "$root/build/red-apple.png" "${preview[@]}"
+"$root/build/lapilli" image -p "a red apple" -s 1 -o "$root/build/red-apple.png" "${preview[@]}"

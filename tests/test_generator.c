@@ -33,6 +33,9 @@ enum {
     STEPS = 10
 };
 #define GATE 1e-10
+// Sharp attention to latents that nine steps have bent already: 5e-11 to 1.1e-10 was seen. Another scale, head or
+// layer is above 1e-3.
+#define LOOKS_GATE 1e-9
 
 typedef struct test {
     lp_context *ctx;
@@ -244,7 +247,7 @@ static void tells_where_it_looks(void **state)
     const double error =
         nmse(tensor_of(&t, "looks", TOKENS * HEIGHT * WIDTH), t.looks, TOKENS * HEIGHT * WIDTH);
     print_message("where it looks: NMSE %.2g\n", error);
-    assert_true(error < GATE);
+    assert_true(error < LOOKS_GATE);
     prepare(&t, 0);
     assert_true(error_of(&t, 0) < GATE);
     check(&t, lp_image_generator_find(t.generator, "A small dog", "small", &first, &n));

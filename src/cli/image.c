@@ -72,6 +72,7 @@ static bool set_request(cli_image_job *job, int id, bool *ok)
     lp_image_request *r = &job->request;
     uint64_t n = 0;
     job->has_seed |= id == 's';
+    job->has_guidance |= id == CLI_CFG_SCALE;
     if (cli_request_option(&cli_image, r, id, ok))
         return true;
     switch (id) {
@@ -201,8 +202,8 @@ const cli_command cli_image = {
         "  -W, --width=N, -H, --height=N\n"
         "                           pixels (default: those of -i, or what the model is made for)\n"
         "      --steps=N            (default 20)\n"
-        "      --cfg-scale=X        how strongly the prompt is heeded (default 7.5; 1: no "
-        "guidance)\n"
+        "      --cfg-scale=X        how strongly the prompt is heeded (default 7.5, of the model that\n"
+        "                           ships 2; 1: no guidance)\n"
         "      --cfg-rescale=X      0 to 1: against pictures that are too bright (default 0)\n"
         "  -s, --seed=N             the same seed, the same noise, on every device\n"
         "  -b, --batch=N            so many pictures, of this seed and the following ones\n"

@@ -24,7 +24,7 @@ typedef struct cli_image_job {
 
     /* A picture of a text. */
     lp_image_request request;
-    bool has_seed, has_strength;
+    bool has_seed, has_strength, has_guidance;
     bool asks; /* any of the options of this kind */
     uint32_t n_pictures;
     const char *mask, *filmstrip;

@@ -7,6 +7,9 @@
 #include "image.h"
 #include "job.h"
 
+/* What its card was made with; more makes its grounds speckled. */
+#define SHIPPED_GUIDANCE 2
+
 /* One picture being made. */
 typedef struct making {
     cli_image_job *job;
@@ -268,6 +271,8 @@ int cli_image_make(cli_image_job *job)
     int code = CLI_OK;
     if (!job->model && !(job->model = shipped = cli_default_image_model()))
         return CLI_FAILED;
+    if (shipped && !job->has_guidance)
+        job->request.guidance = SHIPPED_GUIDANCE;
     if (job->workaround && !(workaround = cli_read_text(job->workaround))) {
         free(shipped);
         return CLI_FAILED;
