@@ -37,7 +37,7 @@ row()
     ops=$(block "ops.$driver")
     check=$(block "check.$driver")
     [ -n "$ops$check" ] || return 0
-    cases=$(printf '%s\n' "$ops" | sed -n 's/^[a-z_]*: \([0-9]*\) cases$/\1/p' | awk '{n += $1} END {print n + 0}')
+    cases=$(printf '%s\n' "$ops" | sed -n 's/^[a-z0-9_]*: \([0-9]*\) cases$/\1/p' | awk '{n += $1} END {print n + 0}')
     worst=$(printf '%s\n' "$ops" | sed -n '/^in units of sigma/,$p' | awk '
         /^ +[0-9.]+ +/ { if ($1 + 0 > most) most = $1 + 0 } END { printf "%.2f", most }')
     result=$(printf '%s\n' "$ops" | tail -n 1 | sed 's/^Test //; s/\.$//' | tr '[:upper:]' '[:lower:]')
