@@ -37,6 +37,7 @@
 #include "lapilli/chat.h"
 #include "lapilli/check.h"
 #include "lapilli/doctor.h"
+#include "lapilli/pictures.h"
 #include "lapilli/search.h"
 #include "lapilli/types.h"
 
@@ -380,8 +381,6 @@ LP_API lp_status lp_session_fill(lp_session *session, const int32_t *tokens, siz
 
 /* ---- Pictures ------------------------------------------------------------------------------- */
 
-typedef struct lp_image lp_image;
-
 /* A PNG, JPEG, BMP or PNM file, at most 16384 pixels a side and 2^25 in all. Grey becomes RGB,
  * transparency is dropped; a photo's EXIF orientation is not heeded. LP_E_FORMAT for what is no such
  * picture, LP_E_LIMIT for one that is too large. */
@@ -438,14 +437,6 @@ LP_API lp_status lp_session_match(lp_session *session, const lp_image *image,
  * that makes a picture of latents, on a device. */
 typedef struct lp_autoencoder lp_autoencoder;
 
-typedef struct lp_autoencoder_info {
-    const char *kind;         /* "AutoencoderKL", "AutoencoderTiny" */
-    bool encodes, decodes;    /* a folder may hold one half only */
-    uint32_t factor;          /* pixels per latent, in both directions */
-    uint32_t channels;        /* numbers per latent */
-    float scaling, shift;     /* diffusion models work on (latents - shift) scaling */
-} lp_autoencoder_info;
-
 /* A folder of diffusers (config.json and diffusion_pytorch_model.safetensors of an AutoencoderKL or
  * AutoencoderTiny), or of TAESD's own files (encoder.safetensors, decoder.safetensors). Weights are F32,
  * F16 or BF16; they are computed with in f32. `cache_folder`: where compiled pipelines are kept, or
@@ -470,17 +461,12 @@ LP_API lp_status lp_latents_save(lp_context *ctx, const char *path, const float 
 LP_API lp_status lp_latents_open(lp_context *ctx, const char *path, float **latents,
                                  uint32_t shape[3]);
 
-/* ---- Pictures of texts ------------------------------------------------------------------------- */
+/* ---- Pictures of texts (lapilli/pictures.h says what a request is) ---------------------------- */
 
 /* A model that makes pictures of texts, on a device: a text encoder, a denoiser and an autoencoder
  * (Rombach et al. 2022, arXiv:2112.10752). */
 typedef struct lp_image_generator lp_image_generator;
 
-typedef struct lp_image_generator_options {
-    const char *cache_folder; /* for compiled pipelines, and for what doctor found out about the device; NULL:
-                                 none kept */
-    const char *workaround;   /* JSON that a check wrote (lp_report.workaround); NULL: none */
-} lp_image_generator_options;
 /* A folder of a StableDiffusionPipeline of diffusers: model_index.json, text_encoder/ (CLIP's),
  * tokenizer/, unet/ (UNet2DConditionModel), vae/ (AutoencoderKL, AutoencoderTiny), scheduler/. A safety
  * checker is not heeded. Weights are F32, F16 or BF16; they are computed with in f32. `options`
@@ -491,14 +477,6 @@ LP_API lp_status lp_image_generator_open(lp_devices *devices, size_t device, con
                                          lp_image_generator **generator);
 LP_API void lp_image_generator_destroy(lp_image_generator *generator);
 
-typedef struct lp_image_generator_info {
-    const char *denoiser, *autoencoder; /* "UNet2DConditionModel", "AutoencoderKL" */
-    const char *sampler;                /* of its scheduler, as in lp_image_sampler() */
-    uint32_t width, height;             /* pixels of the pictures that it is made for */
-    uint32_t multiple;                  /* sides are multiples of it */
-    uint32_t factor, channels;          /* pixels per latent in both directions, numbers per latent */
-    uint32_t n_tokens;                  /* of a text: what is longer loses its end */
-} lp_image_generator_info;
 LP_API lp_image_generator_info lp_image_generator_describe(const lp_image_generator *generator);
 
 /* SHA-256 of all weights as hexadecimal digits, a NUL behind them: reads them all. */
@@ -508,43 +486,6 @@ LP_API void lp_image_generator_digest(const lp_image_generator *generator,
 
 /* Names of samplers ("ddim", "euler", …), one after the other; NULL behind the last. */
 LP_API const char *lp_image_sampler(size_t index);
-
-/* Behind a step. Latents are [channels, height, width]. */
-typedef struct lp_image_step {
-    uint32_t done, n_steps; /* steps taken, and to be taken in all: fewer than the request's with an initial
-                               picture, one more with "pndm" */
-    double timestep;
-    uint32_t shape[3];
-    const float *noisy;   /* the latents, scaled to be as wide as those of pictures and noise, mixed */
-    const float *picture; /* those of the picture that they seem to lead to */
-    const float *looks;   /* [n_tokens, height, width]: where this step's cross-attention looked for each token
-                             of the prompt, the mean of the softmax over layers and heads; NULL unless the
-                             request asks for it */
-} lp_image_step;
-
-typedef struct lp_image_request {
-    const char *prompt;
-    const char *negative;   /* what shall not be seen; NULL: "" */
-    uint32_t width, height; /* pixels; 0: those of the initial picture, down to the next multiple, or else the
-                               model's own */
-    uint32_t n_steps;
-    const char *sampler;  /* NULL: the folder's own */
-    int karras;           /* spaces its steps as Karras et al. 2022 (arXiv:2206.00364) do */
-    float guidance;       /* classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598); 1: none */
-    float rescale;        /* of guidance, 0 to 1 (arXiv:2305.08891, 3.4) */
-    uint64_t seed;        /* of the noise: the same on every device */
-    const float *noise;   /* other noise, standard normal, [channels, height / factor, width / factor];
-                             NULL: the seed's */
-    const lp_image *init; /* a picture to begin with (Meng et al. 2022, arXiv:2108.01073), resized to
-                             the size asked for; of its latents the means count. NULL: none */
-    float strength;       /* how much of it becomes noise: more than 0, up to 1 */
-    const lp_image *mask; /* where it may change: white; resized, too. NULL: everywhere */
-    int looks;            /* 1: steps tell where cross-attention looked; takes more memory */
-    int (*progress)(void *user, const lp_image_step *step); /* non-zero: no more steps; the picture is
-                                                               then what the latest seemed to lead to */
-    void *user;
-} lp_image_request;
-#define LP_IMAGE_REQUEST_DEFAULT {.n_steps = 20, .guidance = 7.5f, .strength = 0.8f}
 
 /* *image is to be destroyed. LP_E_ARG for sizes, steps, guidance or a sampler that cannot be, LP_E_UNSUPPORTED
  * for a sampler without Karras' steps or an initial picture without an encoder, LP_E_DEVICE if a number that

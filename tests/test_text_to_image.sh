@@ -11,13 +11,9 @@ model=$fixtures/sd
 # expect CODE STDERR-PATTERN ARGUMENT...
 expect()
 {
-    local code=$1 pattern=$2 got
+    local code=$1 pattern=$2
     shift 2
-    "$LAPILLI" image -d cpu "$@" > "$out/stdout" 2> "$out/stderr" < /dev/null
-    got=$?
-    [ $got -eq "$code" ] || fail "exit code $got instead of $code: image $*"
-    [ -z "$pattern" ] || grep -Eq -- "$pattern" "$out/stderr" ||
-        fail "stderr lacks \"$pattern\": image $*"
+    expect_command "$code" "$pattern" "$LAPILLI" image -d cpu "$@"
 }
 
 # size FILE: width and height as in a PNG's header

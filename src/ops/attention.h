@@ -63,6 +63,8 @@ static inline double lp_attention_bias(const lp_attention_row *row, int64_t j)
 void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h);
 bool lp_attention_in_blocks(const lp_cpu_call *call);
 lp_status lp_attention_blocks(const lp_cpu_call *call);
+/* The score of key j, of s = scale q k: capped, with its bias. */
+float lp_attention_score(const lp_node *node, const lp_attention_row *row, int64_t j, float s);
 /* n numbers of a row of keys or values from a column on: in the cache itself, or in `tile`. */
 const float *lp_attention_load(const lp_simd *simd, const lp_view *cache, int64_t row,
                                int64_t column, int64_t n, float *tile);

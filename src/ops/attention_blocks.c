@@ -111,18 +111,6 @@ static void add_values(block *b, int64_t n)
                           b->values + j * b->padded, b->padded);
 }
 
-/* The score of a key: of q k the whole formula; -infinity where the row does not look. */
-static float score_of(const lp_node *node, const lp_attention_row *row, int64_t key, float product)
-{
-    const float softcap = node->p.attention.softcap;
-    if (!lp_attention_sees(node, row, key))
-        return -INFINITY;
-    float s = node->p.attention.scale * product;
-    if (softcap > 0)
-        s = softcap * tanhf(s / softcap);
-    return s + (float)lp_attention_bias(row, key);
-}
-
 /* Whether scores are products times a scale, and all keys of a row's range are seen. */
 static bool is_plain(const lp_node *node, const lp_attention_row *row)
 {
@@ -144,7 +132,10 @@ static float finish_scores(const block *b, int64_t r, int64_t first, int64_t n)
             scores[j] *= node->p.attention.scale;
     else
         for (int64_t j = from; j < end; j++)
-            scores[j] = score_of(node, row, first + j, scores[j]);
+            scores[j] =
+                lp_attention_sees(node, row, first + j)
+                    ? lp_attention_score(node, row, first + j, node->p.attention.scale * scores[j])
+                    : -INFINITY;
     for (int64_t j = 0; j < from && j < KEYS; j++)
         scores[j] = -INFINITY;
     for (int64_t j = end > 0 ? end : 0; j < KEYS; j++)

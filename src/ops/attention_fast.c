@@ -34,7 +34,7 @@ const float *lp_attention_load(const lp_simd *simd, const lp_view *cache, int64_
 }
 
 /* The score of key j, of s = scale q k. */
-static float score_of(const lp_node *node, const lp_attention_row *at, int64_t j, float s)
+float lp_attention_score(const lp_node *node, const lp_attention_row *at, int64_t j, float s)
 {
     const float softcap = node->p.attention.softcap;
     if (softcap > 0)
@@ -68,8 +68,8 @@ void lp_attention_fast_row(const lp_cpu_call *call, int64_t t, int64_t h)
         float p[FAST_KEYS], top = largest;
         for (int64_t j = 0; j < n; j++) {
             const float *k = lp_attention_load(simd, keys, tile[j], at.group * dk, dk, row);
-            p[j] = score_of(call->node, &at, tile[j],
-                            call->node->p.attention.scale * simd->dot(at.q, k, dk));
+            p[j] = lp_attention_score(call->node, &at, tile[j],
+                                      call->node->p.attention.scale * simd->dot(at.q, k, dk));
             top = p[j] > top ? p[j] : top;
         }
         if (top > largest) {

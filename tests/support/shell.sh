@@ -15,3 +15,15 @@ fail() # MESSAGE
     done
     failures=$((failures + 1))
 }
+
+# Runs it, without input; its output goes where fail() finds it.
+expect_command() # CODE STDERR-PATTERN COMMAND...
+{
+    local code=$1 pattern=$2 got
+    shift 2
+    "$@" > "$out/stdout" 2> "$out/stderr" < /dev/null
+    got=$?
+    [ $got -eq "$code" ] || fail "exit code $got instead of $code: $*"
+    [ -z "$pattern" ] || grep -Eq -- "$pattern" "$out/stderr" ||
+        fail "stderr lacks \"$pattern\": $*"
+}
